@@ -1,0 +1,46 @@
+# `make run` trains and evaluates the tutorial's model; `make test` is what a change has to pass.
+
+PYTHON ?= python3
+CONFIG ?= configs/mnist_arabic.yaml
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test test-fast lint format bench clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+install: $(INSTALLED)  ## make .venv with mmcli and its tools, in the versions of constraints.txt
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+run: install  ## train CONFIG (configs/mnist_arabic.yaml) and evaluate the run
+	run=$$($(BIN)/mmcli train $(CONFIG)) && $(BIN)/mmcli evaluate "$$run"
+
+test: lint  ## linter, types and all tests
+	$(BIN)/python -m pytest
+
+test-fast: install  ## the tests that take no more than moments
+	$(BIN)/python -m pytest -m "not slow"
+
+lint: install  ## linter, formatting and types, nothing changed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: install  ## mend what the linter and the formatter can mend
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: install  ## times of the modules and of a whole run; benchmarks/README.md says what they are compared with
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
