@@ -1,0 +1,103 @@
+"""A config file -> a checked, frozen `Config`, and back. All problems of a file are reported at once."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmcli.schema import Checker
+from mmcli.spec import Config, DataSource, ModuleConfig, Place, Places
+from mmcli.wording import dotted, got, shown
+from mmcli.yaml_source import CoreDumper, Problems, Reader, read_text
+
+__all__ = ["Config", "DataSource", "ModuleConfig", "dump_config", "load_config"]
+
+
+def load_config(
+    path: str | os.PathLike[str], overrides: Sequence[str] = (), seed: int | None = None, rounds: int | None = None
+) -> Config:
+    """Read and check a config file.
+
+    Args:
+        path: as the user typed it; errors show it so.
+        overrides: "modules.vae.epochs=20": a value in YAML, checked as if it stood in the file.
+        seed: replaces the file's, and any override.
+        rounds: the same.
+
+    Raises:
+        ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
+    """
+    name = shown(os.fspath(path))
+    problems = Problems()
+    reader = Reader(lambda line, column: Place(False, line, column, f"{name}:{line}:{column}"), problems)
+    root = reader.read(read_text(os.fspath(path)))
+    if not isinstance(root, dict):
+        if not problems.found:
+            problems.add(reader.places.of(()), (), f"must be a mapping with the key modules (got {got(root)})")
+        raise problems.error()
+    for number, text in enumerate(overrides):
+        _override(root, reader.places, text, number, problems)
+    for number, (key, value) in enumerate({"seed": seed, "rounds": rounds}.items(), len(overrides)):
+        if value is not None:
+            place = Place(True, number, 0, f"--{key} {value}", (key,))
+            _assign(root, reader.places, (key,), value, place, problems)
+    config = Checker(problems, reader.places).config(Path(path), root)
+    if problems.found:
+        raise problems.error()
+    return config
+
+
+def dump_config(config: Config) -> str:
+    """The config as YAML, every default filled in and data paths absolute; `load_config` gives an equal one."""
+    modules: dict[str, dict[str, Any]] = {}
+    for name, module in config.modules.items():
+        links = {"type": module.type, "data": module.data, "inputs": list(module.inputs), "labels": module.labels}
+        written = {key: value for key, value in links.items() if value}
+        modules[name] = written | module.options.model_dump(mode="json")
+    sources = {
+        name: {"file": str(source.file)} | ({"key": source.key} if source.key else {})
+        for name, source in config.data.items()
+    }
+    top = {"seed": config.seed, "rounds": config.rounds, "messages": config.messages}
+    return yaml.dump(
+        top | {"data": sources, "modules": modules},
+        Dumper=CoreDumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=120,
+    )
+
+
+def _override(root: dict[str, Any], places: Places, text: str, number: int, problems: Problems) -> None:
+    """Apply one KEY=VALUE of the command line."""
+    place = Place(True, number, 0, f"--set {shown(text, 80)}")
+    path, equals, value_text = text.partition("=")
+    keys = tuple(path.strip().split("."))
+    if not equals or not all(keys):
+        problems.add(place, (), "must be KEY=VALUE, such as modules.vae.epochs=20")
+        return
+    place = place._replace(names=keys)
+    num_problems = len(problems.found)
+    value = Reader(lambda *_: place, problems, keys).read(value_text)
+    if len(problems.found) == num_problems:
+        _assign(root, places, keys, value, place, problems)
+
+
+def _assign(
+    root: dict[str, Any], places: Places, keys: tuple[str, ...], value: Any, place: Place, problems: Problems
+) -> None:
+    """Put a value at the end of a path, mappings made on the way, and remember who said so."""
+    target = root
+    for depth, key in enumerate(keys[:-1], 1):
+        if key not in target:
+            target[key] = {}
+            places.put(keys[:depth], place)
+        target = target[key]
+        if not isinstance(target, dict):
+            problems.add(place, keys, f"{dotted(keys[:depth])} is {got(target)}, not a mapping; set it as a whole")
+            return
+    target[keys[-1]] = value
+    places.put(keys, place)

@@ -1,0 +1,43 @@
+"""What mmcli says when it stops: one line that names the place and the remedy, and an exit code."""
+
+from collections.abc import Sequence
+
+
+class MmcliError(Exception):
+    """Base of every error that mmcli raises on purpose; `exit_code` is what the process returns."""
+
+    exit_code = 1
+
+
+class UsageError(MmcliError):
+    """The command line asks for what cannot be done."""
+
+    exit_code = 2
+
+
+class ConfigError(MmcliError):
+    """The config file is at fault; all its problems at once, each one line with file:line:col."""
+
+    exit_code = 2
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class DataError(MmcliError):
+    """A data file is missing, unreadable, or does not hold what the graph needs."""
+
+    exit_code = 2
+
+
+class DivergedError(MmcliError):
+    """A number became NaN or infinite while learning."""
+
+    exit_code = 3
+
+
+class DamagedRunError(MmcliError):
+    """A run directory does not hold what mmcli wrote there."""
+
+    exit_code = 4

@@ -1,0 +1,181 @@
+"""What a config may hold, by pydantic; its faults in plain words. The options of a type come from MODULES."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from mmcli.graph import find_problems
+from mmcli.modules import MODULES, Options, PositiveInt
+from mmcli.spec import Config, DataSource, Keys, ModuleConfig, Places
+from mmcli.wording import closest, described, got, listed, suggestion
+from mmcli.yaml_source import Problems
+
+_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_MAX_NAME = 64  # a folder of a run directory is called after it
+
+_Path = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", json_schema_extra={"format": "path"})]
+_Name = Annotated[str, Field(min_length=1, json_schema_extra={"format": "name"})]
+_AnyOptions = TypeVar("_AnyOptions", bound=Options)
+
+
+class _Top(Options):
+    seed: int = Field(0, ge=0, le=2**32 - 1)
+    rounds: PositiveInt = 5
+    messages: Literal["cavity", "serket"] = "cavity"
+    data: dict[str, Any] = Field(default_factory=dict)
+    modules: dict[str, Any] = Field(min_length=1)
+
+
+class _Source(Options):
+    file: _Path
+    key: _Name | None = None
+
+
+class _Observation(Options):
+    type: _Name
+    data: _Name
+
+
+class _Learner(Options):
+    type: _Name
+    inputs: tuple[_Name, ...] = Field(min_length=1)
+    labels: _Name | None = None
+
+
+class Checker:
+    """Plain values -> Config. Goes on after a problem with what is left, to find the others."""
+
+    def __init__(self, problems: Problems, places: Places) -> None:
+        self._problems = problems
+        self._places = places
+        self._meant: set[Keys] = set()  # paths of keys that were misspelled, and so are not missing
+
+    def config(self, path: Path, root: Mapping[str, Any]) -> Config:
+        """The config; to be used only if `problems` stayed empty."""
+        top = self._read(_Top, root, (), _Top.model_fields)
+        # Where `data` is no mapping, no name in it can be called unknown.
+        names = top.data if isinstance(root.get("data", {}), dict) else None
+        modules = {name: self._module(name, raw, names) for name, raw in getattr(top, "modules", {}).items()}
+        data = {name: self._source(name, raw, path.parent) for name, raw in top.data.items()}
+        for keys, text in find_problems(modules):
+            self._add(keys, text)
+        return Config(
+            path=path,
+            seed=top.seed,
+            rounds=top.rounds,
+            messages=top.messages,
+            data=data,
+            modules={name: module for name, module in modules.items() if module is not None},
+            places=self._places,
+        )
+
+    def _source(self, name: str, raw: Any, folder: Path) -> DataSource:
+        keys: Keys = ("data", name)
+        values = self._entry(keys, raw, "file")
+        empty = _Source.model_construct()
+        source = empty if values is None else self._read(_Source, values, keys, _Source.model_fields)
+        return DataSource(name, Path(os.path.realpath(folder / getattr(source, "file", ""))), source.key)
+
+    def _module(self, name: str, raw: Any, data: Mapping[str, Any] | None) -> ModuleConfig | None:
+        """None if its type or its inputs cannot be read."""
+        keys: Keys = ("modules", name)
+        values = self._entry(keys, raw, "type")
+        if values is None:
+            return None
+        type_name = values.get("type")
+        if not isinstance(type_name, str) or type_name not in MODULES:
+            self._add_type_problem(values, keys)
+            return None
+        option_model = MODULES[type_name].options
+        link_model: type[_Learner] | type[_Observation] = _Learner if MODULES[type_name].accepts else _Observation
+        own = {key: value for key, value in values.items() if key in option_model.model_fields}
+        rest = {key: value for key, value in values.items() if key not in own}
+        links = self._read(link_model, rest, keys, [*link_model.model_fields, *option_model.model_fields])
+        options = self._read(option_model, own, keys, option_model.model_fields)
+        labels, shows = getattr(links, "labels", None), getattr(links, "data", None)
+        for field, reference in (("labels", labels), ("data", shows)):
+            if reference is not None and data is not None and reference not in data:
+                hint = suggestion(reference, data) or f"; there are {listed(data)}"
+                self._add((*keys, field), f"no data {got(reference)}{hint}")
+        inputs = getattr(links, "inputs", None if link_model is _Learner else ())
+        return None if inputs is None else ModuleConfig(name, type_name, inputs, labels, shows, options)
+
+    def _entry(self, keys: Keys, raw: Any, needs: str) -> Mapping[str, Any] | None:
+        """The values of an entry of `data` or `modules`, None if it is no mapping; its name is checked."""
+        name = str(keys[-1])
+        if not 1 <= len(name) <= _MAX_NAME or not _NAME_CHARACTERS.issuperset(name):
+            self._add(keys, f"a name has 1 to {_MAX_NAME} letters, digits, _ and -; rename it", at_key=True)
+        if isinstance(raw, dict):
+            return raw
+        self._add(keys, f"must be a mapping with the key {needs} (got {got(raw)})")
+        return None
+
+    def _add_type_problem(self, values: Mapping[str, Any], keys: Keys) -> None:
+        name = values.get("type")
+        hint = suggestion(name, MODULES) if isinstance(name, str) else ""
+        types = f"one of {listed(MODULES)}"
+        if "type" not in values:
+            self._add((*keys, "type"), f"missing; it must be {types}", at_key=True)
+        else:
+            self._add((*keys, "type"), f"no type {got(name)}{hint}" if hint else f"must be {types} (got {got(name)})")
+
+    def _read(
+        self, model: type[_AnyOptions], values: Mapping[str, Any], keys: Keys, known: Iterable[str]
+    ) -> _AnyOptions:
+        """Values as a model. Where some are wrong, their problems are added and their fields left out.
+
+        Args:
+            model: what they have to be.
+            values: by key, as written.
+            keys: path of the values in the config.
+            known: every key that may stand there, for suggestions.
+        """
+        try:
+            return model.model_validate(values)
+        except ValidationError as error:
+            faults = sorted(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+        properties = model.model_json_schema()["properties"]
+        for fault in faults:
+            self._add_fault(fault, keys, properties, known)
+        wrong = {fault["loc"][0] for fault in faults if fault["loc"]}
+        return model.model_construct(**{key: value for key, value in values.items() if key not in wrong})
+
+    def _add(self, keys: Keys, text: str, at_key: bool = False) -> None:
+        self._problems.add(self._places.of(keys, at_key), keys, text)
+
+    def _add_fault(self, fault: ErrorDetails, keys: Keys, properties: Mapping[str, Any], known: Iterable[str]) -> None:
+        """Say in plain words what pydantic found."""
+        where = (*keys, *fault["loc"])
+        field = str(fault["loc"][0]) if fault["loc"] else ""
+        if fault["type"] == "extra_forbidden":
+            hint = suggestion(field, known) or f"; the keys here are {listed(known)}"
+            self._add(where, f"unknown key{hint}", at_key=True)
+            self._meant.add((*keys, closest(field, known) or field))
+        elif fault["type"] == "missing":
+            if where not in self._meant:
+                self._add(where, f"missing; it must be {described(properties[field])}", at_key=True)
+        elif fault["type"] == "value_error":  # raised by a check of the options' own
+            self._add(where, str(fault["ctx"]["error"]))
+        else:
+            self._add(where, _mismatch(fault["input"], _entry_schema(properties[field], len(fault["loc"]) - 1)))
+
+
+def _entry_schema(schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
+    """The JSON schema of the entries of a list, `depth` lists deep, without the null that stands for left out."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    schema = choices[0] if len(choices) == 1 else schema
+    return _entry_schema(schema["items"], depth - 1) if depth else schema
+
+
+def _mismatch(value: Any, schema: Mapping[str, Any]) -> str:
+    """What a value must be, what it is, and the nearest right one where there is one."""
+    hint = ""
+    if isinstance(value, str):
+        hint = suggestion(value, schema.get("enum", ()))
+    if schema.get("type") == "array" and isinstance(value, str | int | float):
+        hint = f"; write [{got(value)}]"
+    return f"must be {described(schema)} (got {got(value)}){hint}"

@@ -1,0 +1,78 @@
+"""What a config says, as frozen values; nothing here reads a file or checks anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias
+
+from mmcli.modules import Options
+
+Keys: TypeAlias = tuple[str | int, ...]  # ("modules", "vae", "epochs"); an index inside a list
+
+
+class Place(NamedTuple):
+    """Where a key or value was written; places sort as they are read, the command line last."""
+
+    on_command_line: bool
+    line: int  # from 1; the number of the option on the command line
+    column: int  # from 1, in characters
+    text: str  # "configs/x.yaml:12:5" or "--set modules.vae.epochs=many"
+    names: Keys = ()  # the keys that the text names itself
+
+
+@dataclass(frozen=True)
+class Places:
+    """The place of every key and every value of a config."""
+
+    keys: dict[Keys, Place]
+    values: dict[Keys, Place]
+
+    def of(self, keys: Keys, at_key: bool = False) -> Place:
+        """Place of a value, or of its key; of the nearest mapping around it where it was not written."""
+        table = self.keys if at_key else self.values
+        return next(table[keys[:length]] for length in range(len(keys), -1, -1) if keys[:length] in table)
+
+    def put(self, keys: Keys, place: Place) -> None:
+        """Say that all under a path was written in one place."""
+        for table in (self.keys, self.values):
+            for inner in [inner for inner in table if inner[: len(keys)] == keys]:
+                del table[inner]
+            table[keys] = place
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """An array in a file."""
+
+    name: str
+    file: Path  # absolute
+    key: str | None  # which array of a .npz; None for a .npy, which holds one
+
+
+@dataclass(frozen=True)
+class ModuleConfig:
+    """An entry of `modules`."""
+
+    name: str
+    type: str  # a key of MODULES
+    inputs: tuple[str, ...]  # names of modules; empty for an observation
+    labels: str | None  # name of the data its classes are measured against
+    data: str | None  # name of the data it shows; an observation's only
+    options: Options  # an instance of MODULES[type].options
+
+
+@dataclass(frozen=True)
+class Config:
+    """A config with every default filled in. Two are equal if they ask for the same run, wherever they were written."""
+
+    path: Path = field(compare=False)
+    seed: int
+    rounds: int
+    messages: Literal["cavity", "serket"]
+    data: Mapping[str, DataSource]
+    modules: Mapping[str, ModuleConfig]  # in the order written, which is the order of updates
+    places: Places = field(compare=False, repr=False)
+
+    def where(self, *keys: str | int) -> str:
+        """Where a value was written: file:line:col, or the option on the command line that set it."""
+        return self.places.of(keys).text
