@@ -1,0 +1,274 @@
+"""Gaussian mixture under a normal-inverse-Wishart prior, by blocked Gibbs sampling.
+
+pi ~ Dirichlet(1, ..., 1), (mu_k, Sigma_k) ~ NIW(m0, kappa0, nu0, S0), x_t ~ N(mu_z, Sigma_z), and
+p(z_t = k) proportional to pi_k b_tk^g with b the child's message and g its weight. m0 is the mean of the
+data, kappa0 = 1, nu0 = D + 2, S0 = prior_scale I.
+
+An update runs several chains and keeps the one under which points and message explain each other best.
+Some chains go on from the last labels. The others ask whether the child tells apart what one class here
+holds together: they start from the clusters of the message's rows, and number their classes by them.
+
+N items, D features, K classes, C chains, I sweeps.
+
+Source: Murphy (2012), Machine Learning: A Probabilistic Perspective, sections 4.6.3 and 24.2.3.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import logsumexp
+
+from mmcli.messages import Categorical, Points, normalized
+from mmcli.module import Info, Inputs, Module, Outputs
+from mmcli.modules import GmmOptions, Port, Rule
+from mmcli.numerics import chunk_bounds, draw_gamma, kmeans, num_chunks
+
+SWEEPS_PER_CHUNK = 25
+PRIOR_KAPPA = 1.0
+PRIOR_CLASS_COUNT = 1.0
+# Message rows are told apart by their logarithms, below this all the same.
+LOWEST_LOG_PROB = -8.0
+# Probability that a row of the message was put into the right cluster.
+CLUSTER_TRUST = 0.9
+
+
+class GmmParams(NamedTuple):
+    log_weights: Array  # (K,)
+    means: Array  # (K, D)
+    whiteners: Array  # (K, D, D) lower triangular A, Sigma^-1 = A' A
+    log_dets: Array  # (K,) log |A|
+
+
+class Niw(NamedTuple):
+    """Normal-inverse-Wishart posterior of each of K classes. Murphy (2012), eqs. 4.209 to 4.214."""
+
+    counts: Array  # (K,) items
+    means: Array  # (K, D)
+    kappa: Array  # (K,)
+    nu: Array  # (K,)
+    chol_scatters: Array  # (K, D, D) lower triangular
+
+
+class Data(NamedTuple):
+    """Points prepared once for all sweeps."""
+
+    centre: Array  # (D,) mean of the known points
+    centred: Array  # (N, D)
+    products: Array  # (N, D (D + 1) / 2) of each pair of features
+    weight: Array  # (N,)
+
+
+class GmmState(NamedTuple):
+    labels: Array  # (N,) int32; the next update goes on from them
+    params: GmmParams
+
+
+class GmmWork(NamedTuple):
+    key: Array
+    sweep: Array  # () int32, sweeps done
+    labels: Array  # (C, N) int32
+    messages: Array  # (C, N, K) the child's message as each chain numbers its classes
+    trace: Array  # (I, C)
+
+
+def prepare(points: Points) -> Data:
+    known = jnp.maximum(points.weight.sum(), 1)
+    centre = (points.weight[:, None] * points.values).sum(0) / known
+    # Centred first: moments of far-off data would cancel in float32.
+    centred = (points.values - centre[None, :]) * points.weight[:, None]
+    rows, columns = jnp.tril_indices(points.values.shape[1])
+    return Data(centre, centred, centred[:, rows] * centred[:, columns], points.weight)
+
+
+def niw_posterior(data: Data, labels: Array, num_classes: int, prior_scale: float) -> Niw:
+    """Posterior of every class's mean and covariance given the labels (N,)."""
+    num_features = data.centre.shape[0]
+    members = jax.nn.one_hot(labels, num_classes, axis=0) * data.weight[None, :]  # (K, N)
+    counts = members.sum(-1)
+    kappa = PRIOR_KAPPA + counts
+    shifts = (members @ data.centred) / kappa[:, None]  # (K, D), from the centre
+    rows, columns = jnp.tril_indices(num_features)
+    # The lower triangle is all that the Cholesky factorisation reads.
+    moments = jnp.zeros((num_classes, num_features, num_features)).at[:, rows, columns].set(members @ data.products)
+    scatters = moments - kappa[:, None, None] * jnp.tril(shifts[:, :, None] * shifts[:, None, :])
+    prior_scatter = prior_scale * jnp.eye(num_features)[None]
+    chol = jnp.linalg.cholesky(scatters + prior_scatter, symmetrize_input=False)
+    return Niw(counts, data.centre[None, :] + shifts, kappa, num_features + 2 + counts, chol)
+
+
+def diagonal(matrices: Array) -> Array:
+    return jnp.diagonal(matrices, axis1=-2, axis2=-1)
+
+
+def lower_inverse(lower: Array) -> Array:
+    """Inverses of lower triangular matrices (K, D, D)."""
+    return solve_triangular(lower, jnp.broadcast_to(jnp.eye(lower.shape[-1]), lower.shape), lower=True)
+
+
+def draw_params(key: Array, posterior: Niw) -> GmmParams:
+    """A draw from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
+
+    Source: Murphy (2012), eq. 4.210; Smith and Hocking (1972), algorithm AS 53.
+    """
+    num_classes, num_features = posterior.means.shape
+    gamma_key, normal_key = jax.random.split(key)
+    # Sigma^-1 = L^-T B B' L^-1 with B triangular: squares of its diagonal are chi-square, the rest normal.
+    # B is drawn upper triangular, so that A = B' L^-1 is lower triangular.
+    freedom = posterior.nu[:, None] - (num_features - 1 - jnp.arange(num_features))[None, :]
+    shares = (PRIOR_CLASS_COUNT + posterior.counts)[:, None]
+    gammas = draw_gamma(gamma_key, jnp.concatenate([shares, freedom / 2], axis=1))  # (K, 1 + D)
+    normals = jax.random.normal(normal_key, (num_classes, num_features, num_features + 1))
+    scales = jnp.sqrt(2 * gammas[:, 1:])  # (K, D)
+    factors = jnp.tril(normals[:, :, 1:], -1) + scales[:, :, None] * jnp.eye(num_features)[None]
+    whiteners = factors @ lower_inverse(posterior.chol_scatters)
+    noise = normals[:, :, :1] / jnp.sqrt(posterior.kappa)[:, None, None]
+    means = posterior.means + solve_triangular(whiteners, noise, lower=True)[:, :, 0]
+    log_weights = jnp.log(gammas[:, 0]) - jnp.log(gammas[:, 0].sum())
+    return GmmParams(log_weights, means, whiteners, jnp.log(diagonal(whiteners)).sum(-1))
+
+
+def mean_params(posterior: Niw) -> GmmParams:
+    """Posterior means of weights, means and covariances. Murphy (2012), eq. 4.215."""
+    num_features = posterior.means.shape[1]
+    shares = PRIOR_CLASS_COUNT + posterior.counts
+    freedom = posterior.nu - num_features - 1
+    whiteners = jnp.sqrt(freedom)[:, None, None] * lower_inverse(posterior.chol_scatters)
+    log_dets = jnp.log(diagonal(whiteners)).sum(-1)
+    return GmmParams(jnp.log(shares / shares.sum()), posterior.means, whiteners, log_dets)
+
+
+def log_joint(params: GmmParams, points: Points) -> Array:
+    """log pi_k N(x_t; mu_k, Sigma_k), (N, K) nats; log pi_k where the point is unknown."""
+    num_classes, num_features = params.means.shape
+    flat = params.whiteners.reshape(num_classes * num_features, num_features)
+    offsets = (params.whiteners @ params.means[:, :, None]).reshape(-1)
+    whitened = (points.values @ flat.T - offsets[None, :]).reshape(-1, num_classes, num_features)
+    log_likelihood = (
+        params.log_dets[None, :] - 0.5 * jnp.square(whitened).sum(-1) - 0.5 * num_features * jnp.log(2 * jnp.pi)
+    )
+    return params.log_weights[None, :] + points.weight[:, None] * log_likelihood
+
+
+def gibbs_sweep(
+    key: Array, labels: Array, points: Points, data: Data, log_prior: Array, prior_scale: float
+) -> tuple[Array, Array]:
+    """Parameters given labels, then all labels given parameters.
+
+    Args:
+        key: randomness of this sweep.
+        labels: (N,) int32.
+        points: the data.
+        data: `prepare(points)`.
+        log_prior: (N, K) nats, what else is known of each label; g log b here.
+        prior_scale: diagonal of S0.
+
+    Returns:
+        (N,) int32 labels; () nats, log-likelihood of the points under the parameters drawn.
+    """
+    params_key, labels_key = jax.random.split(key)
+    params = draw_params(params_key, niw_posterior(data, labels, log_prior.shape[1], prior_scale))
+    scores = log_joint(params, points)
+    labels = jax.random.categorical(labels_key, scores + log_prior)
+    return labels.astype(jnp.int32), logsumexp(scores, axis=-1).sum()
+
+
+def shared_evidence(scores: Array, message: Array, message_weight: float) -> Array:
+    """log p(points) + g log [p(points | message) / p(points)], () nats.
+
+    The second term is the information that points and message share, item by item, with the classes as
+    the channel; it is 0 when the message says the same of every item. The likelihood alone would
+    prefer one broad class for what the other senses tell apart.
+
+    Args:
+        scores: (N, K) log pi_k N(x_t; k).
+        message: (N, K) log probabilities.
+        message_weight: g.
+    """
+    class_shares = logsumexp(message, axis=0) - jnp.log(message.shape[0])
+    shared = logsumexp(jax.nn.log_softmax(scores, axis=-1) + message - class_shares[None, :], axis=-1)
+    return logsumexp(scores, axis=-1).sum() + message_weight * shared.sum()
+
+
+def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
+    """The module for points of `ports[0].width` features.
+
+    `Info.trace` is the log-likelihood of the points at each sweep of the chain that was kept, nats;
+    `Info.bound` its `shared_evidence`. Both rules send the same: the message to the child leaves out the
+    child's, and the message to the parent is the mean of each item's class, the parent's points included.
+    """
+    num_classes, weight = options.num_classes, options.message_weight
+    chains = jnp.arange(options.chains)
+
+    def posterior_params(points: Points, labels: Array) -> GmmParams:
+        return mean_params(niw_posterior(prepare(points), labels, num_classes, options.prior_scale))
+
+    def init(key: Array, inputs: Inputs) -> GmmState:
+        (points,) = inputs.parents
+        labels = kmeans(key, points.values, num_classes)
+        return GmmState(labels, posterior_params(points, labels))
+
+    def begin(key: Array, state: GmmState, inputs: Inputs) -> GmmWork:
+        (points,), message = inputs.parents, inputs.child.log_probs
+        informed = jnp.ptp(message, axis=0).max() > 0
+
+        def start(chain: Array, key: Array) -> tuple[Array, Array]:
+            labels = jax.lax.cond(
+                informed,
+                lambda: kmeans(key, jnp.maximum(message, LOWEST_LOG_PROB), num_classes),
+                lambda: kmeans(key, points.values, num_classes),
+            )
+            trust = CLUSTER_TRUST * jax.nn.one_hot(labels, num_classes) + (1 - CLUSTER_TRUST) / num_classes
+            goes_on = (chain == 0) | (informed & (chain % 2 == 0))
+            renumbered = informed & ~goes_on
+            return jnp.where(goes_on, state.labels, labels), jnp.where(renumbered, jnp.log(trust), message)
+
+        starts_key, sweeps_key = jax.random.split(key)
+        labels, messages = jax.lax.map(lambda args: start(*args), (chains, jax.random.split(starts_key, len(chains))))
+        return GmmWork(sweeps_key, jnp.int32(0), labels, messages, jnp.zeros((options.sweeps, options.chains)))
+
+    def advance(work: GmmWork, inputs: Inputs) -> GmmWork:
+        (points,) = inputs.parents
+        data = prepare(points)
+
+        def sweep(index: Array, work: GmmWork) -> GmmWork:
+            keys = jax.random.split(jax.random.fold_in(work.key, index), options.chains)
+            labels, evidence = jax.vmap(gibbs_sweep, (0, 0, None, None, 0, None))(
+                keys, work.labels, points, data, weight * work.messages, options.prior_scale
+            )
+            return work._replace(sweep=index + 1, labels=labels, trace=work.trace.at[index].set(evidence))
+
+        first, last = chunk_bounds(work.sweep, SWEEPS_PER_CHUNK, options.sweeps)
+        return jax.lax.fori_loop(first, last, sweep, work)
+
+    def end(work: GmmWork, inputs: Inputs) -> tuple[GmmState, Outputs, Info]:
+        (points,) = inputs.parents
+
+        def judge(chain: tuple[Array, Array]) -> tuple[Array, GmmParams, Array]:
+            labels, message = chain
+            params = posterior_params(points, labels)
+            scores = log_joint(params, points)
+            return shared_evidence(scores, message, weight), params, (scores + weight * message).argmax(-1)
+
+        evidence, params, classes = jax.lax.map(judge, (work.labels, work.messages))
+        best = evidence.argmax()
+        kept = jax.tree.map(lambda leaf: leaf[best], params)
+        heard = inputs._replace(child=Categorical(work.messages[best]))
+        state = GmmState(classes[best].astype(jnp.int32), kept)
+        return state, infer(state, heard), Info(evidence[best], work.trace[:, best])
+
+    def infer(state: GmmState, inputs: Inputs) -> Outputs:
+        (points,) = inputs.parents
+        scores = log_joint(state.params, points)
+        classes = (scores + weight * inputs.child.log_probs).argmax(-1)
+        # An unknown point says nothing of its class, not even how common classes are.
+        forward = normalized(scores * points.weight[:, None])
+        class_means = Points(state.params.means[classes], jnp.ones_like(points.weight))
+        return Outputs(forward, (class_means,), {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
+
+    def report(state: GmmState, outputs: Outputs) -> dict[str, Array]:
+        return {**outputs.items, "mu": state.params.means}
+
+    return Module(init, begin, advance, end, infer, report, num_chunks(options.sweeps, SWEEPS_PER_CHUNK))

@@ -1,0 +1,267 @@
+"""Multimodal latent Dirichlet allocation by variational inference from an annealed start.
+
+theta_t ~ Dirichlet(alpha), phi_mk ~ Dirichlet(beta) for modality m; each of an item's words of modality
+m picks a topic from theta_t and itself from phi_m of that topic. A modality's rows are scaled to sum to
+its weight, as real numbers. A Categorical parent is a modality of K words, taken in expectation.
+
+An update has two parts. It looks for classes as a mixture, one topic an item, cooled from a high
+temperature, from several random starts and from where the last update ended; the start of the best
+posterior is kept. From there the variational sweeps go on.
+
+N items, K topics, V_m words of modality m, R starts.
+
+Source: Blei, Ng and Jordan (2003), JMLR 3, section 5.2; Nakamura, Nagai and Iwahashi (2009),
+doi:10.1109/IROS.2009.5354412; annealing: Ueda and Nakano (1998), doi:10.1016/S0893-6080(97)00133-0.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import digamma, gammaln, logsumexp
+
+from mmcli.messages import Counts, Message, normalized
+from mmcli.module import Info, Inputs, Module, Outputs
+from mmcli.modules import MldaOptions, Port, Rule
+from mmcli.numerics import chunk_bounds, num_chunks
+
+SWEEPS_PER_CHUNK = 10
+START_TEMPERATURE = 50.0
+COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
+SETTLING_SWEEPS = 5
+ITEM_SWEEPS = 20
+SMALLEST_PRIOR = 1e-6
+TINY = 1e-30  # keeps 0 / 0 out of the words an item does not have
+
+
+class MldaState(NamedTuple):
+    topics: tuple[Array, ...]  # (K, V_m) parameters of q(phi_m), a Dirichlet for each topic
+    memberships: Array  # (N, K) P(topic | item) of the mixture that the next update goes on from
+    trained: Array  # () bool, False before the first update
+
+
+class MldaWork(NamedTuple):
+    annealed: Array  # () int32, annealing sweeps done
+    swept: Array  # () int32, variational sweeps done
+    trained: Array  # () bool
+    starts: Array  # (N, R, K) memberships of the starts
+    concentrations: Array  # (N, K) parameters of q(theta)
+    topics: tuple[Array, ...]
+    trace: Array  # (number of variational chunks,)
+
+
+def expected_log(concentrations: Array) -> Array:
+    """E[log p] under Dirichlet rows, same shape. Blei et al. (2003), appendix A.1."""
+    return digamma(concentrations) - digamma(concentrations.sum(-1, keepdims=True))
+
+
+def dirichlet_kl(concentrations: Array, prior: Array) -> Array:
+    """KL(Dirichlet(concentrations) || Dirichlet(prior)) of each row, (...,) nats, of two (..., K)."""
+    total, prior_total = concentrations.sum(-1), prior.sum(-1)
+    log_norm = gammaln(total) - gammaln(concentrations).sum(-1) - gammaln(prior_total) + gammaln(prior).sum(-1)
+    return log_norm + ((concentrations - prior) * expected_log(concentrations)).sum(-1)
+
+
+def elbo(concentrations: Array, prior: Array, topics: Sequence[Array], words: Sequence[Array], beta: float) -> Array:
+    """Evidence lower bound with the words' topics at their optimum, () nats. Hoffman et al. (2010), eq. 4."""
+    item_factors = jnp.exp(expected_log(concentrations))
+    bound = -dirichlet_kl(concentrations, prior).sum()
+    for topic, counts in zip(topics, words, strict=True):
+        expected = item_factors @ jnp.exp(expected_log(topic))  # (N, V)
+        bound += (counts * jnp.log(expected + TINY)).sum()
+        bound -= dirichlet_kl(topic, jnp.full_like(topic, beta)).sum()
+    return bound
+
+
+def variational_sweep(
+    concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Array], beta: float
+) -> tuple[Array, tuple[Array, ...]]:
+    """One round of coordinate ascent on q(theta) and q(phi). Blei et al. (2003), eqs. 6, 7 and section 5.3.
+
+    The topics of single words, (N, V, K), are never formed: their sums factor into matrix products.
+    """
+    item_factors = jnp.exp(expected_log(concentrations))  # (N, K)
+    new_concentrations, new_topics = prior, []
+    for topic, counts in zip(topics, words, strict=True):
+        word_factors = jnp.exp(expected_log(topic))  # (K, V)
+        ratio = counts / (item_factors @ word_factors + TINY)  # (N, V)
+        new_concentrations = new_concentrations + item_factors * (ratio @ word_factors.T)
+        new_topics.append(beta + word_factors * (item_factors.T @ ratio))
+    return new_concentrations, tuple(new_topics)
+
+
+def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[Array]) -> Array:
+    """q(theta) of each item on its own with the topics frozen, (N, K), starting from the mixture's posterior."""
+    scores = jnp.log(prior)
+    factors = [jnp.exp(expected_log(topic)) for topic in topics]
+    for topic, counts in zip(topics, words, strict=True):
+        scores += counts @ jnp.log(topic / topic.sum(-1, keepdims=True)).T
+    start = prior + jax.nn.softmax(scores, axis=-1) * total_mass(words, prior.shape[0])[:, None]
+
+    def sweep(_: int, concentrations: Array) -> Array:
+        item_factors = jnp.exp(expected_log(concentrations))
+        new = prior
+        for factor, counts in zip(factors, words, strict=True):
+            ratio = counts / (item_factors @ factor + TINY)
+            new = new + item_factors * (ratio @ factor.T)
+        return new
+
+    return jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)
+
+
+def mixture_scores(memberships: Array, words: Sequence[Array], beta: float) -> tuple[Array, Array]:
+    """Log joint of item and topic after a maximisation step, and the log prior of the parameters found.
+
+    Args:
+        memberships: (N, R, K), of R mixtures side by side.
+        words: the modalities.
+        beta: pseudo-count of each word in each topic.
+
+    Returns:
+        (N, R, K) nats, log pi_k + sum of log phi over the item's words; (R,) nats, log prior up to a constant.
+
+    Source: Nigam et al. (2000), doi:10.1023/A:1007692713085, eqs. 5 and 6.
+    """
+    num_items, num_starts, num_topics = memberships.shape
+    flat = memberships.reshape(num_items, -1)
+    log_share = jnp.log(memberships.sum(0) + 1) - jnp.log(num_items + num_topics)  # (R, K)
+    scores, log_prior = log_share[None], log_share.sum(-1)
+    for counts in words:
+        topic_counts = flat.T @ counts + beta  # (R K, V)
+        log_topics = jnp.log(topic_counts) - jnp.log(topic_counts.sum(-1, keepdims=True))
+        scores = scores + (counts @ log_topics.T).reshape(memberships.shape)
+        log_prior += beta * log_topics.sum(-1).reshape(num_starts, num_topics).sum(-1)
+    return scores, log_prior
+
+
+def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
+    """The module for inputs of `ports[m].width` words.
+
+    `Info.bound` is the evidence lower bound after the update, nats; `Info.trace` the bound after each
+    chunk of variational sweeps. An input whose row is all zeros is missing for that item.
+    """
+    num_topics = options.num_classes
+    start_weights = options.start_weights or options.weights
+    chunks = num_chunks(options.anneal_sweeps, SWEEPS_PER_CHUNK) + num_chunks(options.sweeps, SWEEPS_PER_CHUNK)
+
+    def words(inputs: Inputs, weights: Sequence[float] | None) -> list[Array]:
+        places = range(len(ports))
+        return [as_counts(inputs.parents[m], None if weights is None else weights[m]) for m in places]
+
+    def prior_of(inputs: Inputs) -> Array:
+        # The child's message moves the prior of an item's topics; a neutral one leaves it at alpha.
+        return jnp.maximum(options.alpha * num_topics * jnp.exp(inputs.child.log_probs), SMALLEST_PRIOR)
+
+    def init(key: Array, inputs: Inputs) -> MldaState:
+        num_items = inputs.child.log_probs.shape[0]
+        topics = tuple(jnp.full((num_topics, port.width), options.beta) for port in ports)
+        return MldaState(topics, jnp.full((num_items, num_topics), 1 / num_topics), jnp.array(False))
+
+    def begin(key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
+        shape = (state.memberships.shape[0], options.restarts)
+        starts = jax.random.exponential(key, (*shape, num_topics))
+        starts /= starts.sum(-1, keepdims=True)  # uniform over the simplex
+        starts = starts.at[:, 0].set(jnp.where(state.trained, state.memberships, starts[:, 0]))
+        none_done = jnp.int32(0)
+        trace = jnp.zeros(num_chunks(options.sweeps, SWEEPS_PER_CHUNK))
+        return MldaWork(none_done, none_done, state.trained, starts, prior_of(inputs), state.topics, trace)
+
+    def advance(work: MldaWork, inputs: Inputs) -> MldaWork:
+        return jax.lax.cond(work.annealed < options.anneal_sweeps, anneal, refine, work, inputs)
+
+    def anneal(work: MldaWork, inputs: Inputs) -> MldaWork:
+        start_words, child = words(inputs, start_weights), inputs.child.log_probs[:, None, :]
+        # The last update's classes are not heated up again.
+        hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
+
+        def sweep(index: Array, starts: Array) -> Array:
+            temperature = jnp.maximum(hottest ** (1 - index / (COOLING_SHARE * options.anneal_sweeps)), 1.0)  # (R,)
+            scores, _ = mixture_scores(starts, start_words, options.beta)
+            return jax.nn.softmax((scores + child) / temperature[None, :, None], axis=-1)
+
+        first, last = chunk_bounds(work.annealed, SWEEPS_PER_CHUNK, options.anneal_sweeps)
+        return work._replace(annealed=last, starts=jax.lax.fori_loop(first, last, sweep, work.starts))
+
+    def refine(work: MldaWork, inputs: Inputs) -> MldaWork:
+        item_words, prior = words(inputs, options.weights), prior_of(inputs)
+
+        def sweep(_: Array, solution: tuple[Array, tuple[Array, ...]]) -> tuple[Array, tuple[Array, ...]]:
+            return variational_sweep(*solution, prior, item_words, options.beta)
+
+        first, last = chunk_bounds(work.swept, SWEEPS_PER_CHUNK, options.sweeps)
+        solution = jax.lax.cond(first == 0, settle, lambda work, _: (work.concentrations, work.topics), work, inputs)
+        concentrations, topics = jax.lax.fori_loop(first, last, sweep, solution)
+        bound = elbo(concentrations, prior, topics, item_words, options.beta)
+        trace = work.trace.at[first // SWEEPS_PER_CHUNK].set(bound, mode="drop")
+        return work._replace(swept=last, concentrations=concentrations, topics=topics, trace=trace)
+
+    def settle(work: MldaWork, inputs: Inputs) -> tuple[Array, tuple[Array, ...]]:
+        """From the starts to the best of them as parameters of q(theta) and q(phi)."""
+        item_words, child = words(inputs, options.weights), inputs.child.log_probs[:, None, :]
+        scores, log_prior = mixture_scores(work.starts, words(inputs, start_weights), options.beta)
+        best = jnp.argmax(logsumexp(scores + child, axis=-1).sum(0) + log_prior)
+        memberships = work.starts[:, best][:, None]  # (N, 1, K)
+
+        def sweep(_: Array, memberships: Array) -> Array:
+            scores, _ = mixture_scores(memberships, item_words, options.beta)
+            return jax.nn.softmax(scores + child, axis=-1)
+
+        memberships = jax.lax.fori_loop(0, SETTLING_SWEEPS, sweep, memberships)[:, 0]
+        mass = total_mass(item_words, memberships.shape[0])
+        topics = tuple(options.beta + memberships.T @ counts for counts in item_words)
+        return prior_of(inputs) + memberships * mass[:, None], topics
+
+    def end(work: MldaWork, inputs: Inputs) -> tuple[MldaState, Outputs, Info]:
+        memberships = work.concentrations / work.concentrations.sum(-1, keepdims=True)
+        state = MldaState(work.topics, memberships, jnp.array(True))
+        return state, infer(state, inputs), Info(work.trace[-1], work.trace)
+
+    def infer(state: MldaState, inputs: Inputs) -> Outputs:
+        item_words, prior = words(inputs, options.weights), prior_of(inputs)
+        flat_prior = jnp.full_like(prior, options.alpha)
+        forward = item_concentrations(state.topics, flat_prior, item_words)
+        backward = []
+        for place, topic in enumerate(state.topics):
+            heard = range(len(ports)) if rule == "serket" else [other for other in range(len(ports)) if other != place]
+            theta = item_concentrations([state.topics[m] for m in heard], prior, [item_words[m] for m in heard])
+            backward.append(prediction(theta, topic, inputs.parents[place]))
+        theta = item_concentrations(state.topics, prior, item_words)
+        items = {"class": theta.argmax(-1), "Pdz": theta / theta.sum(-1, keepdims=True)}
+        return Outputs(normalized(jnp.log(forward)), tuple(backward), items)
+
+    def report(state: MldaState, outputs: Outputs) -> dict[str, Array]:
+        word_probs = {f"Pmdw{m}": topic / topic.sum(-1, keepdims=True) for m, topic in enumerate(state.topics)}
+        return {**outputs.items, **word_probs}
+
+    return Module(init, begin, advance, end, infer, report, chunks)
+
+
+def as_counts(message: Message, weight: float | None) -> Array:
+    """A modality's rows as (N, V) counts, scaled to sum to `weight` or left as they come.
+
+    A row that says nothing, no words or all classes alike, stays or becomes a row of zeros.
+    """
+    if isinstance(message, Counts):
+        values = message.values
+    else:
+        says_something = jnp.ptp(message.log_probs, axis=-1, keepdims=True) > 0
+        values = jnp.where(says_something, jnp.exp(message.log_probs), 0)
+    if weight is None:
+        return values
+    return values * (weight / jnp.maximum(values.sum(-1, keepdims=True), TINY))
+
+
+def total_mass(words: Sequence[Array], num_items: int) -> Array:
+    """Words of each item over all modalities, (N,)."""
+    return sum((counts.sum(-1) for counts in words), start=jnp.zeros(num_items))
+
+
+def prediction(concentrations: Array, topic: Array, sent: Message) -> Message:
+    """What an item's topics lead to expect of a modality, in the kind of the message that it sent."""
+    theta = concentrations / concentrations.sum(-1, keepdims=True)
+    probs = theta @ (topic / topic.sum(-1, keepdims=True))  # (N, V)
+    if isinstance(sent, Counts):
+        return Counts(probs * sent.values.sum(-1, keepdims=True))
+    return normalized(jnp.log(probs))

@@ -1,0 +1,211 @@
+"""Variational autoencoder whose prior means come from the graph.
+
+q(z | x) = N(m(x), diag s(x)^2) and p(z_t) = N(mu_t, I), where mu_t is the child's message: the mean of
+the class that the rest of the graph gives item t, or 0 before there is one.
+
+N items, B items in a batch, X input columns, H hidden units, D latent dimensions, E epochs.
+
+Source: Kingma and Welling (2014), arXiv:1312.6114, eq. 10 and appendix C.1; prior means in the manner
+of Taniguchi et al. (2020), doi:10.1007/s00354-019-00084-w.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import Array
+
+from mmcli.messages import Points
+from mmcli.module import Info, Inputs, Module, Outputs
+from mmcli.modules import Port, Rule, VaeOptions
+from mmcli.numerics import bernoulli_nll, chunk_bounds, num_chunks
+
+EPOCHS_PER_CHUNK = 10
+
+
+class Dense(NamedTuple):
+    """An affine layer: x @ weights + bias."""
+
+    weights: Array  # (in, out)
+    bias: Array  # (out,)
+
+
+class VaeParams(NamedTuple):
+    encoder: Dense  # (X, H)
+    code: Dense  # (H, 2 D): mean, then log variance
+    decoder: Dense  # (D, H)
+    output: Dense  # (H, X)
+
+
+class VaeState(NamedTuple):
+    """Weights and optimiser state go on from round to round."""
+
+    params: VaeParams
+    optimizer: optax.OptState
+
+
+class VaeWork(NamedTuple):
+    """An update under way."""
+
+    state: VaeState
+    key: Array
+    epoch: Array  # () int32, epochs done
+    losses: Array  # (E,) nats an item; 0 for the epochs to come
+
+
+def dense(layer: Dense, x: Array) -> Array:
+    return x @ layer.weights + layer.bias[None, :]
+
+
+def init_dense(key: Array, fan_in: int, fan_out: int) -> Dense:
+    """Uniform in +-1/sqrt(fan_in), as PyTorch's nn.Linear and so the reference's layers start."""
+    weights_key, bias_key = jax.random.split(key)
+    limit = fan_in**-0.5
+    return Dense(
+        jax.random.uniform(weights_key, (fan_in, fan_out), minval=-limit, maxval=limit),
+        jax.random.uniform(bias_key, (fan_out,), minval=-limit, maxval=limit),
+    )
+
+
+def encode(params: VaeParams, x: Array) -> tuple[Array, Array]:
+    """Mean and log variance of q(z | x), each (N, D), of x (N, X)."""
+    code = dense(params.code, jax.nn.relu(dense(params.encoder, x)))  # (N, 2 D)
+    mean, log_var = jnp.split(code, 2, axis=-1)
+    return mean, log_var
+
+
+def decode(params: VaeParams, z: Array) -> Array:
+    """Logits (Bernoulli) or means (Gaussian) of p(x | z), (N, X), of z (N, D)."""
+    return dense(params.output, jax.nn.relu(dense(params.decoder, z)))
+
+
+def gaussian_nll(prediction: Array, x: Array) -> Array:
+    """-log N(x; prediction, I), (N,) nats, of two (N, X)."""
+    return 0.5 * (jnp.square(x - prediction) + jnp.log(2 * jnp.pi)).sum(-1)
+
+
+def kl_to_prior(mean: Array, log_var: Array, prior_mean: Array) -> Array:
+    """KL(N(mean, exp(log_var)) || N(prior_mean, I)), (N,) nats, of three (N, D).
+
+    Source: Kingma and Welling (2014), appendix B, with the prior's mean moved.
+    """
+    return 0.5 * (jnp.exp(log_var) + jnp.square(mean - prior_mean) - 1 - log_var).sum(-1)
+
+
+def losses(
+    params: VaeParams,
+    x: Array,
+    prior_mean: Array,
+    noise: Array,
+    *,
+    nll: Callable[[Array, Array], Array],
+    kl_weight: float,
+) -> Array:
+    """-ELBO of each item, (N,) nats, from one draw of z.
+
+    Args:
+        params: the weights.
+        x: (N, X).
+        prior_mean: (N, D).
+        noise: (N, D), standard normal.
+        nll: -log p(x | z) from the decoder's output and x.
+        kl_weight: factor of the Kullback-Leibler term.
+    """
+    mean, log_var = encode(params, x)
+    z = mean + jnp.exp(0.5 * log_var) * noise
+    return nll(decode(params, z), x) + kl_weight * kl_to_prior(mean, log_var, prior_mean)
+
+
+def build(options: VaeOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
+    """The module for one input of `ports[0].width` columns.
+
+    `Info.trace` is the loss of each epoch, nats an item; `Info.bound` the evidence lower bound of all
+    items in the last epoch. Items of weight 0 teach nothing and sit at their prior mean.
+    """
+    (port,) = ports
+    optimizer = optax.adam(options.learning_rate)
+    bernoulli = options.likelihood == "bernoulli"
+    nll = bernoulli_nll if bernoulli else gaussian_nll
+
+    def predict(params: VaeParams, z: Array) -> Array:
+        return jax.nn.sigmoid(decode(params, z)) if bernoulli else decode(params, z)
+
+    def init(key: Array, inputs: Inputs) -> VaeState:
+        keys = jax.random.split(key, 4)
+        params = VaeParams(
+            encoder=init_dense(keys[0], port.width, options.hidden_dim),
+            code=init_dense(keys[1], options.hidden_dim, 2 * options.latent_dim),
+            decoder=init_dense(keys[2], options.latent_dim, options.hidden_dim),
+            output=init_dense(keys[3], options.hidden_dim, port.width),
+        )
+        return VaeState(params, optimizer.init(params))
+
+    def begin(key: Array, state: VaeState, inputs: Inputs) -> VaeWork:
+        return VaeWork(state, key, jnp.int32(0), jnp.zeros(options.epochs))
+
+    def advance(work: VaeWork, inputs: Inputs) -> VaeWork:
+        items, prior = inputs.parents[0], inputs.child
+        num_items = items.weight.shape[0]
+        batch_size = min(options.batch_size, num_items)
+        num_batches = -(-num_items // batch_size)
+        num_padded = num_batches * batch_size - num_items
+
+        def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, Array]:
+            noise = jax.random.normal(key, (batch_size, options.latent_dim))
+            item_losses = losses(
+                params, items.values[rows], prior.values[rows], noise, nll=nll, kl_weight=options.kl_weight
+            )
+            total = (weight * item_losses).sum()
+            return total / jnp.maximum(weight.sum(), 1), total
+
+        def gradient_step(state: VaeState, batch: tuple[Array, Array, Array]) -> tuple[VaeState, Array]:
+            gradients, total = jax.grad(batch_loss, has_aux=True)(state.params, *batch)
+            updates, optimizer_state = optimizer.update(gradients, state.optimizer)
+            return VaeState(optax.apply_updates(state.params, updates), optimizer_state), total
+
+        def epoch(index: Array, work: VaeWork) -> VaeWork:
+            order_key, noise_key = jax.random.split(jax.random.fold_in(work.key, index))
+            order = jax.random.permutation(order_key, num_items)
+            # The last batch is filled up with items of weight 0.
+            rows = jnp.pad(order, (0, num_padded)).reshape(num_batches, batch_size)
+            weight = jnp.pad(items.weight[order], (0, num_padded)).reshape(num_batches, batch_size)
+            state, totals = jax.lax.scan(
+                gradient_step, work.state, (rows, weight, jax.random.split(noise_key, num_batches))
+            )
+            loss = totals.sum() / jnp.maximum(items.weight.sum(), 1)
+            return VaeWork(state, work.key, index + 1, work.losses.at[index].set(loss))
+
+        first, last = chunk_bounds(work.epoch, EPOCHS_PER_CHUNK, options.epochs)
+        return jax.lax.fori_loop(first, last, epoch, work)
+
+    def latent_mean(state: VaeState, inputs: Inputs) -> Array:
+        items = inputs.parents[0]
+        mean, _ = encode(state.params, items.values)
+        return jnp.where(items.weight[:, None] > 0, mean, inputs.child.values)
+
+    def outputs(state: VaeState, inputs: Inputs, sent: Array) -> Outputs:
+        weight = inputs.parents[0].weight
+        # To the parent goes what the rest of the graph expects of it; in Serket's form, its reconstruction.
+        source = inputs.child.values if rule == "cavity" else latent_mean(state, inputs)
+        prediction = Points(predict(state.params, source), jnp.ones_like(weight))
+        z = latent_mean(state, inputs)
+        return Outputs(Points(sent, weight), (prediction,), {"z": z, "x_hat": predict(state.params, z)})
+
+    def end(work: VaeWork, inputs: Inputs) -> tuple[VaeState, Outputs, Info]:
+        sent = latent_mean(work.state, inputs)
+        if options.sends == "sample":
+            _, log_var = encode(work.state.params, inputs.parents[0].values)
+            noise = jax.random.normal(jax.random.fold_in(work.key, options.epochs), sent.shape)
+            sent = sent + inputs.parents[0].weight[:, None] * jnp.exp(0.5 * log_var) * noise
+        bound = -work.losses[-1] * inputs.parents[0].weight.sum()
+        return work.state, outputs(work.state, inputs, sent), Info(bound, work.losses)
+
+    def infer(state: VaeState, inputs: Inputs) -> Outputs:
+        return outputs(state, inputs, latent_mean(state, inputs))
+
+    def report(state: VaeState, outputs: Outputs) -> dict[str, Array]:
+        return outputs.items
+
+    return Module(init, begin, advance, end, infer, report, num_chunks(options.epochs, EPOCHS_PER_CHUNK))

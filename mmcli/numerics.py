@@ -1,0 +1,91 @@
+"""Small mathematics that several modules share."""
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+
+def num_chunks(iterations: int, chunk: int) -> int:
+    """How many chunks an update of so many inner iterations has."""
+    return -(-iterations // chunk)
+
+
+def chunk_bounds(done: Array, chunk: int, iterations: int) -> tuple[Array, Array]:
+    """First and one past the last iteration of the next chunk; equal when all are done."""
+    return done, jnp.minimum(done + chunk, iterations)
+
+
+def draw_gamma(key: Array, shape: Array) -> Array:
+    """Independent Gamma(shape, 1) draws for shapes of at least 1, exact, by rejection.
+
+    jax.random.gamma draws one element after the other and takes seconds to compile; this tries all at once.
+
+    Source: Marsaglia and Tsang (2000), doi:10.1145/358407.358414.
+    """
+    offset = shape - 1 / 3
+    slope = 1 / jnp.sqrt(9 * offset)
+
+    def attempt(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
+        tries, accepted, draws = carry
+        normal_key, uniform_key = jax.random.split(jax.random.fold_in(key, tries))
+        normal = jax.random.normal(normal_key, shape.shape)
+        cube = jnp.maximum(1 + slope * normal, 0) ** 3
+        # A cube of 0 has logarithm -inf and is never accepted.
+        log_ratio = 0.5 * normal**2 + offset * (1 - cube + jnp.log(cube))
+        now = jnp.log(jax.random.uniform(uniform_key, shape.shape)) < log_ratio
+        return tries + 1, accepted | now, jnp.where(now & ~accepted, offset * cube, draws)
+
+    start = (jnp.int32(0), jnp.zeros(shape.shape, bool), jnp.zeros(shape.shape))
+    return jax.lax.while_loop(lambda carry: ~carry[1].all(), attempt, start)[2]
+
+
+@jax.custom_vjp
+def bernoulli_nll(logits: Array, x: Array) -> Array:
+    """-log Bernoulli(x; sigmoid(logits)), (N,) nats, of two (N, X) with x in [0, 1]."""
+    return _bernoulli_nll_forward(logits, x)[0]
+
+
+def _bernoulli_nll_forward(logits: Array, x: Array) -> tuple[Array, tuple[Array, Array]]:
+    # Loss and gradient share one exponential: half of what automatic differentiation computes here.
+    shrunk = jnp.exp(-jnp.abs(logits))
+    nll = jnp.maximum(logits, 0) - logits * x + jnp.log1p(shrunk)
+    residual = jnp.where(logits >= 0, 1, shrunk) / (1 + shrunk) - x
+    return nll.sum(-1), (logits, residual)
+
+
+def _bernoulli_nll_backward(saved: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
+    logits, residual = saved
+    return cotangent[:, None] * residual, -cotangent[:, None] * logits
+
+
+bernoulli_nll.defvjp(_bernoulli_nll_forward, _bernoulli_nll_backward)
+
+
+def kmeans(key: Array, rows: Array, num_clusters: int, iterations: int = 20) -> Array:
+    """Cluster (N,) int32 of each of N rows (N, D), started by k-means++.
+
+    Source: Arthur and Vassilvitskii (2007); Lloyd (1982), doi:10.1109/TIT.1982.1056489.
+    """
+    num_rows = rows.shape[0]
+
+    def squared_distances(centres: Array) -> Array:
+        cross = rows @ centres.T  # (N, K)
+        return jnp.square(rows).sum(-1)[:, None] - 2 * cross + jnp.square(centres).sum(-1)[None, :]
+
+    def choose(index: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        centres, nearest = carry
+        # Before the first centre every row is equally likely; so too when all rows are centres already.
+        log_weights = jnp.where(nearest.max() > 0, jnp.log(nearest), 0.0)
+        row = rows[jax.random.categorical(jax.random.fold_in(key, index), log_weights)]
+        distance = jnp.square(rows - row[None, :]).sum(-1)
+        return centres.at[index].set(row), jnp.where(index == 0, distance, jnp.minimum(nearest, distance))
+
+    def refine(_: Array, centres: Array) -> Array:
+        members = jax.nn.one_hot(squared_distances(centres).argmin(-1), num_clusters, axis=0)  # (K, N)
+        counts = members.sum(-1)[:, None]
+        return jnp.where(counts > 0, (members @ rows) / jnp.maximum(counts, 1), centres)
+
+    centres = jnp.zeros((num_clusters, rows.shape[1]))
+    centres, _ = jax.lax.fori_loop(0, num_clusters, choose, (centres, jnp.zeros(num_rows)))
+    centres = jax.lax.fori_loop(0, iterations, refine, centres)
+    return squared_distances(centres).argmin(-1).astype(jnp.int32)

@@ -1,0 +1,220 @@
+"""Rounds of updates: each module in turn trains on what its neighbours last said, and answers them.
+
+Everything of a module is compiled at its first update and never again; messages stay on the device.
+"""
+
+import time
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from mmcli.errors import DivergedError
+from mmcli.graph import Graph
+from mmcli.messages import Categorical, Counts, Message, Points, combine, neutral
+from mmcli.module import Info, Inputs, Module
+from mmcli.modules import MODULES, Kind, Port, Rule, build
+
+Edge: TypeAlias = tuple[str, str]  # parent, child
+
+
+class RoundState(NamedTuple):
+    """All that the next update reads."""
+
+    states: dict[str, Any]  # of each module that learns
+    forward: dict[Edge, Message]
+    backward: dict[Edge, Message]
+
+
+class Progress(NamedTuple):
+    """A module finished a chunk of its inner iterations. Rounds and chunks count from 1."""
+
+    round: int
+    module: str
+    chunk: int
+    num_chunks: int
+
+
+class Update(NamedTuple):
+    """A module finished its update of a round. Rounds count from 1."""
+
+    round: int
+    module: str
+    bound: float  # nats
+    trace: np.ndarray  # (I,)
+    report: dict[str, np.ndarray]
+    params: dict[str, np.ndarray]  # the leaves of its state by name
+    seconds: float
+    compile_seconds: float
+
+
+class Program(NamedTuple):
+    """A graph whose modules are built."""
+
+    graph: Graph
+    modules: dict[str, Module]
+    outputs: dict[str, Port]  # kind and width of what each module sends
+    rule: Rule
+    num_items: int
+
+
+class Ended(NamedTuple):
+    """What closing an update gives."""
+
+    state: Any
+    forward: Message
+    backward: dict[str, Message]  # by the parent that hears it
+    info: Info
+    report: dict[str, Array]
+    finite: Array  # () bool
+
+
+class Compiled(NamedTuple):
+    """A module's functions, compiled for the shapes of this run."""
+
+    begin: Callable[..., Any]  # (key, state, inputs) -> work
+    advance: Callable[..., Any]  # (work, inputs) -> work
+    end: Callable[..., Ended]  # (work, inputs)
+
+
+def module_key(root: Array, name: str, round_number: int) -> Array:
+    """The randomness of one update; adding a module to a graph changes no other's."""
+    # crc32, not hash(): Python's hash of a string changes from process to process.
+    return jax.random.fold_in(jax.random.fold_in(root, zlib.crc32(name.encode())), round_number)
+
+
+def build_program(graph: Graph, observations: Mapping[str, np.ndarray], rule: Rule) -> Program:
+    """Modules for a graph over (N, width) observations."""
+    widths = {name: array.shape[1] for name, array in observations.items()}
+    ports = graph.ports(widths)
+    modules = {
+        name: build(graph.nodes[name].type, graph.nodes[name].config.options, ports[name], rule) for name in ports
+    }
+    outputs = {name: graph.output_port(name, widths) for name in modules}
+    return Program(graph, modules, outputs, rule, len(next(iter(observations.values()))))
+
+
+def observe(program: Program, observations: Mapping[str, np.ndarray]) -> RoundState:
+    """The state before anything is learned: observations sent, all other messages neutral, no module state."""
+    forward: dict[Edge, Message] = {}
+    backward: dict[Edge, Message] = {}
+    for node in program.graph.nodes.values():
+        for parent, kind in zip(node.parents, node.kinds, strict=True):
+            edge = (parent, node.name)
+            if parent in observations:
+                values = jnp.asarray(observations[parent])
+                known = jnp.ones(program.num_items)
+                forward[edge] = Points(values, known) if kind is Kind.POINTS else Counts(values)
+            else:
+                forward[edge] = backward[edge] = neutral(program.outputs[parent], program.num_items)
+    return RoundState({}, forward, backward)
+
+
+def hear(program: Program, state: RoundState, name: str) -> Inputs:
+    """All that a module's neighbours last said to it."""
+    node = program.graph.nodes[name]
+    said = [state.backward[name, child] for child in node.children]
+    child = combine(said) if said else neutral(program.outputs[name], program.num_items)
+    return Inputs(tuple(state.forward[parent, name] for parent in node.parents), child)
+
+
+def speak(program: Program, name: str, state: RoundState, forward: Message) -> dict[Edge, Message]:
+    """What goes to each child: by the cavity rule with what its siblings said, never with what it said itself."""
+    children = program.graph.nodes[name].children
+    sent = {}
+    for child in children:
+        siblings = [state.backward[name, other] for other in children if other != child]
+        has_beliefs = program.rule == "cavity" and isinstance(forward, Categorical)
+        sent[name, child] = combine([forward, *siblings]) if has_beliefs else forward
+    return sent
+
+
+def compile_module(program: Program, name: str, key: Array, module_state: Any, inputs: Inputs) -> Compiled:
+    """All that a module does in an update, ahead of time: nothing compiles after the first."""
+    module, parents = program.modules[name], program.graph.nodes[name].parents
+
+    def end(work: Any, inputs: Inputs) -> Ended:
+        state, outputs, info = module.end(work, inputs)
+        # An observation does not listen; what would be sent to it is never computed.
+        sent = zip(parents, outputs.backward, strict=True)
+        backward = {parent: message for parent, message in sent if parent in program.modules}
+        numbers = jax.tree.leaves((state, outputs.forward, backward, info))
+        finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
+        return Ended(state, outputs.forward, backward, info, module.report(state, outputs), jnp.stack(finite).all())
+
+    work = jax.eval_shape(module.begin, key, module_state, inputs)
+    return Compiled(
+        jax.jit(module.begin).lower(key, module_state, inputs).compile(),
+        jax.jit(module.advance, donate_argnums=0).lower(work, inputs).compile(),
+        jax.jit(end).lower(work, inputs).compile(),
+    )
+
+
+def absorb(program: Program, state: RoundState, name: str, ended: Ended) -> RoundState:
+    """The state after a module's update."""
+    return RoundState(
+        {**state.states, name: ended.state},
+        {**state.forward, **speak(program, name, state, ended.forward)},
+        {**state.backward, **{(parent, name): message for parent, message in ended.backward.items()}},
+    )
+
+
+def run(program: Program, state: RoundState, root: Array, rounds: int) -> Iterator[Progress | Update]:
+    """Every module in turn, round after round; arguments and errors as in `train_rounds`."""
+    compiled: dict[str, Compiled] = {}
+    for round_number in range(1, rounds + 1):
+        for name, module in program.modules.items():
+            begun = time.perf_counter()
+            key, inputs = module_key(root, name, round_number), hear(program, state, name)
+            if name not in compiled:
+                state.states[name] = jax.jit(module.init)(module_key(root, name, 0), inputs)
+                compiled[name] = compile_module(program, name, key, state.states[name], inputs)
+            ready = time.perf_counter()
+            work = compiled[name].begin(key, state.states[name], inputs)
+            for chunk in range(1, module.num_chunks + 1):
+                work = jax.block_until_ready(compiled[name].advance(work, inputs))
+                yield Progress(round_number, name, chunk, module.num_chunks)
+            ended = compiled[name].end(work, inputs)
+            if not ended.finite:
+                remedy = MODULES[program.graph.nodes[name].type].remedy
+                raise DivergedError(f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}")
+            state = absorb(program, state, name, ended)
+            yield Update(
+                round=round_number,
+                module=name,
+                bound=float(ended.info.bound),
+                trace=np.asarray(ended.info.trace),
+                report={stem: np.asarray(array) for stem, array in ended.report.items()},
+                params=named_leaves(ended.state),
+                seconds=time.perf_counter() - ready,
+                compile_seconds=ready - begun,
+            )
+
+
+def train_rounds(
+    graph: Graph, observations: Mapping[str, np.ndarray], *, seed: int, rounds: int, rule: Rule
+) -> Iterator[Progress | Update]:
+    """Train a graph; every module updates once a round, in the order written.
+
+    Args:
+        graph: the modules and who hears whom.
+        observations: (N, width) float32 by the observation's module name.
+        seed: of all randomness.
+        rounds: how many.
+        rule: what a backward message leaves out.
+
+    Raises:
+        DivergedError: a number became NaN or infinite.
+    """
+    program = build_program(graph, observations, rule)
+    return run(program, observe(program, observations), jax.random.key(seed), rounds)
+
+
+def named_leaves(tree: Any) -> dict[str, np.ndarray]:
+    """The arrays of a pytree by their path: "params.means"."""
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): np.asarray(leaf) for path, leaf in leaves}
