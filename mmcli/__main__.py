@@ -1,0 +1,5 @@
+"""`python -m mmcli`: the same as the command `mmcli`."""
+
+from mmcli.cli import main
+
+main()

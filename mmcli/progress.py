@@ -1,0 +1,129 @@
+"""What a person sees while a run learns: a live display on a terminal, plain lines anywhere else. All on stderr."""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from mmcli.experiment import HistoryLine, Watcher
+
+BAR_WIDTH = 24
+
+
+@contextmanager
+def display() -> Iterator[Watcher]:
+    """The watcher that suits stderr."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Lines()
+        return
+    board = Board(console)
+    with Live(get_renderable=board.render, console=console, refresh_per_second=4):
+        yield board
+
+
+class Lines:
+    """One line per update, for logs: no escape codes, nothing redrawn."""
+
+    def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        self._rounds = rounds
+        self._width = max(map(len, modules))
+        for line in heading(run, aside):
+            sys.stderr.write(line + "\n")
+
+    def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
+        """A log has no use for it."""
+
+    def updated(self, line: HistoryLine) -> None:
+        measure = "" if line.acc is None else f"ACC {line.acc:.3f}"
+        compiling = f" + {line.compile_seconds:.1f} s compiling" if line.compile_seconds >= 0.05 else ""
+        sys.stderr.write(
+            f"round {line.round:{len(str(self._rounds))}}/{self._rounds}  {line.module:{self._width}}"
+            f"  {measure:9}  bound {line.bound:#.6g}  {line.seconds:.1f} s{compiling}\n"
+        )
+
+
+class Board:
+    """The live display: rounds, the running module's inner iterations, the latest of each module, time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._begun = time.monotonic()
+        self._modules: Sequence[str] = ()
+        self._rounds = 0
+        self._num_done = 0  # updates, over all rounds and modules
+        self._share = 0.0  # of the running update
+        self._latest: dict[str, HistoryLine] = {}
+
+    def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        self._modules, self._rounds = modules, rounds
+        for line in heading(run, aside):
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
+        self._num_done = self._num_before(round_number, module)
+        self._share = chunk / num_chunks
+
+    def updated(self, line: HistoryLine) -> None:
+        self._latest[line.module] = line
+        self._num_done = self._num_before(line.round, line.module) + 1
+        self._share = 0.0
+
+    def seconds_left(self) -> float | None:
+        """From the last time that each module took; None until every one has had its first update."""
+        if len(self._latest) < len(self._modules):
+            return None
+        costs = [self._latest[module].seconds for module in self._modules]
+        rounds, updates = divmod(self._num_done, len(costs))
+        running = costs[updates] * self._share
+        return (self._rounds - rounds) * sum(costs) - sum(costs[:updates]) - running
+
+    def render(self) -> Group:
+        """The display as it is now; asked for four times a second."""
+        num_updates = self._rounds * len(self._modules)
+        if num_updates == 0:
+            return Group()
+        rounds, running = divmod(self._num_done, len(self._modules))
+        table = Table(box=None, pad_edge=False)
+        table.add_column("round")
+        table.add_column(f"{min(rounds + 1, self._rounds)}/{self._rounds}", min_width=BAR_WIDTH)
+        for header in ("ACC", "bound", "seconds"):
+            table.add_column(header, justify="right")
+        for index, module in enumerate(self._modules):
+            is_running = index == running and self._num_done < num_updates
+            bar = ProgressBar(total=1, completed=self._share, width=BAR_WIDTH) if is_running else ""
+            latest = self._latest.get(module)
+            cells = ("", "", "")
+            if latest is not None:
+                acc = "" if latest.acc is None else f"{latest.acc:.3f}"
+                cells = (acc, f"{latest.bound:#.6g}", f"{latest.seconds:.1f}")
+            table.add_row(module, bar, *cells, style="bold" if is_running else "")
+        left = self.seconds_left()
+        total = Table.grid(padding=(0, 2))
+        total.add_row(
+            ProgressBar(total=num_updates, completed=self._num_done + self._share, width=BAR_WIDTH),
+            f"{clock(time.monotonic() - self._begun)} elapsed",
+            "" if left is None else f"{clock(left)} left",
+        )
+        return Group(table, "", total)
+
+    def _num_before(self, round_number: int, module: str) -> int:
+        """Updates that come before a module's in a round."""
+        return (round_number - 1) * len(self._modules) + self._modules.index(module)
+
+
+def heading(run: Path, aside: Path | None) -> list[str]:
+    """Where the run goes, and where an older one went."""
+    moved = [] if aside is None else [f"the run that was there is now {aside}"]
+    return [f"run directory {run}", *moved]
+
+
+def clock(seconds: float) -> str:
+    return str(timedelta(seconds=max(0, round(seconds))))

@@ -1,0 +1,238 @@
+"""The run directory: the one place that knows the names of its files, writes them and reads them back.
+
+Every file appears whole or not at all, and nothing is pickled.
+"""
+
+import errno
+import io
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from mmcli.errors import DamagedRunError, UsageError
+
+MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
+
+CONFIG = "config.yaml"
+META = "meta.json"
+HISTORY = "history.jsonl"
+EVALUATION = "evaluation.json"
+PARAMS = "params.npz"
+CLASSES = "class_learn.txt"
+CONFUSION = "confusion.png"
+
+
+class RunDirectory:
+    """One run on disk. Made by `create`, `create_next` or `open`; `folder` is a module's folder in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """A new directory at `path`, parents included.
+
+        Raises:
+            UsageError: there is something at `path`, or nothing can be made there.
+        """
+        try:
+            _make_exclusively(path)
+        except FileExistsError:
+            raise UsageError(f"{path}: exists already; --force sets it aside, another -o leaves it as it is") from None
+        return cls(path)
+
+    @classmethod
+    def create_next(cls, parent: Path, stem: str) -> Self:
+        """A new directory at the first free of `parent`/`stem`-001, -002, ...; safe where many start at once."""
+        for number in count(1):
+            path = parent / f"{stem}-{number:03d}"
+            try:
+                _make_exclusively(path)
+            except FileExistsError:
+                continue
+            break
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The run at `path`, which has finished.
+
+        Raises:
+            UsageError: `path` is no run directory, or its run has not finished.
+            DamagedRunError: it is one, but what every finished run has is missing or unreadable.
+        """
+        if not path.is_dir():
+            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
+        if not (path / META).exists() and not (path / CONFIG).exists():
+            raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
+        run = cls(path)
+        match run.meta():
+            case {"status": "finished"}:
+                return run
+            case {"status": "failed", "error": error}:
+                raise UsageError(f"{path}: this run failed ({error}); train again")
+            case {"status": "running"}:
+                raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, train again")
+        raise run.damaged(META, "no known status")
+
+    def start(self, config: str, facts: Mapping[str, Any]) -> None:
+        """Write the resolved config and the meta data of a run that begins now."""
+        self._write_meta({**facts, "status": "running", "started": _now()})
+        _write(self.path / CONFIG, config.encode())
+
+    def note(self, **facts: Any) -> None:
+        """Add to the meta data."""
+        self._write_meta(self.meta() | facts)
+
+    def finish(self) -> None:
+        self.note(status="finished", ended=_now())
+
+    def fail(self, error: str) -> None:
+        self.note(status="failed", error=error, ended=_now())
+
+    def append_history(self, record: Mapping[str, Any]) -> None:
+        """Add one line to history.jsonl."""
+        path = self.path / HISTORY
+        lines = path.read_bytes() if path.exists() else b""
+        _write(path, lines + json.dumps(record).encode() + b"\n")
+
+    def write_params(self, folder: str, params: Mapping[str, np.ndarray]) -> None:
+        buffer = io.BytesIO()
+        np.savez(buffer, allow_pickle=False, **params)
+        _write(self._module(folder) / PARAMS, buffer.getvalue())
+
+    def write_learned(self, folder: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write each array as `<its name>_learn`: .txt where a person can read it, .npy where it is too wide."""
+        for name, array in arrays.items():
+            suffix, content = _encode(array)
+            _write(self._module(folder) / f"{name}_learn{suffix}", content)
+
+    def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
+        _write(self.path / EVALUATION, json.dumps(evaluation, indent=2).encode() + b"\n")
+
+    def write_confusion(self, folder: str, png: bytes) -> None:
+        _write(self._module(folder) / CONFUSION, png)
+
+    @property
+    def config(self) -> Path:
+        """Where the resolved config is."""
+        return self.path / CONFIG
+
+    def meta(self) -> dict[str, Any]:
+        try:
+            meta = json.loads(self._read(META))
+        except ValueError as error:
+            raise self.damaged(META, str(error)) from None
+        if not isinstance(meta, dict):
+            raise self.damaged(META, "not an object")
+        return meta
+
+    def data_digests(self) -> dict[str, str]:
+        """SHA-256 of each data file the run learned from, by its path."""
+        match self.meta():
+            case {"data": dict(digests)}:
+                return digests
+        raise self.damaged(META, "no data files named")
+
+    def classes(self, folder: str, num_items: int) -> np.ndarray:
+        """The class of each item (N,) int64, as the module left it."""
+        name = f"{folder}/{CLASSES}"
+        try:
+            classes = np.array([int(line) for line in self._read(name).split()], dtype=np.int64)
+        except (ValueError, OverflowError):
+            raise self.damaged(name, "not one whole number a line") from None
+        if len(classes) != num_items:
+            raise self.damaged(name, f"{len(classes)} classes where the data have {num_items} items")
+        return classes
+
+    def damaged(self, name: str, reason: str) -> DamagedRunError:
+        """The error that says that file `name` of this run is not what was written there."""
+        return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
+
+    def _read(self, name: str) -> str:
+        try:
+            return (self.path / name).read_text(encoding="utf-8")
+        except OSError as error:
+            raise self.damaged(name, str(error.strerror)) from None
+
+    def _write_meta(self, meta: Mapping[str, Any]) -> None:
+        _write(self.path / META, json.dumps(meta, indent=2).encode() + b"\n")
+
+    def _module(self, folder: str) -> Path:
+        path = self.path / folder
+        path.mkdir(exist_ok=True)
+        return path
+
+
+def set_aside(path: Path) -> Path | None:
+    """Rename a run directory to the first free of `path`.old-001, .old-002, ...; None where there is nothing.
+
+    Raises:
+        UsageError: what is there is neither a run directory nor empty.
+    """
+    path = path.absolute()  # "." has no name to append to
+    if not path.exists():
+        return None
+    if not path.is_dir() or (any(path.iterdir()) and not (path / META).exists()):
+        raise UsageError(f"{path}: no run directory, so --force leaves it alone; name another with -o")
+    for number in count(1):
+        aside = path.with_name(f"{path.name}.old-{number:03d}")
+        try:
+            path.rename(aside)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            continue
+        break
+    return aside
+
+
+def _make_exclusively(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir()
+    except OSError as error:
+        if path.exists():
+            raise FileExistsError(path) from None
+        reason = f"{error.strerror}: {error.filename}"
+        raise UsageError(f"{path}: cannot be made ({reason}); name a place to write to with -o") from None
+
+
+def _encode(array: np.ndarray) -> tuple[str, bytes]:
+    """Suffix and content of the file for an array."""
+    buffer = io.BytesIO()
+    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] > MAX_TEXT_COLUMNS):
+        np.save(buffer, array, allow_pickle=False)
+        return ".npy", buffer.getvalue()
+    digits = 9 if array.dtype.itemsize <= 4 else 17  # as many as bring the same float back
+    number = f"%.{digits}g" if np.issubdtype(array.dtype, np.floating) else "%d"
+    np.savetxt(buffer, np.atleast_1d(array), fmt=number)
+    return ".txt", buffer.getvalue()
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment, a crash included, it is absent, the old one or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)  # the new name itself survives a crash
+    finally:
+        os.close(directory)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

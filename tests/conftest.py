@@ -1,0 +1,131 @@
+"""Strictness for all tests, and a model that learns in seconds from three clusters made up here."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+import pytest
+
+from mmcli import rounds
+from mmcli.cli import main
+from mmcli.graph import Graph
+from mmcli.rounds import Progress, Update
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+
+NUM_ITEMS = 60
+TINY = """\
+seed: 0
+rounds: 2
+data:
+  images: {file: tiny.npz, key: images}
+  words:  {file: tiny.npz, key: words}
+  kinds:  {file: tiny.npz, key: labels}
+modules:
+  image: {type: observation, data: images}
+  word:  {type: observation, data: words}
+  vae:   {type: vae, inputs: [image], latent_dim: 2, hidden_dim: 8, epochs: 20, batch_size: 20}
+  gmm:   {type: gmm, inputs: [vae], num_classes: 3, sweeps: 10, chains: 2, labels: kinds}
+  mlda:  {type: mlda, inputs: [word, gmm], num_classes: 3, weights: [20, 20], sweeps: 10, labels: kinds}
+"""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Processes that tests start share what they compile; this process, whose jax is imported, does not take part."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
+        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        yield
+
+
+class Done(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+class Trained(NamedTuple):
+    """A finished `mmcli train`, in a process of its own."""
+
+    run: Path
+    out: str
+    err: str
+
+
+def tiny_arrays() -> dict[str, np.ndarray]:
+    """Three kinds of items, each with its own bright pixels and its own words."""
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), NUM_ITEMS // 3)  # (N,)
+    shown = np.kron(np.eye(3), np.ones(4))[labels]  # (N, 12)
+    return {
+        "images": np.clip(0.8 * shown + 0.2 * rng.random(shown.shape), 0, 1).astype(np.float32),
+        "words": rng.poisson(3 * shown + 0.2),
+        "labels": labels,
+    }
+
+
+@pytest.fixture
+def tiny_config(tmp_path: Path) -> Path:
+    """A config and its data, the test's own to change."""
+    np.savez(tmp_path / "tiny.npz", **tiny_arrays())
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """One real run of the tiny model for all tests that only read it."""
+    folder = tmp_path_factory.mktemp("trained")
+    np.savez(folder / "tiny.npz", **tiny_arrays())
+    (folder / "tiny.yaml").write_text(TINY)
+    done = subprocess.run(
+        [sys.executable, "-m", "mmcli", "train", "tiny.yaml"], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return Trained(folder / done.stdout.splitlines()[-1], done.stdout, done.stderr)
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Callable[..., Done]]:
+    """Run a command line in this process, from the arguments to the exit code."""
+
+    def run(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["mmcli", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(ended.value.code or 0, *capsys.readouterr())
+
+    handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setenv("PJRT_NPROC", os.environ.get("PJRT_NPROC", "1"))  # `train` sets it: put it back afterwards
+    yield run
+    signal.signal(signal.SIGTERM, handler)
+
+
+@pytest.fixture
+def train(command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tiny_config: Path) -> Callable[..., Done]:
+    """`mmcli train tiny.yaml ...` in the folder of the config, all but the learning: two modules give fixed classes.
+
+    Two rounds; each class has 15 of one label and 5 of another, so that ACC is 0.75.
+    """
+    classes = np.repeat([2, 0, 0, 1, 1, 2], [15, 5, 15, 5, 15, 5])
+    report = {"class": classes, "Pdz": np.eye(3, dtype=np.float32)[classes]}
+
+    def give_classes(_graph: Graph, _observations: object, **options: Any) -> Iterator[Progress | Update]:
+        for number in range(1, options["rounds"] + 1):
+            for name in ("gmm", "mlda"):
+                yield Progress(number, name, 1, 1)
+                yield Update(number, name, -1234.5, np.zeros(2), report, {"mu": np.zeros(3)}, 0.25, 1.0)
+
+    monkeypatch.chdir(tiny_config.parent)
+    monkeypatch.setattr(rounds, "train_rounds", give_classes)
+    return lambda *options: command("train", "tiny.yaml", *options)

@@ -1,0 +1,118 @@
+"""Imports run one way, and what is slow to import is imported by few."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mmcli
+
+PACKAGE = Path(mmcli.__file__).parent
+FILES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(PACKAGE.rglob("*.py"))
+}
+
+# What each file of the package may import from the package; a new file gets a line here. Any may import errors.
+MAY_IMPORT = {
+    "mmcli": set(),
+    "__main__": {"cli"},
+    "cli": {"experiment", "progress", "tables", "modules", "wording"},
+    "progress": {"experiment"},
+    "tables": {"experiment", "metrics", "modules", "wording"},
+    "experiment": {"config", "datasets", "graph", "store", "metrics", "plots", "rounds", "modules"},
+    "plots": {"metrics"},
+    "metrics": set(),
+    "store": set(),
+    "config": {"schema", "spec", "wording", "yaml_source"},
+    "schema": {"graph", "modules", "spec", "wording", "yaml_source"},
+    "datasets": {"graph", "modules", "spec", "wording"},
+    "graph": {"modules", "spec", "wording"},
+    "yaml_source": {"spec", "wording"},
+    "wording": {"spec"},
+    "spec": {"modules"},
+    "rounds": {"graph", "module", "messages", "modules"},
+    "module": {"messages"},
+    "messages": {"modules"},
+    "numerics": set(),
+    "modules": set(),
+    "modules.*": {"module", "messages", "numerics", "modules"},
+    "features": set(),
+    "features.*": set(),
+    "errors": set(),
+}
+MAY_IMPORT_JAX = {"messages", "numerics", "module", "modules.*", "rounds", "experiment"}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that a file names in an import statement, wherever in the file it stands."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: a relative import"
+            module = str(node.module)
+            names |= {f"{module}.{alias.name}" if f"{module}.{alias.name}" in FILES else module for alias in node.names}
+    return names
+
+
+def rule(name: str) -> str:
+    """The line of the table that holds for a file of the package."""
+    inside = name.removeprefix("mmcli.")
+    folder, _, rest = inside.partition(".")
+    return f"{folder}.*" if rest else inside
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_imports_run_one_way(name):
+    allowed = {"mmcli", "mmcli.errors", *(f"mmcli.{other}" for other in MAY_IMPORT[rule(name)])}
+
+    own = {other for other in imports(FILES[name]) if other.partition(".")[0] == "mmcli"}
+
+    assert own <= allowed
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_jax_is_imported_by_few(name):
+    packages = {other.partition(".")[0] for other in imports(FILES[name])}
+
+    assert not packages & {"jax", "jaxlib", "optax"} or rule(name) in MAY_IMPORT_JAX
+
+
+def test_the_table_allows_no_cycle():
+    below: set[str] = set()
+    while ready := {name for name, allowed in MAY_IMPORT.items() if name not in below and allowed <= below | {name}}:
+        below |= ready
+
+    assert below == set(MAY_IMPORT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--help"], {"jax", "numpy", "pydantic", "rich", "yaml"}),
+        (["train", "--help"], {"jax", "numpy", "pydantic", "rich", "yaml"}),
+        (["modules"], {"jax", "numpy", "rich"}),
+        (["check", "CONFIG"], {"jax", "matplotlib", "sklearn"}),
+        (["train", "CONFIG", "--set", "modules.gmm.num_classes=0"], {"jax", "matplotlib", "sklearn"}),
+        (["evaluate", "RUN"], {"jax"}),
+    ],
+)
+def test_a_command_imports_only_what_it_needs(arguments, unwanted, tiny_config, trained):
+    arguments = [{"CONFIG": str(tiny_config), "RUN": str(trained.run)}.get(part, part) for part in arguments]
+    report = (
+        "import sys\n"
+        "from mmcli.cli import main\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        f"    assert not sys.modules.keys() & {unwanted!r}, sys.modules.keys() & {unwanted!r}\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", report], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
