@@ -118,6 +118,8 @@ def _input_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | N
                     f"but {module.type} takes {listed(MODULES[module.type].accepts)}"
                 ),
             )
+    if module.labels is not None and Kind.CATEGORICAL not in MODULES[module.type].sends:
+        yield ("modules", module.name, "labels"), f"{module.type} finds no classes that labels could measure; remove it"
     for option in ("weights", "start_weights"):
         weights = getattr(module.options, option, None)
         if weights is not None and len(weights) != len(module.inputs):

@@ -24,6 +24,7 @@ def script(name: str, *arguments: str, cwd: Path, **environment: str) -> subproc
     )
 
 
+@pytest.mark.slow
 def test_seeds_are_trained_and_their_acc_collected(tiny_config):
     done = script("seeds.sh", "tiny.yaml", "3 4", "gmm", "--rounds", "1", cwd=tiny_config.parent)
 
@@ -46,6 +47,7 @@ def test_seeds_stop_at_the_first_run_that_fails(tiny_config):
     assert re.fullmatch(r"--set rounds=0: must be a whole number, at least 1.*\n", done.stderr)
 
 
+@pytest.mark.slow
 def test_a_slurm_task_trains_the_seed_of_its_number(tiny_config):
     done = script(
         "slurm_array.sh",

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mmcli.config import load_config
 
@@ -133,6 +134,7 @@ def test_a_run_is_not_overwritten_but_set_aside_on_request(train):
     assert not before.exists()
 
 
+@pytest.mark.slow
 def test_a_run_directory_holds_what_the_design_promises(trained):
     assert trained.out == "runs/tiny-s0-001\n"
     assert set(files(trained.run)) - {"evaluation.json"} == RESULTS | {"config.yaml", "meta.json", "history.jsonl"}
@@ -145,6 +147,7 @@ def test_a_run_directory_holds_what_the_design_promises(trained):
     ]
 
 
+@pytest.mark.slow
 def test_what_is_written_agrees_with_itself(trained):
     labels = np.repeat([0, 1, 2], 20)
     for folder in ("module003_gmm", "module004_mlda"):
@@ -155,6 +158,7 @@ def test_what_is_written_agrees_with_itself(trained):
     assert np.loadtxt(trained.run / "module002_vae" / "z_learn.txt").shape == (60, 2)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(trained):
     again = mmcli("train", "tiny.yaml", cwd=trained.run.parents[1])
 
