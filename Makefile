@@ -39,7 +39,8 @@ format: install  ## mend what the linter and the formatter can mend
 	$(BIN)/ruff format
 
 bench: install  ## times of the modules and of a whole run; benchmarks/README.md says what they are compared with
-	$(BIN)/python -m benchmarks
+	$(BIN)/python benchmarks/sweeps.py
+	$(BIN)/python benchmarks/whole.py $(CONFIG)
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -1,11 +1,12 @@
 """Rounds of updates: each module in turn trains on what its neighbours last said, and answers them.
 
-Everything of a module is compiled at its first update and never again; messages stay on the device.
+Modules are compiled while those before them train, and never again; messages stay on the device.
 """
 
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -48,8 +49,8 @@ class Update(NamedTuple):
     trace: np.ndarray  # (I,)
     report: dict[str, np.ndarray]
     params: dict[str, np.ndarray]  # the leaves of its state by name
-    seconds: float
-    compile_seconds: float
+    seconds: float  # of learning
+    compile_seconds: float  # of waiting until the module was compiled
 
 
 class Program(NamedTuple):
@@ -76,6 +77,7 @@ class Ended(NamedTuple):
 class Compiled(NamedTuple):
     """A module's functions, compiled for the shapes of this run."""
 
+    init: Callable[..., Any]  # (key, inputs) -> state
     begin: Callable[..., Any]  # (key, state, inputs) -> work
     advance: Callable[..., Any]  # (work, inputs) -> work
     end: Callable[..., Ended]  # (work, inputs)
@@ -133,8 +135,8 @@ def speak(program: Program, name: str, state: RoundState, forward: Message) -> d
     return sent
 
 
-def compile_module(program: Program, name: str, key: Array, module_state: Any, inputs: Inputs) -> Compiled:
-    """All that a module does in an update, ahead of time: nothing compiles after the first."""
+def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> Compiled:
+    """All that a module does in a run, ahead of time. Messages keep their shapes, so any inputs will do."""
     module, parents = program.modules[name], program.graph.nodes[name].parents
 
     def end(work: Any, inputs: Inputs) -> Ended:
@@ -146,9 +148,11 @@ def compile_module(program: Program, name: str, key: Array, module_state: Any, i
         finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
         return Ended(state, outputs.forward, backward, info, module.report(state, outputs), jnp.stack(finite).all())
 
-    work = jax.eval_shape(module.begin, key, module_state, inputs)
+    state = jax.eval_shape(module.init, key, inputs)
+    work = jax.eval_shape(module.begin, key, state, inputs)
     return Compiled(
-        jax.jit(module.begin).lower(key, module_state, inputs).compile(),
+        jax.jit(module.init).lower(key, inputs).compile(),
+        jax.jit(module.begin).lower(key, state, inputs).compile(),
         jax.jit(module.advance, donate_argnums=0).lower(work, inputs).compile(),
         jax.jit(end).lower(work, inputs).compile(),
     )
@@ -165,34 +169,41 @@ def absorb(program: Program, state: RoundState, name: str, ended: Ended) -> Roun
 
 def run(program: Program, state: RoundState, root: Array, rounds: int) -> Iterator[Progress | Update]:
     """Every module in turn, round after round; arguments and errors as in `train_rounds`."""
-    compiled: dict[str, Compiled] = {}
-    for round_number in range(1, rounds + 1):
-        for name, module in program.modules.items():
-            begun = time.perf_counter()
-            key, inputs = module_key(root, name, round_number), hear(program, state, name)
-            if name not in compiled:
-                state.states[name] = jax.jit(module.init)(module_key(root, name, 0), inputs)
-                compiled[name] = compile_module(program, name, key, state.states[name], inputs)
-            ready = time.perf_counter()
-            work = compiled[name].begin(key, state.states[name], inputs)
-            for chunk in range(1, module.num_chunks + 1):
-                work = jax.block_until_ready(compiled[name].advance(work, inputs))
-                yield Progress(round_number, name, chunk, module.num_chunks)
-            ended = compiled[name].end(work, inputs)
-            if not ended.finite:
-                remedy = MODULES[program.graph.nodes[name].type].remedy
-                raise DivergedError(f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}")
-            state = absorb(program, state, name, ended)
-            yield Update(
-                round=round_number,
-                module=name,
-                bound=float(ended.info.bound),
-                trace=np.asarray(ended.info.trace),
-                report={stem: np.asarray(array) for stem, array in ended.report.items()},
-                params=named_leaves(ended.state),
-                seconds=time.perf_counter() - ready,
-                compile_seconds=ready - begun,
-            )
+    with ThreadPoolExecutor(max_workers=1) as compiler:
+        compiling = {
+            name: compiler.submit(compile_module, program, name, root, hear(program, state, name))
+            for name in program.modules
+        }
+        for round_number in range(1, rounds + 1):
+            for name, module in program.modules.items():
+                begun = time.perf_counter()
+                compiled = compiling[name].result()
+                ready = time.perf_counter()
+                inputs = hear(program, state, name)
+                module_state = state.states.get(name)
+                if module_state is None:
+                    module_state = compiled.init(module_key(root, name, 0), inputs)
+                work = compiled.begin(module_key(root, name, round_number), module_state, inputs)
+                for chunk in range(1, module.num_chunks + 1):
+                    work = jax.block_until_ready(compiled.advance(work, inputs))
+                    yield Progress(round_number, name, chunk, module.num_chunks)
+                ended = compiled.end(work, inputs)
+                if not ended.finite:
+                    remedy = MODULES[program.graph.nodes[name].type].remedy
+                    raise DivergedError(
+                        f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}"
+                    )
+                state = absorb(program, state, name, ended)
+                yield Update(
+                    round=round_number,
+                    module=name,
+                    bound=float(ended.info.bound),
+                    trace=np.asarray(ended.info.trace),
+                    report={stem: np.asarray(array) for stem, array in ended.report.items()},
+                    params=named_leaves(ended.state),
+                    seconds=time.perf_counter() - ready,
+                    compile_seconds=ready - begun,
+                )
 
 
 def train_rounds(

@@ -212,17 +212,22 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         (points,), message = inputs.parents, inputs.child.log_probs
         informed = jnp.ptp(message, axis=0).max() > 0
 
+        def propose(key: Array) -> tuple[Array, Array]:
+            labels = kmeans(key, jnp.maximum(message, LOWEST_LOG_PROB), num_classes)
+            trust = CLUSTER_TRUST * jax.nn.one_hot(labels, num_classes) + (1 - CLUSTER_TRUST) / num_classes
+            return labels, jnp.log(trust)
+
         def start(arguments: tuple[Array, Array]) -> tuple[Array, Array]:
             chain, key = arguments
-            labels = jax.lax.cond(
-                informed,
-                lambda: kmeans(key, jnp.maximum(message, LOWEST_LOG_PROB), num_classes),
-                lambda: kmeans(key, points.values, num_classes),
-            )
-            trust = CLUSTER_TRUST * jax.nn.one_hot(labels, num_classes) + (1 - CLUSTER_TRUST) / num_classes
             goes_on = state.trained & ((chain == 0) | (informed & (chain % 2 == 0)))
-            renumbered = informed & ~goes_on
-            return jnp.where(goes_on, state.labels, labels), jnp.where(renumbered, jnp.log(trust), message)
+            return jax.lax.switch(
+                jnp.where(goes_on, 0, jnp.where(informed, 1, 2)),
+                [
+                    lambda: (state.labels, message),
+                    lambda: propose(key),
+                    lambda: (kmeans(key, points.values, num_classes), message),
+                ],
+            )
 
         starts_key, sweeps_key = jax.random.split(key)
         chains = jnp.arange(options.chains)

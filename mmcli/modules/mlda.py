@@ -32,6 +32,7 @@ START_TEMPERATURE = 50.0
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
 SETTLING_SWEEPS = 5
 ITEM_SWEEPS = 20
+BLOCK = 100  # items; a block of 2,400 words fills a megabyte
 SMALLEST_PRIOR = 1e-6
 TINY = 1e-30  # keeps 0 / 0 out of the words an item does not have
 
@@ -75,20 +76,44 @@ def elbo(concentrations: Array, prior: Array, topics: Sequence[Array], words: Se
     return bound
 
 
+def expected_counts(item_factors: Array, word_factors: Array, counts: Array) -> tuple[Array, Array]:
+    """How many words of each item, and of each word of the vocabulary, belong to each topic.
+
+    The topics of single words, (N, V, K), are never formed: their sums factor into matrix products. Rows go
+    through in blocks, so that what lies between the products stays in the cache.
+
+    Args:
+        item_factors: (N, K) exp E[log theta].
+        word_factors: (K, V) exp E[log phi].
+        counts: (N, V).
+
+    Returns:
+        (N, K) and (K, V).
+    """
+    num_items, num_topics = item_factors.shape
+    num_blocks = -(-num_items // BLOCK)
+    padding = ((0, num_blocks * BLOCK - num_items), (0, 0))
+    blocks = [jnp.pad(rows, padding).reshape(num_blocks, BLOCK, -1) for rows in (item_factors, counts)]
+
+    def block(of_words: Array, rows: list[Array]) -> tuple[Array, Array]:
+        factors, counts = rows
+        ratio = counts / (factors @ word_factors + TINY)  # (B, V)
+        return of_words + factors.T @ ratio, ratio @ word_factors.T
+
+    of_words, of_items = jax.lax.scan(block, jnp.zeros_like(word_factors), blocks)
+    return item_factors * of_items.reshape(-1, num_topics)[:num_items], word_factors * of_words
+
+
 def variational_sweep(
     concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Array], beta: float
 ) -> tuple[Array, tuple[Array, ...]]:
-    """One round of coordinate ascent on q(theta) and q(phi). Blei et al. (2003), eqs. 6, 7 and section 5.3.
-
-    The topics of single words, (N, V, K), are never formed: their sums factor into matrix products.
-    """
+    """One round of coordinate ascent on q(theta) and q(phi). Blei et al. (2003), eqs. 6, 7 and section 5.3."""
     item_factors = jnp.exp(expected_log(concentrations))  # (N, K)
     new_concentrations, new_topics = prior, []
     for topic, counts in zip(topics, words, strict=True):
-        word_factors = jnp.exp(expected_log(topic))  # (K, V)
-        ratio = counts / (item_factors @ word_factors + TINY)  # (N, V)
-        new_concentrations = new_concentrations + item_factors * (ratio @ word_factors.T)
-        new_topics.append(beta + word_factors * (item_factors.T @ ratio))
+        of_items, of_words = expected_counts(item_factors, jnp.exp(expected_log(topic)), counts)
+        new_concentrations = new_concentrations + of_items
+        new_topics.append(beta + of_words)
     return new_concentrations, tuple(new_topics)
 
 
@@ -104,8 +129,7 @@ def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[A
         item_factors = jnp.exp(expected_log(concentrations))
         new = prior
         for factor, counts in zip(factors, words, strict=True):
-            ratio = counts / (item_factors @ factor + TINY)
-            new = new + item_factors * (ratio @ factor.T)
+            new = new + expected_counts(item_factors, factor, counts)[0]
         return new
 
     return jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)

@@ -1,0 +1,97 @@
+"""Sweeps of the GMM and the MLDA on one core, the GMM's in turns with scikit-learn's mixtures."""
+
+import argparse
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from cores import restart_on_one_core
+from sklearn.decomposition import PCA
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
+from timing import bundled, compile_update, ratio, take_turns
+
+from mmcli.messages import Counts, Points, neutral
+from mmcli.module import Inputs
+from mmcli.modules import GmmOptions, Kind, MldaOptions, Port, build
+
+NUM_CLASSES = 10
+NUM_FEATURES = 18  # the tutorial's latent space
+DEFAULT_CHAINS = GmmOptions(num_classes=NUM_CLASSES).chains
+
+
+def gmm_sweeps(name: str, points: np.ndarray, sweeps: int, chains: int) -> Callable[[], Any]:
+    num_items, width = points.shape
+    options = GmmOptions(num_classes=NUM_CLASSES, sweeps=sweeps, chains=chains)
+    module = build("gmm", options, (Port(Kind.POINTS, width),), "cavity")
+    heard = Points(jnp.asarray(points), jnp.ones(num_items))
+    return compile_update(name, module, Inputs((heard,), neutral(Port(Kind.CATEGORICAL, NUM_CLASSES), num_items)))
+
+
+def mlda_sweeps(name: str, words: np.ndarray, options: MldaOptions) -> Callable[[], Any]:
+    num_items, width = words.shape
+    module = build("mlda", options, (Port(Kind.COUNTS, width),), "cavity")
+    heard = Counts(jnp.asarray(words))
+    return compile_update(name, module, Inputs((heard,), neutral(Port(Kind.CATEGORICAL, NUM_CLASSES), num_items)))
+
+
+def sklearn_iterations(
+    model: type[GaussianMixture] | type[BayesianGaussianMixture], points: np.ndarray, iterations: int
+) -> Callable[[], Any]:
+    # A tolerance of 0 is never met, so that every iteration runs; the start takes next to no time.
+    mixture = model(
+        n_components=NUM_CLASSES, max_iter=iterations, tol=0, init_params="random_from_data", random_state=0
+    )
+
+    def fit() -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            return mixture.fit(points)
+
+    return fit
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sweeps", type=int, default=100, help="sweeps, or iterations, in a turn [100]")
+    parser.add_argument("--turns", type=int, default=5, help="turns of each [5]")
+    arguments = parser.parse_args()
+    restart_on_one_core()
+    sweeps, turns = arguments.sweeps, arguments.turns
+
+    points = PCA(NUM_FEATURES, whiten=True, random_state=0).fit_transform(bundled("images"))
+    print(f"GMM: {sweeps} sweeps, {len(points)} x {NUM_FEATURES}, {NUM_CLASSES} classes")
+    one, default = "mmcli, 1 chain", f"mmcli, {DEFAULT_CHAINS} chains"
+    others = (GaussianMixture, BayesianGaussianMixture)
+    seconds = take_turns(
+        {
+            one: gmm_sweeps(one, points, sweeps, 1),
+            default: gmm_sweeps(default, points, sweeps, DEFAULT_CHAINS),
+            **{model.__name__: sklearn_iterations(model, points, sweeps) for model in others},
+        },
+        turns,
+    )
+    for model in others:
+        print(f"{one} against {model.__name__}: {ratio(seconds[one], seconds[model.__name__])}")
+
+    words = bundled("speech")
+    print(
+        f"MLDA: {sweeps} sweeps, {words.shape[0]} x {words.shape[1]}, {words.sum():,.0f} tokens, {NUM_CLASSES} topics"
+    )
+    # One annealing sweep from one start: what is timed is the variational sweeps.
+    plain = MldaOptions(num_classes=NUM_CLASSES, sweeps=sweeps, anneal_sweeps=1, restarts=1)
+    bare, whole = "mmcli, sweeps", "mmcli, a default update"
+    seconds = take_turns(
+        {
+            bare: mlda_sweeps(bare, words, plain),
+            whole: mlda_sweeps(whole, words, MldaOptions(num_classes=NUM_CLASSES)),
+        },
+        turns,
+    )
+    print(f"{sweeps * words.sum() / min(seconds[bare]) / 1e6:.1f} M tokens/s by minimum")
+
+
+if __name__ == "__main__":
+    main()
