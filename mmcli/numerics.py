@@ -91,4 +91,5 @@ def kmeans(key: Array, rows: Array, num_clusters: int, *, starts: int = 4, itera
         return distances.min(-1).sum(), distances.argmin(-1).astype(jnp.int32)
 
     spreads, clusters = jax.lax.map(run, jax.random.split(key, starts))
-    return clusters[spreads.argmin()]
+    tightest: Array = clusters[spreads.argmin()]
+    return tightest

@@ -5,8 +5,9 @@ m picks a topic from theta_t and itself from phi_m of that topic. A modality's r
 its weight, as real numbers. A Categorical parent is a modality of K words, taken in expectation.
 
 An update has two parts. It looks for classes as a mixture, one topic an item, cooled from a high
-temperature, from several random starts and from where the last update ended; the start of the best
-posterior is kept. From there the variational sweeps go on.
+temperature, from several random starts and from where the last update ended, and keeps the one that
+explains the observations best and shares most with what the parents say (`mixture_merits`). From there
+the variational sweeps go on.
 
 N items, K topics, V_m words of modality m, R starts.
 
@@ -24,7 +25,7 @@ from jax.scipy.special import digamma, gammaln, logsumexp
 
 from mmcli.messages import Counts, Message, normalized
 from mmcli.module import Info, Inputs, Module, Outputs
-from mmcli.modules import MldaOptions, Port, Rule
+from mmcli.modules import Kind, MldaOptions, Port, Rule
 from mmcli.numerics import chunk_bounds, num_chunks
 
 SWEEPS_PER_CHUNK = 10
@@ -135,29 +136,74 @@ def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[A
     return jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)
 
 
-def mixture_scores(memberships: Array, words: Sequence[Array], beta: float) -> tuple[Array, Array]:
-    """Log joint of item and topic after a maximisation step, and the log prior of the parameters found.
+def mixture_topics(memberships: Array, counts: Array, beta: float) -> Array:
+    """log P(word | topic) after a maximisation step, (R, K, V) nats, of memberships (N, R, K) and counts (N, V)."""
+    num_items, num_starts, num_topics = memberships.shape
+    topic_counts = memberships.reshape(num_items, -1).T @ counts + beta
+    log_topics = jnp.log(topic_counts) - jnp.log(topic_counts.sum(-1, keepdims=True))
+    return log_topics.reshape(num_starts, num_topics, -1)
+
+
+def mixture_shares(memberships: Array) -> Array:
+    """log P(topic) after a maximisation step, (R, K) nats, of memberships (N, R, K)."""
+    num_items, _, num_topics = memberships.shape
+    return jnp.log(memberships.sum(0) + 1) - jnp.log(num_items + num_topics)
+
+
+def mixture_scores(memberships: Array, words: Sequence[Array], hears: Array, beta: float) -> Array:
+    """Log joint of item and topic after a maximisation step.
 
     Args:
         memberships: (N, R, K), of R mixtures side by side.
         words: the modalities.
+        hears: (M, R) 1 where a mixture takes a modality into account, 0 where not.
         beta: pseudo-count of each word in each topic.
 
     Returns:
-        (N, R, K) nats, log pi_k + sum of log phi over the item's words; (R,) nats, log prior up to a constant.
+        (N, R, K) nats: log pi_k + sum of log phi over the item's words.
 
     Source: Nigam et al. (2000), doi:10.1023/A:1007692713085, eqs. 5 and 6.
     """
-    num_items, num_starts, num_topics = memberships.shape
-    flat = memberships.reshape(num_items, -1)
-    log_share = jnp.log(memberships.sum(0) + 1) - jnp.log(num_items + num_topics)  # (R, K)
-    scores, log_prior = log_share[None], log_share.sum(-1)
-    for counts in words:
-        topic_counts = flat.T @ counts + beta  # (R K, V)
-        log_topics = jnp.log(topic_counts) - jnp.log(topic_counts.sum(-1, keepdims=True))
-        scores = scores + (counts @ log_topics.T).reshape(memberships.shape)
-        log_prior += beta * log_topics.sum(-1).reshape(num_starts, num_topics).sum(-1)
-    return scores, log_prior
+    scores = mixture_shares(memberships)[None]
+    for counts, heard in zip(words, hears, strict=True):
+        log_topics = mixture_topics(memberships, counts, beta)
+        flat = counts @ log_topics.reshape(-1, log_topics.shape[-1]).T
+        scores = scores + heard[None, :, None] * flat.reshape(memberships.shape)
+    return scores
+
+
+def mixture_merits(
+    memberships: Array, observed: Sequence[Array], told: Sequence[Array], child: Array, beta: float
+) -> Array:
+    """What each of R mixtures is chosen by, (R,) nats.
+
+    log p(observed, parameters) + sum over messages of weight log [p(message | observed) / p(message)]: the
+    evidence of what was observed, and the information it shares with what the parents say, the topics being
+    the channel. The joint evidence would reward a class that one parent sees and nothing else confirms.
+
+    Args:
+        memberships: (N, R, K).
+        observed: modalities that the choice has to explain.
+        told: modalities that are a parent's own inference.
+        child: (N, 1, K) the child's log probabilities.
+        beta: pseudo-count of each word in each topic.
+    """
+    log_shares = mixture_shares(memberships)  # (R, K)
+    scores = mixture_scores(memberships, observed, jnp.ones((len(observed), memberships.shape[1])), beta) + child
+    log_prior = log_shares.sum(-1)
+    for counts in observed:
+        log_prior += beta * mixture_topics(memberships, counts, beta).sum((-1, -2))
+    merits = logsumexp(scores, axis=-1).sum(0) + log_prior
+    posterior = jax.nn.softmax(scores, axis=-1)
+    for counts in told:
+        weights = counts.sum(-1)  # (N,)
+        probs = counts / jnp.maximum(weights, TINY)[:, None]
+        word_topics = jax.nn.softmax(mixture_topics(memberships, counts, beta) + log_shares[:, :, None], axis=1)
+        ratio = (probs @ word_topics.reshape(-1, counts.shape[1]).T).reshape(posterior.shape) / jnp.exp(log_shares)[
+            None
+        ]
+        merits += (weights[:, None] * jnp.log((posterior * ratio).sum(-1) + TINY)).sum(0)
+    return merits
 
 
 def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
@@ -167,12 +213,20 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     chunk of variational sweeps. An input whose row is all zeros is missing for that item.
     """
     num_topics = options.num_classes
-    start_weights = options.start_weights or options.weights
     chunks = num_chunks(options.anneal_sweeps, SWEEPS_PER_CHUNK) + num_chunks(options.sweeps, SWEEPS_PER_CHUNK)
 
-    def words(inputs: Inputs, weights: Sequence[float] | None) -> list[Array]:
-        places = range(len(ports))
-        return [as_counts(inputs.parents[m], None if weights is None else weights[m]) for m in places]
+    # Observations judge the starts; what parents infer judges only where there is nothing else.
+    told_of = [port.kind is Kind.CATEGORICAL for port in ports]
+    if all(told_of):
+        told_of = [False] * len(ports)
+    judges = [m for m in range(len(ports)) if not told_of[m]]
+    messengers = [m for m in range(len(ports)) if told_of[m]]
+    # Every other start cools on the observations alone: a parent's early mistake must not steer them all.
+    deaf = jnp.array(told_of)[:, None] & (jnp.arange(options.restarts) % 2 == 1)[None, :]  # (M, R)
+
+    def words(inputs: Inputs) -> list[Array]:
+        weights = options.weights or [None] * len(ports)
+        return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
 
     def prior_of(inputs: Inputs) -> Array:
         # The child's message moves the prior of an item's topics; a neutral one leaves it at alpha.
@@ -196,20 +250,22 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         return jax.lax.cond(work.annealed < options.anneal_sweeps, anneal, refine, work, inputs)
 
     def anneal(work: MldaWork, inputs: Inputs) -> MldaWork:
-        start_words, child = words(inputs, start_weights), inputs.child.log_probs[:, None, :]
+        item_words, child = words(inputs), inputs.child.log_probs[:, None, :]
         # The last update's classes are not heated up again.
         hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
 
         def sweep(index: Array, starts: Array) -> Array:
-            temperature = jnp.maximum(hottest ** (1 - index / (COOLING_SHARE * options.anneal_sweeps)), 1.0)  # (R,)
-            scores, _ = mixture_scores(starts, start_words, options.beta)
+            progress = index / (COOLING_SHARE * options.anneal_sweeps)
+            temperature = jnp.maximum(hottest ** (1 - progress), 1.0)  # (R,)
+            hears = jnp.where((progress < 1) & deaf, 0.0, 1.0)  # (M, R)
+            scores = mixture_scores(starts, item_words, hears, options.beta)
             return jax.nn.softmax((scores + child) / temperature[None, :, None], axis=-1)
 
         first, last = chunk_bounds(work.annealed, SWEEPS_PER_CHUNK, options.anneal_sweeps)
         return work._replace(annealed=last, starts=jax.lax.fori_loop(first, last, sweep, work.starts))
 
     def refine(work: MldaWork, inputs: Inputs) -> MldaWork:
-        item_words, prior = words(inputs, options.weights), prior_of(inputs)
+        item_words, prior = words(inputs), prior_of(inputs)
 
         def sweep(_: Array, solution: tuple[Array, tuple[Array, ...]]) -> tuple[Array, tuple[Array, ...]]:
             return variational_sweep(*solution, prior, item_words, options.beta)
@@ -223,13 +279,13 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
     def settle(work: MldaWork, inputs: Inputs) -> tuple[Array, tuple[Array, ...]]:
         """From the starts to the best of them as parameters of q(theta) and q(phi)."""
-        item_words, child = words(inputs, options.weights), inputs.child.log_probs[:, None, :]
-        scores, log_prior = mixture_scores(work.starts, words(inputs, start_weights), options.beta)
-        best = jnp.argmax(logsumexp(scores + child, axis=-1).sum(0) + log_prior)
+        item_words, child = words(inputs), inputs.child.log_probs[:, None, :]
+        observed, told = [item_words[m] for m in judges], [item_words[m] for m in messengers]
+        best = mixture_merits(work.starts, observed, told, child, options.beta).argmax()
         memberships = work.starts[:, best][:, None]  # (N, 1, K)
 
         def sweep(_: Array, memberships: Array) -> Array:
-            scores, _ = mixture_scores(memberships, item_words, options.beta)
+            scores = mixture_scores(memberships, item_words, jnp.ones((len(ports), 1)), options.beta)
             return jax.nn.softmax(scores + child, axis=-1)
 
         memberships = jax.lax.fori_loop(0, SETTLING_SWEEPS, sweep, memberships)[:, 0]
@@ -243,7 +299,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         return state, infer(state, inputs), Info(work.trace[-1], work.trace)
 
     def infer(state: MldaState, inputs: Inputs) -> Outputs:
-        item_words, prior = words(inputs, options.weights), prior_of(inputs)
+        item_words, prior = words(inputs), prior_of(inputs)
         flat_prior = jnp.full_like(prior, options.alpha)
         forward = item_concentrations(state.topics, flat_prior, item_words)
         backward = []
