@@ -41,7 +41,7 @@ def neutral(port: Port, num_items: int) -> Message:
         case Kind.POINTS:
             return Points(jnp.zeros((num_items, port.width)), jnp.zeros(num_items))
         case Kind.CATEGORICAL:
-            return Categorical(jnp.full((num_items, port.width), -jnp.log(port.width)))
+            return Categorical(jnp.full((num_items, port.width), -jnp.log(port.width), float))
         case Kind.COUNTS:
             return Counts(jnp.zeros((num_items, port.width)))
 

@@ -169,7 +169,8 @@ def absorb(program: Program, state: RoundState, name: str, ended: Ended) -> Roun
 
 def run(program: Program, state: RoundState, root: Array, rounds: int) -> Iterator[Progress | Update]:
     """Every module in turn, round after round; arguments and errors as in `train_rounds`."""
-    with ThreadPoolExecutor(max_workers=1) as compiler:
+    compiler = ThreadPoolExecutor(max_workers=1)
+    try:
         compiling = {
             name: compiler.submit(compile_module, program, name, root, hear(program, state, name))
             for name in program.modules
@@ -204,6 +205,9 @@ def run(program: Program, state: RoundState, root: Array, rounds: int) -> Iterat
                     seconds=time.perf_counter() - ready,
                     compile_seconds=ready - begun,
                 )
+    finally:
+        # A run that stops early does not wait for modules whose turn never came.
+        compiler.shutdown(cancel_futures=True)
 
 
 def train_rounds(

@@ -38,12 +38,13 @@ MAY_IMPORT = {
     "messages": {"modules"},
     "numerics": set(),
     "modules": set(),
-    "modules.*": {"module", "messages", "numerics", "modules"},
+    "mixture": set(),
+    "modules.*": {"module", "messages", "mixture", "numerics", "modules"},
     "features": set(),
     "features.*": set(),
     "errors": set(),
 }
-MAY_IMPORT_JAX = {"messages", "numerics", "module", "modules.*", "rounds", "experiment"}
+MAY_IMPORT_JAX = {"messages", "mixture", "numerics", "module", "modules.*", "rounds", "experiment"}
 
 
 def imports(path: Path) -> set[str]:

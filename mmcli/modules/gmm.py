@@ -225,7 +225,8 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
                 [
                     lambda: (state.labels, message),
                     lambda: propose(key),
-                    lambda: (kmeans(key, points.values, num_classes), message),
+                    # One start each: chains that begin alike end alike.
+                    lambda: (kmeans(key, points.values, num_classes, starts=1), message),
                 ],
             )
 

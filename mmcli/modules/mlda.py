@@ -6,7 +6,7 @@ its weight, as real numbers. A Categorical parent is a modality of K words, take
 
 An update has two parts. It looks for classes as a mixture, one topic an item, cooled from a high
 temperature, from several random starts and from where the last update ended, and keeps the one that
-explains the observations best and shares most with what the parents say (`mixture_merits`). From there
+explains the observations best and shares most with what the parents say (`mixture.merits`). From there
 the variational sweeps go on.
 
 N items, K topics, V_m words of modality m, R starts.
@@ -21,9 +21,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import digamma, gammaln, logsumexp
+from jax.scipy.special import digamma, gammaln
 
 from mmcli.messages import Counts, Message, normalized
+from mmcli.mixture import merits, topic_scores
 from mmcli.module import Info, Inputs, Module, Outputs
 from mmcli.modules import Kind, MldaOptions, Port, Rule
 from mmcli.numerics import chunk_bounds, num_chunks
@@ -32,6 +33,9 @@ SWEEPS_PER_CHUNK = 10
 START_TEMPERATURE = 50.0
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
 SETTLING_SWEEPS = 5
+# In the search a parent's class is heard as one judgement, not as the many words that the weights make of it:
+# at full weight a class that a parent split by mistake cannot be put together again.
+TOLD_SHARE = 0.1
 ITEM_SWEEPS = 20
 BLOCK = 100  # items; a block of 2,400 words fills a megabyte
 SMALLEST_PRIOR = 1e-6
@@ -136,76 +140,6 @@ def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[A
     return jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)
 
 
-def mixture_topics(memberships: Array, counts: Array, beta: float) -> Array:
-    """log P(word | topic) after a maximisation step, (R, K, V) nats, of memberships (N, R, K) and counts (N, V)."""
-    num_items, num_starts, num_topics = memberships.shape
-    topic_counts = memberships.reshape(num_items, -1).T @ counts + beta
-    log_topics = jnp.log(topic_counts) - jnp.log(topic_counts.sum(-1, keepdims=True))
-    return log_topics.reshape(num_starts, num_topics, -1)
-
-
-def mixture_shares(memberships: Array) -> Array:
-    """log P(topic) after a maximisation step, (R, K) nats, of memberships (N, R, K)."""
-    num_items, _, num_topics = memberships.shape
-    return jnp.log(memberships.sum(0) + 1) - jnp.log(num_items + num_topics)
-
-
-def mixture_scores(memberships: Array, words: Sequence[Array], hears: Array, beta: float) -> Array:
-    """Log joint of item and topic after a maximisation step.
-
-    Args:
-        memberships: (N, R, K), of R mixtures side by side.
-        words: the modalities.
-        hears: (M, R) 1 where a mixture takes a modality into account, 0 where not.
-        beta: pseudo-count of each word in each topic.
-
-    Returns:
-        (N, R, K) nats: log pi_k + sum of log phi over the item's words.
-
-    Source: Nigam et al. (2000), doi:10.1023/A:1007692713085, eqs. 5 and 6.
-    """
-    scores = mixture_shares(memberships)[None]
-    for counts, heard in zip(words, hears, strict=True):
-        log_topics = mixture_topics(memberships, counts, beta)
-        flat = counts @ log_topics.reshape(-1, log_topics.shape[-1]).T
-        scores = scores + heard[None, :, None] * flat.reshape(memberships.shape)
-    return scores
-
-
-def mixture_merits(
-    memberships: Array, observed: Sequence[Array], told: Sequence[Array], child: Array, beta: float
-) -> Array:
-    """What each of R mixtures is chosen by, (R,) nats.
-
-    log p(observed, parameters) + sum over messages of weight log [p(message | observed) / p(message)]: the
-    evidence of what was observed, and the information it shares with what the parents say, the topics being
-    the channel. The joint evidence would reward a class that one parent sees and nothing else confirms.
-
-    Args:
-        memberships: (N, R, K).
-        observed: modalities that the choice has to explain.
-        told: modalities that are a parent's own inference.
-        child: (N, 1, K) the child's log probabilities.
-        beta: pseudo-count of each word in each topic.
-    """
-    log_shares = mixture_shares(memberships)  # (R, K)
-    scores = mixture_scores(memberships, observed, jnp.ones((len(observed), memberships.shape[1])), beta) + child
-    log_prior = log_shares.sum(-1)
-    for counts in observed:
-        log_prior += beta * mixture_topics(memberships, counts, beta).sum((-1, -2))
-    merits = logsumexp(scores, axis=-1).sum(0) + log_prior
-    posterior = jax.nn.softmax(scores, axis=-1)
-    for counts in told:
-        weights = counts.sum(-1)  # (N,)
-        probs = counts / jnp.maximum(weights, TINY)[:, None]
-        word_topics = jax.nn.softmax(mixture_topics(memberships, counts, beta) + log_shares[:, :, None], axis=1)
-        ratio = (probs @ word_topics.reshape(-1, counts.shape[1]).T).reshape(posterior.shape) / jnp.exp(log_shares)[
-            None
-        ]
-        merits += (weights[:, None] * jnp.log((posterior * ratio).sum(-1) + TINY)).sum(0)
-    return merits
-
-
 def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     """The module for inputs of `ports[m].width` words.
 
@@ -216,17 +150,26 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     chunks = num_chunks(options.anneal_sweeps, SWEEPS_PER_CHUNK) + num_chunks(options.sweeps, SWEEPS_PER_CHUNK)
 
     # Observations judge the starts; what parents infer judges only where there is nothing else.
-    told_of = [port.kind is Kind.CATEGORICAL for port in ports]
-    if all(told_of):
-        told_of = [False] * len(ports)
-    judges = [m for m in range(len(ports)) if not told_of[m]]
-    messengers = [m for m in range(len(ports)) if told_of[m]]
+    inferred = [port.kind is Kind.CATEGORICAL for port in ports]
+    if all(inferred):
+        inferred = [False] * len(ports)
+    judges = [m for m in range(len(ports)) if not inferred[m]]
+    messengers = [m for m in range(len(ports)) if inferred[m]]
     # Every other start cools on the observations alone: a parent's early mistake must not steer them all.
-    deaf = jnp.array(told_of)[:, None] & (jnp.arange(options.restarts) % 2 == 1)[None, :]  # (M, R)
+    deaf = jnp.array(inferred)[:, None] & (jnp.arange(options.restarts) % 2 == 1)[None, :]  # (M, R)
 
     def words(inputs: Inputs) -> list[Array]:
         weights = options.weights or [None] * len(ports)
         return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
+
+    def search_words(inputs: Inputs) -> list[Array]:
+        """The inputs as the search for classes hears them: parents in a tenth of an item's observed words."""
+        item_words = words(inputs)
+        num_words = total_mass([item_words[m] for m in judges], inputs.child.log_probs.shape[0])
+        return [
+            rescaled(counts, jnp.where(num_words > 0, TOLD_SHARE * num_words, counts.sum(-1))) if told else counts
+            for counts, told in zip(item_words, inferred, strict=True)
+        ]
 
     def prior_of(inputs: Inputs) -> Array:
         # The child's message moves the prior of an item's topics; a neutral one leaves it at alpha.
@@ -234,8 +177,8 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
     def init(key: Array, inputs: Inputs) -> MldaState:
         num_items = inputs.child.log_probs.shape[0]
-        topics = tuple(jnp.full((num_topics, port.width), options.beta) for port in ports)
-        return MldaState(topics, jnp.full((num_items, num_topics), 1 / num_topics), jnp.array(False))
+        topics = tuple(jnp.full((num_topics, port.width), options.beta, float) for port in ports)
+        return MldaState(topics, jnp.full((num_items, num_topics), 1 / num_topics, float), jnp.array(False))
 
     def begin(key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
         shape = (state.memberships.shape[0], options.restarts)
@@ -250,7 +193,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         return jax.lax.cond(work.annealed < options.anneal_sweeps, anneal, refine, work, inputs)
 
     def anneal(work: MldaWork, inputs: Inputs) -> MldaWork:
-        item_words, child = words(inputs), inputs.child.log_probs[:, None, :]
+        search, child = search_words(inputs), inputs.child.log_probs[:, None, :]
         # The last update's classes are not heated up again.
         hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
 
@@ -258,7 +201,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
             progress = index / (COOLING_SHARE * options.anneal_sweeps)
             temperature = jnp.maximum(hottest ** (1 - progress), 1.0)  # (R,)
             hears = jnp.where((progress < 1) & deaf, 0.0, 1.0)  # (M, R)
-            scores = mixture_scores(starts, item_words, hears, options.beta)
+            scores = topic_scores(starts, search, hears, options.beta)
             return jax.nn.softmax((scores + child) / temperature[None, :, None], axis=-1)
 
         first, last = chunk_bounds(work.annealed, SWEEPS_PER_CHUNK, options.anneal_sweeps)
@@ -279,13 +222,13 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
     def settle(work: MldaWork, inputs: Inputs) -> tuple[Array, tuple[Array, ...]]:
         """From the starts to the best of them as parameters of q(theta) and q(phi)."""
-        item_words, child = words(inputs), inputs.child.log_probs[:, None, :]
-        observed, told = [item_words[m] for m in judges], [item_words[m] for m in messengers]
-        best = mixture_merits(work.starts, observed, told, child, options.beta).argmax()
+        item_words, search, child = words(inputs), search_words(inputs), inputs.child.log_probs[:, None, :]
+        observed, told = [search[m] for m in judges], [search[m] for m in messengers]
+        best = merits(work.starts, observed, told, child, options.beta).argmax()
         memberships = work.starts[:, best][:, None]  # (N, 1, K)
 
         def sweep(_: Array, memberships: Array) -> Array:
-            scores = mixture_scores(memberships, item_words, jnp.ones((len(ports), 1)), options.beta)
+            scores = topic_scores(memberships, item_words, jnp.ones((len(ports), 1)), options.beta)
             return jax.nn.softmax(scores + child, axis=-1)
 
         memberships = jax.lax.fori_loop(0, SETTLING_SWEEPS, sweep, memberships)[:, 0]
@@ -328,9 +271,12 @@ def as_counts(message: Message, weight: float | None) -> Array:
     else:
         says_something = jnp.ptp(message.log_probs, axis=-1, keepdims=True) > 0
         values = jnp.where(says_something, jnp.exp(message.log_probs), 0)
-    if weight is None:
-        return values
-    return values * (weight / jnp.maximum(values.sum(-1, keepdims=True), TINY))
+    return values if weight is None else rescaled(values, weight)
+
+
+def rescaled(counts: Array, mass: Array | float) -> Array:
+    """Rows of (N, V) counts made to sum to `mass`, () or (N,); a row of zeros stays one."""
+    return counts * (mass / jnp.maximum(counts.sum(-1), TINY))[:, None]
 
 
 def total_mass(words: Sequence[Array], num_items: int) -> Array:
