@@ -18,6 +18,8 @@ from mmcli.graph import Graph
 from mmcli.rounds import Progress, Update
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+# Compiling is most of what the tests do; runs in processes of their own compile as users' do.
+jax.config.update("jax_disable_most_optimizations", True)
 
 NUM_ITEMS = 60
 TINY = """\

@@ -169,6 +169,19 @@ def test_the_same_seed_gives_the_same_bytes(trained):
     }
 
 
+@pytest.mark.slow
+def test_labels_measure_and_never_teach(trained, tiny_config):
+    arrays = dict(np.load(tiny_config.with_name("tiny.npz")))
+    arrays["labels"] = np.random.default_rng(1).permutation(arrays["labels"])
+    np.savez(tiny_config.with_name("tiny.npz"), **arrays)
+
+    other = files(tiny_config.parent / mmcli("train", "tiny.yaml", cwd=tiny_config.parent).stdout.strip())
+
+    measured = {f"module00{place}/{name}_learn.txt" for place in ("3_gmm", "4_mlda") for name in ("class", "acc")}
+    first = files(trained.run)
+    assert {name: other[name] for name in RESULTS - measured} == {name: first[name] for name in RESULTS - measured}
+
+
 COUNT_THREADS = """
 import os, sys
 from mmcli import rounds

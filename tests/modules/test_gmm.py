@@ -1,0 +1,383 @@
+"""The GMM against enumeration of all labelings, known distributions and formulas in float64."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.special import gammaln, log_softmax, logsumexp, multigammaln
+
+from mmcli import module as contract
+from mmcli.messages import Categorical, Points, neutral, normalized
+from mmcli.module import Inputs
+from mmcli.modules import GmmOptions, Kind, Port, gmm
+
+FALSE_ALARM = 1e-6  # probability that a correct sampler fails one of these tests
+S0 = 0.1
+
+
+def prior_of(values, weight):
+    """m0, kappa0, nu0 and S0 of the module's documentation."""
+    num_features = values.shape[1]
+    return np.average(values, axis=0, weights=weight), 1.0, num_features + 2.0, S0 * np.eye(num_features)
+
+
+def posterior_of(members, m0, kappa0, nu0, s0):
+    """Murphy (2012), eqs. 4.210 to 4.214, of the members (n, D) of one class."""
+    kappa, nu = kappa0 + len(members), nu0 + len(members)
+    mean = (kappa0 * m0 + members.sum(0)) / kappa
+    scatter = s0 + members.T @ members + kappa0 * np.outer(m0, m0) - kappa * np.outer(mean, mean)
+    return mean, kappa, nu, scatter
+
+
+def log_marginal(members, *prior):
+    """log p(members of one class), parameters integrated out: Murphy (2007), eq. 266."""
+    num_features = members.shape[1]
+    _, kappa0, nu0, s0 = prior
+    _, kappa, nu, scatter = posterior_of(members, *prior)
+    return (
+        -0.5 * members.size * np.log(np.pi)
+        + multigammaln(nu / 2, num_features)
+        - multigammaln(nu0 / 2, num_features)
+        + 0.5 * nu0 * np.linalg.slogdet(s0)[1]
+        - 0.5 * nu * np.linalg.slogdet(scatter)[1]
+        + 0.5 * num_features * np.log(kappa0 / kappa)
+    )
+
+
+def enumerate_labelings(values, weight, log_prior):
+    """P(labels) of all K^N labelings, in the order of itertools.product; Dirichlet(1, ..., 1) weights."""
+    num_items, num_classes = log_prior.shape
+    prior, known = prior_of(values, weight), weight > 0
+    scores = []
+    for labels in map(np.array, itertools.product(range(num_classes), repeat=num_items)):
+        score = log_prior[np.arange(num_items), labels].sum()
+        counts = np.bincount(labels[known], minlength=num_classes)
+        score += gammaln(1 + counts).sum() - gammaln(num_classes + known.sum())
+        score += sum(log_marginal(values[known & (labels == k)], *prior) for k in range(num_classes))
+        # An unknown item takes part in no count: its class follows the weights that the others leave.
+        score += (np.log1p(counts[labels[~known]]) - np.log(num_classes + known.sum())).sum()
+        scores.append(score)
+    return np.exp(scores - logsumexp(scores))
+
+
+def chi_square_p_value(counts, probabilities):
+    """Of counts of independent draws; cells of which fewer than 10 are expected are put together."""
+    expected = counts.sum() * probabilities
+    rare = expected < 10
+    observed, expected = (np.append(cells[~rare], cells[rare].sum()) for cells in (counts, expected))
+    kept = expected > 0
+    assert not observed[~kept].any()
+    return stats.chisquare(observed[kept], expected[kept]).pvalue
+
+
+POINTS_1 = np.array([[-0.6], [-0.4], [0.1], [0.5], [0.7]])
+POINTS_2 = np.array([[-0.6, 0.1], [-0.4, 0.3], [0.1, -0.5], [0.5, 0.2], [0.7, -0.3]])
+ALL_KNOWN, THIRD_UNKNOWN = np.ones(5), np.array([1.0, 1.0, 0.0, 1.0, 1.0])
+LOG_MESSAGE = log_softmax(np.random.default_rng(3).normal(size=(5, 2)), axis=-1)
+
+
+@jax.jit
+def last_labels(key, points, log_prior):
+    """Labels (4096, N) after 60 sweeps of as many chains from random labels: independent draws."""
+    chains, sweeps, data = 4096, 60, gmm.prepare(points)
+
+    def sweep(labels, key):
+        labels, _ = jax.vmap(gmm.gibbs_sweep, (0, 0, None, None, None, None))(
+            jax.random.split(key, chains), labels, points, data, log_prior, S0
+        )
+        return labels, None
+
+    labels = jax.random.bernoulli(key, shape=(chains, log_prior.shape[0])).astype(jnp.int32)
+    return jax.lax.scan(sweep, labels, jax.random.split(key, sweeps))[0]
+
+
+@pytest.mark.parametrize(
+    ("values", "weight", "log_prior"),
+    [
+        (POINTS_1, ALL_KNOWN, np.zeros((5, 2))),
+        (POINTS_2, ALL_KNOWN, 1.5 * LOG_MESSAGE),
+        (POINTS_2, THIRD_UNKNOWN, LOG_MESSAGE),
+    ],
+    ids=["no message", "message", "unknown point"],
+)
+def test_gibbs_sampling_visits_every_labeling_as_often_as_its_posterior_says(values, weight, log_prior):
+    points = Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32))
+
+    labels = np.asarray(last_labels(jax.random.key(0), points, jnp.asarray(log_prior, jnp.float32)))
+
+    visits = np.bincount(labels @ (2 ** np.arange(4, -1, -1)), minlength=32)  # in the order of itertools.product
+    assert chi_square_p_value(visits, enumerate_labelings(values, weight, log_prior)) > FALSE_ALARM
+
+
+def test_the_enumeration_tells_a_wrong_prior_from_the_right_one():
+    right = enumerate_labelings(POINTS_2, ALL_KNOWN, np.zeros((5, 2)))
+    wrong = enumerate_labelings(1.2 * POINTS_2, ALL_KNOWN, np.zeros((5, 2)))
+
+    visits = np.random.default_rng(0).multinomial(4096, wrong)
+
+    assert chi_square_p_value(visits, right) < FALSE_ALARM < chi_square_p_value(visits, wrong)
+
+
+def random_data(num_items=12, num_features=3, far=0.0):
+    rng = np.random.default_rng(5)
+    values, weight = far + rng.normal(size=(num_items, num_features)), np.ones(num_items)
+    weight[2] = 0
+    return values, weight, rng.integers(0, 3, num_items)
+
+
+def test_posterior_of_parameters_in_float64():
+    values, weight, labels = random_data()
+    with jax.enable_x64(True):
+        data = gmm.prepare(Points(jnp.asarray(values), jnp.asarray(weight)))
+        posterior = jax.tree.map(np.asarray, gmm.niw_posterior(data, jnp.asarray(labels), 4, S0))
+
+    prior = prior_of(values, weight)
+    for k in range(4):  # the last class is empty
+        mean, kappa, nu, scatter = posterior_of(values[(labels == k) & (weight > 0)], *prior)
+        assert posterior.counts[k] == ((labels == k) & (weight > 0)).sum()
+        np.testing.assert_allclose(posterior.means[k], mean, rtol=1e-10)
+        assert (posterior.kappa[k], posterior.nu[k]) == (kappa, nu)
+        np.testing.assert_allclose(posterior.chol_scatters[k] @ posterior.chol_scatters[k].T, scatter, atol=1e-10)
+
+
+def test_scatter_of_far_off_points_does_not_cancel_in_float32():
+    values, weight, labels = random_data(far=1e3)
+    data = gmm.prepare(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
+    chol = np.asarray(gmm.niw_posterior(data, jnp.asarray(labels), 3, S0).chol_scatters)
+
+    for k in range(3):
+        *_, scatter = posterior_of(values[(labels == k) & (weight > 0)], *prior_of(values, weight))
+        np.testing.assert_allclose(chol[k] @ chol[k].T, scatter, atol=1e-2)
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    """Of three classes in two dimensions, the last of them empty."""
+    values, weight, labels = random_data(num_features=2)
+    data = gmm.prepare(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
+    return jax.tree.map(np.asarray, gmm.niw_posterior(data, jnp.asarray(labels % 2), 3, S0))
+
+
+@pytest.fixture(scope="module")
+def draws(posterior):
+    """5000 draws of weights (R, K), means (R, K, D), precisions (R, K, D, D) and log |A|."""
+    params = jax.jit(jax.vmap(gmm.draw_params, (0, None)))(jax.random.split(jax.random.key(0), 5000), posterior)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    return params, np.exp(params.log_weights), np.swapaxes(params.whiteners, -1, -2) @ params.whiteners
+
+
+def p_value(sample, distribution):
+    return stats.kstest(sample, distribution.cdf).pvalue
+
+
+def test_weights_are_drawn_from_their_dirichlet(posterior, draws):
+    _, weights, _ = draws
+    shares = 1 + posterior.counts
+
+    np.testing.assert_allclose(weights.sum(-1), 1, rtol=1e-5)
+    for k, share in enumerate(shares):
+        assert p_value(weights[:, k], stats.beta(share, shares.sum() - share)) > FALSE_ALARM
+    ratio = weights[:, 0] / (weights[:, 0] + weights[:, 1])  # of a Dirichlet, independent of the third
+    assert p_value(ratio, stats.beta(shares[0], shares[1])) > FALSE_ALARM
+    assert stats.spearmanr(ratio, weights[:, 2]).pvalue > FALSE_ALARM
+
+
+@pytest.mark.parametrize("direction", [[1.0, 0.0], [0.0, 1.0], [1.0, -2.0], [3.0, 1.0]])
+def test_precisions_are_drawn_from_their_wishart(posterior, draws, direction):
+    _, _, precisions = draws
+    for k in range(3):
+        scatter = posterior.chol_scatters[k] @ posterior.chol_scatters[k].T
+        direction = np.array(direction)
+        along = np.einsum("rij,i,j->r", precisions[:, k], direction, direction)
+        inverse_along = np.einsum("rij,i,j->r", np.linalg.inv(precisions[:, k]), direction, direction)
+
+        # Muirhead (1982), theorems 3.2.5 and 3.2.12.
+        along /= direction @ np.linalg.solve(scatter, direction)
+        assert p_value(along, stats.chi2(posterior.nu[k])) > FALSE_ALARM
+        across = (direction @ scatter @ direction) / inverse_along
+        assert p_value(across, stats.chi2(posterior.nu[k] - 1)) > FALSE_ALARM
+
+
+def test_means_are_drawn_from_a_gaussian_given_the_covariance_and_a_t_without(posterior, draws):
+    params, _, _ = draws
+    for k in range(3):
+        scatter, kappa, freedom = (
+            posterior.chol_scatters[k] @ posterior.chol_scatters[k].T,
+            *(
+                posterior.kappa[k],
+                posterior.nu[k] - 1,
+            ),
+        )
+        shifts = params.means[:, k] - posterior.means[k]
+        whitened = np.sqrt(kappa) * np.einsum("rij,rj->ri", params.whiteners[:, k], shifts)
+
+        for column in whitened.T:
+            assert p_value(column, stats.norm) > FALSE_ALARM
+            assert stats.spearmanr(column, params.log_dets[:, k]).pvalue > FALSE_ALARM
+        assert p_value(np.square(whitened).sum(-1), stats.chi2(2)) > FALSE_ALARM
+        along = shifts @ [2.0, 1.0] / np.sqrt([2.0, 1.0] @ scatter @ [2.0, 1.0] / (kappa * freedom))
+        assert p_value(along, stats.t(freedom)) > FALSE_ALARM
+
+
+def test_log_determinants_are_of_the_whiteners(draws):
+    params, _, precisions = draws
+
+    np.testing.assert_allclose(2 * params.log_dets, np.linalg.slogdet(precisions)[1], atol=1e-3)
+
+
+def test_mean_parameters_are_the_posterior_means(posterior):
+    params = jax.tree.map(np.asarray, gmm.mean_params(posterior))
+
+    np.testing.assert_allclose(
+        np.exp(params.log_weights), (1 + posterior.counts) / (3 + posterior.counts.sum()), rtol=1e-5
+    )
+    np.testing.assert_allclose(params.means, posterior.means)
+    for k in range(3):
+        covariance = posterior.chol_scatters[k] @ posterior.chol_scatters[k].T / (posterior.nu[k] - 3)
+        np.testing.assert_allclose(np.linalg.inv(params.whiteners[k].T @ params.whiteners[k]), covariance, rtol=1e-4)
+        assert params.log_dets[k] == pytest.approx(-0.5 * np.linalg.slogdet(covariance)[1], abs=1e-4)
+
+
+def test_log_joint_is_weight_times_density(posterior):
+    values, weight, _ = random_data(num_features=2)
+    params = gmm.mean_params(posterior)
+    scores = gmm.log_joint(params, Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
+
+    for k in range(3):
+        covariance = posterior.chol_scatters[k] @ posterior.chol_scatters[k].T / (posterior.nu[k] - 3)
+        density = stats.multivariate_normal(posterior.means[k], covariance).logpdf(values)
+        np.testing.assert_allclose(scores[:, k], params.log_weights[k] + weight * density, atol=1e-4)
+
+
+def test_shared_evidence_adds_the_information_that_points_and_message_share():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 30)
+    log_weights, message = np.log([0.5, 0.3, 0.2]), log_softmax(3 * np.eye(3)[labels], axis=-1)
+    scores = log_weights + 4 * np.eye(3)[labels] + rng.normal(size=(30, 3))
+    evidence = logsumexp(scores, axis=-1).sum()
+
+    with jax.enable_x64(True):
+        agreed, opposed, constant = (
+            float(gmm.shared_evidence(scores, said, 2.5))
+            for said in (message, message[:, [1, 2, 0]], np.tile(np.log([0.7, 0.2, 0.1]), (30, 1)))
+        )
+
+    assert constant == pytest.approx(evidence, rel=1e-12)
+    assert opposed < evidence < agreed
+    posterior, shares = np.exp(log_softmax(scores, axis=-1)), np.exp(message).mean(0)
+    shared = np.log((posterior * np.exp(message) / shares).sum(-1)).sum()
+    assert agreed == pytest.approx(evidence + 2.5 * shared, rel=1e-12)
+
+
+def blobs(centres, size, spread):
+    """Points around each centre, and which."""
+    truth = np.repeat(np.arange(len(centres)), size)
+    rng = np.random.default_rng(0)
+    values = np.array(centres)[truth] + spread * rng.normal(size=(len(truth), len(centres[0])))
+    return Points(jnp.asarray(values, jnp.float32), jnp.ones(len(truth))), truth
+
+
+def partition(classes):
+    """Which items share a class, whatever it is called."""
+    return np.asarray(classes)[:, None] == np.asarray(classes)[None, :]
+
+
+@pytest.fixture(scope="module")
+def clustered():
+    """Three classes of which two are near each other, a module for them, and its update jitted."""
+    points, truth = blobs([[0.0, 0.0], [0.0, 1.2], [9.0, 9.0]], 20, 0.5)
+    module = gmm.build(GmmOptions(num_classes=3, sweeps=40), (Port(Kind.POINTS, 2),), "cavity")
+    return points, truth, module, jax.jit(lambda *args: contract.step(module, *args))
+
+
+def test_a_message_takes_apart_the_classes_that_one_word_holds_together(clustered):
+    points, truth, module, step = clustered
+    # The child has seen the first two classes under one word: of each the same word is the likeliest, but
+    # what comes after it differs. The points alone hold them together as well.
+    merged = np.where(truth == 2, 1, 0)
+    rows = np.log([[0.90, 0.02, 0.08], [0.80, 0.19, 0.01], [0.05, 0.90, 0.05]])
+    inputs = Inputs((points,), Categorical(jnp.asarray(rows[truth], jnp.float32)))
+    state = module.init(jax.random.key(0), inputs)
+    state = state._replace(labels=jnp.asarray(merged, jnp.int32), trained=jnp.array(True))
+
+    for seed in range(5):
+        learned, outputs, _ = step(jax.random.key(seed), state, inputs)
+        np.testing.assert_array_equal(partition(outputs.items["class"]), partition(truth))
+        np.testing.assert_array_equal(learned.labels, outputs.items["class"])
+
+
+def test_a_message_that_agrees_keeps_what_was_learned(clustered):
+    points, truth, module, step = clustered
+    inputs = Inputs((points,), Categorical(jnp.log(0.94 * jax.nn.one_hot(truth, 3) + 0.02)))
+    state = module.init(jax.random.key(0), inputs)
+    state = state._replace(labels=jnp.asarray(truth, jnp.int32), trained=jnp.array(True))
+
+    for seed in range(5):
+        _, outputs, info = step(jax.random.key(seed), state, inputs)
+        np.testing.assert_array_equal(partition(outputs.items["class"]), partition(truth))
+        assert info.trace.shape == (40,)
+
+
+def test_clusters_far_apart_are_found_and_their_means_go_back(clustered):
+    _, _, module, step = clustered
+    points, truth = blobs([[0.0, 0.0], [0.0, 9.0], [9.0, 9.0]], 20, 0.5)
+    inputs = Inputs((points,), neutral(Port(Kind.CATEGORICAL, 3), 60))
+
+    state, outputs, _ = step(jax.random.key(0), module.init(jax.random.key(1), inputs), inputs)
+
+    np.testing.assert_array_equal(partition(outputs.items["class"]), partition(truth))
+    centres = np.stack([np.asarray(points.values)[truth == k].mean(0) for k in range(3)])
+    np.testing.assert_allclose(outputs.backward[0].values, centres[truth], atol=0.5)
+    np.testing.assert_allclose(outputs.backward[0].values, state.params.means[outputs.items["class"]])
+    np.testing.assert_allclose(np.exp(outputs.forward.log_probs), outputs.items["Pdz"], atol=1e-6)
+
+
+def test_the_message_counts_by_its_weight():
+    points, truth = blobs([[0.0, 0.0], [0.0, 9.0]], 10, 0.5)
+    swapped = normalized(0.5 * jax.nn.one_hot(1 - truth, 2))
+    classes = {}
+    for weight in (1.0, 1e4):
+        module = gmm.build(GmmOptions(num_classes=2, message_weight=weight), (Port(Kind.POINTS, 2),), "cavity")
+        state = module.init(jax.random.key(0), Inputs((points,), swapped))
+        data = gmm.prepare(points)
+        params = gmm.mean_params(gmm.niw_posterior(data, jnp.asarray(truth), 2, S0))
+        heard = Inputs((points,), swapped)
+        classes[weight] = jax.jit(module.infer)(state._replace(params=params), heard).items["class"]
+
+    np.testing.assert_array_equal(classes[1.0], truth)
+    np.testing.assert_array_equal(classes[1e4], 1 - truth)
+
+
+def assert_sound(state, outputs, info):
+    for leaf in jax.tree.leaves((state, outputs, info)):
+        assert np.isfinite(leaf).all()
+    assert set(np.asarray(outputs.items["class"]).tolist()) <= {0, 1, 2}
+
+
+@pytest.mark.parametrize("num_others", [0, 1, 20])
+def test_constant_columns_and_identical_points_leave_classes_empty_and_numbers_finite(clustered, num_others):
+    _, _, module, step = clustered
+    values = np.full((60, 2), 7.0, np.float32)
+    values[:num_others, 1] += 1.0
+    inputs = Inputs((Points(jnp.asarray(values), jnp.ones(60)),), neutral(Port(Kind.CATEGORICAL, 3), 60))
+
+    state = module.init(jax.random.key(0), inputs)
+    for seed in range(3):
+        state, outputs, info = step(jax.random.key(seed), state, inputs)
+        assert_sound(state, outputs, info)
+        inputs = inputs._replace(child=outputs.forward)
+
+
+def test_one_item_and_more_classes():
+    module = gmm.build(GmmOptions(num_classes=3, sweeps=5, chains=2), (Port(Kind.POINTS, 2),), "cavity")
+    inputs = Inputs((Points(jnp.array([[3.0, 4.0]]), jnp.ones(1)),), neutral(Port(Kind.CATEGORICAL, 3), 1))
+
+    state, outputs, info = jax.jit(lambda *args: contract.step(module, *args))(
+        jax.random.key(0), module.init(jax.random.key(0), inputs), inputs
+    )
+
+    assert_sound(state, outputs, info)
+    np.testing.assert_allclose(outputs.backward[0].values, [[3.0, 4.0]], rtol=1e-6)

@@ -1,0 +1,362 @@
+"""Rounds: exact marginals on a tree by the cavity rule, randomness by name, no compile after the first round."""
+
+import itertools
+import zlib
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import Array
+from scipy.special import log_softmax, logsumexp
+
+from mmcli import rounds
+from mmcli.config import load_config
+from mmcli.errors import DivergedError
+from mmcli.graph import Graph, Node, build_graph
+from mmcli.messages import Categorical, Counts, Points, combine, neutral, normalized
+from mmcli.module import Info, Module, Outputs
+from mmcli.modules import MODULES, Kind, Port
+from mmcli.rounds import Program, Progress, RoundState, Update
+from mmcli.spec import ModuleConfig
+
+N, STATES = 5, 3
+PORT = Port(Kind.CATEGORICAL, STATES)
+
+# A tree of hidden variables in which one has two children and another two parents that learn.
+TREE = {"a": ("seen_a",), "b": ("seen_b",), "c": ("a", "b"), "d": ("seen_d", "a")}
+OBSERVATIONS = {
+    name: np.random.default_rng(seed).poisson(0.7, (N, STATES)).astype(np.float32)
+    for seed, name in enumerate(("seen_a", "seen_b", "seen_d"))
+}
+
+
+def log_table(*names):
+    """What a hidden variable says of a parent, (its states, the parent's), or its own prior, (1, states): nats."""
+    rng = np.random.default_rng(zlib.crc32("-".join(names).encode()))
+    return log_softmax(rng.normal(0, 1.5, (STATES if len(names) > 1 else 1, STATES)), axis=-1).astype(np.float32)
+
+
+class DiscreteState(NamedTuple):
+    draw: Array  # () of the last key
+    updates: Array  # () int32
+
+
+def discrete(name, parents, *, rule="cavity", poison=None, number=jnp.nan):
+    """A hidden variable of a few states under its prior, by exact inference.
+
+    Args:
+        name: of the variable; its tables follow from it.
+        parents: names of what it is the cause of.
+        rule: what a backward message leaves out.
+        poison: where its second update puts a bad number.
+        number: the bad number.
+    """
+    tables, prior = [log_table(name, parent) for parent in parents], log_table(name)
+
+    def heard(table, message):
+        if isinstance(message, Counts):
+            return message.values @ table.T
+        return jax.nn.logsumexp(message.log_probs[:, None, :] + table[None], axis=-1)  # (N, states)
+
+    def infer(_state, inputs):
+        evidence = [heard(table, message) for table, message in zip(tables, inputs.parents, strict=True)]
+        forward = normalized(prior + sum(evidence))
+        backward = []
+        for place, table in enumerate(tables):
+            left_out = evidence[place] if rule == "cavity" else 0
+            others = prior + sum(evidence) - left_out + inputs.child.log_probs
+            backward.append(normalized(jax.nn.logsumexp(others[:, :, None] + table[None], axis=1)))
+        belief = normalized(forward.log_probs + inputs.child.log_probs)
+        return Outputs(forward, tuple(backward), {"Pdz": jnp.exp(belief.log_probs)})
+
+    def end(work, inputs):
+        state, outputs = work, infer(work, inputs)
+        bad = {place: jnp.where((place == poison) & (state.updates == 2), number, 0) for place in POISONS}
+        return (
+            state._replace(draw=state.draw + bad["state"]),
+            outputs._replace(
+                forward=Categorical(outputs.forward.log_probs + bad["forward"]),
+                backward=tuple(Categorical(message.log_probs + bad["backward"]) for message in outputs.backward),
+            ),
+            Info(bad["bound"] - 1.5, jnp.zeros(2) + bad["trace"]),
+        )
+
+    return Module(
+        init=lambda key, _inputs: DiscreteState(jax.random.normal(key), jnp.int32(0)),
+        begin=lambda key, state, _inputs: DiscreteState(jax.random.normal(key), state.updates + 1),
+        advance=lambda work, _inputs: work,
+        end=end,
+        infer=infer,
+        report=lambda state, outputs: {**outputs.items, "draw": state.draw},
+        num_chunks=2,
+    )
+
+
+POISONS = ("state", "forward", "backward", "bound", "trace")
+
+
+def make_program(tree, module_rule="cavity", rule="cavity", **options):
+    """A program of discrete modules; options are of the last one."""
+    names = [*sorted(OBSERVATIONS), *tree]
+    nodes = {
+        name: Node(
+            name=name,
+            place=place,
+            type="gmm" if name in tree else "observation",
+            config=ModuleConfig(name, "gmm", tree.get(name, ()), None, None, MODULES["observation"].options()),
+            parents=tree.get(name, ()),
+            children=tuple(child for child, parents in tree.items() if name in parents),
+            kinds=tuple(Kind.COUNTS if parent in OBSERVATIONS else Kind.CATEGORICAL for parent in tree.get(name, ())),
+        )
+        for place, name in enumerate(names)
+    }
+    last = list(tree)[-1]
+    modules = {
+        name: discrete(name, parents, rule=module_rule, **(options if name == last else {}))
+        for name, parents in tree.items()
+    }
+    return Program(Graph(nodes), modules, dict.fromkeys(tree, PORT), rule, N)
+
+
+def updates_of(program, num_rounds):
+    """The updates of a run by round and module."""
+    steps = rounds.run(program, rounds.observe(program, OBSERVATIONS), jax.random.key(0), num_rounds)
+    return {(update.round, update.module): update for update in steps if isinstance(update, Update)}
+
+
+def enumerate_marginals(tree):
+    """P(state | all that was observed) of every hidden variable, (N, states), by summing over all states of all."""
+    log_joint = {}
+    for states in itertools.product(range(STATES), repeat=len(tree)):
+        of = dict(zip(tree, states, strict=True))
+        log_joint[states] = np.zeros(N)
+        for name, parents in tree.items():
+            log_joint[states] += log_table(name)[0, of[name]]
+            for parent in parents:
+                row = log_table(name, parent)[of[name]].astype(np.float64)
+                log_joint[states] += OBSERVATIONS[parent] @ row if parent in OBSERVATIONS else row[of[parent]]
+    log_evidence = logsumexp(list(log_joint.values()), axis=0)
+    marginals = {name: np.zeros((N, STATES)) for name in tree}
+    for states, value in log_joint.items():
+        for name, state in zip(tree, states, strict=True):
+            marginals[name][:, state] += np.exp(value - log_evidence)
+    return marginals
+
+
+def test_cavity_rule_gives_the_marginals_of_a_tree():
+    updates, marginals = updates_of(make_program(TREE), 4), enumerate_marginals(TREE)
+
+    for round_number in (3, 4):  # the longest way, from d to b, takes three rounds
+        for name, expected in marginals.items():
+            np.testing.assert_allclose(updates[round_number, name].report["Pdz"], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(("module_rule", "rule"), [("cavity", "serket"), ("serket", "cavity")])
+def test_what_hears_its_own_words_or_not_its_siblings_misses_the_marginals(module_rule, rule):
+    updates, marginals = updates_of(make_program(TREE, module_rule, rule), 4), enumerate_marginals(TREE)
+
+    errors = [abs(updates[4, name].report["Pdz"] - expected).max() for name, expected in marginals.items()]
+    assert max(errors) > 0.02
+
+
+def test_a_child_hears_its_siblings_and_never_itself():
+    program = make_program(TREE)
+    said = {
+        child: normalized(jnp.asarray(np.random.default_rng(seed).normal(size=(N, STATES)), jnp.float32))
+        for seed, child in enumerate("acd")
+    }
+    state = RoundState({}, {}, {("a", "c"): said["c"], ("a", "d"): said["d"]})
+
+    sent = rounds.speak(program, "a", state, said["a"])
+
+    assert set(sent) == {("a", "c"), ("a", "d")}
+    np.testing.assert_allclose(sent["a", "c"].log_probs, combine([said["a"], said["d"]]).log_probs, rtol=1e-5)
+    np.testing.assert_allclose(sent["a", "d"].log_probs, combine([said["a"], said["c"]]).log_probs, rtol=1e-5)
+    assert rounds.speak(program._replace(rule="serket"), "a", state, said["a"]) == dict.fromkeys(sent, said["a"])
+
+
+def test_points_go_to_every_child_as_they_are():
+    points = Points(jnp.ones((N, STATES)), jnp.ones(N))
+
+    sent = rounds.speak(
+        make_program(TREE), "a", RoundState({}, {}, dict.fromkeys([("a", "c"), ("a", "d")], points)), points
+    )
+
+    assert sent == {("a", "c"): points, ("a", "d"): points}
+
+
+def test_before_the_first_round_only_observations_speak():
+    program = make_program(TREE)
+    state = rounds.observe(program, OBSERVATIONS)
+
+    nothing = neutral(PORT, N).log_probs
+    assert state.states == {}
+    assert set(state.backward) == {("a", "c"), ("b", "c"), ("a", "d")}
+    assert set(state.forward) == set(state.backward) | {("seen_a", "a"), ("seen_b", "b"), ("seen_d", "d")}
+    np.testing.assert_array_equal(state.forward["seen_d", "d"].values, OBSERVATIONS["seen_d"])
+    for name in TREE:
+        np.testing.assert_allclose(rounds.hear(program, state, name).child.log_probs, nothing, rtol=1e-6)
+    np.testing.assert_allclose(state.forward["a", "d"].log_probs, nothing, rtol=1e-6)
+
+
+def test_a_new_module_changes_no_draw_of_another():
+    alone, more = ({"a": TREE["a"]}, {"b": TREE["b"], "a": TREE["a"]})
+    alone, more = (updates_of(make_program(tree), 2) for tree in (alone, more))
+
+    draws = {place: update.report["draw"].item() for place, update in more.items()}
+    assert len(set(draws.values())) == len(draws)  # every module and round has its own
+    assert {place: update.report["draw"].item() for place, update in alone.items()} == {
+        place: draws[place] for place in alone
+    }
+
+
+def test_a_key_depends_on_seed_name_and_round():
+    keys = [
+        jax.random.key_data(rounds.module_key(jax.random.key(seed), name, round_number)).tolist()
+        for seed in (0, 1)
+        for name in ("vae", "gmm")
+        for round_number in (0, 1, 2)
+    ]
+
+    assert len(set(map(tuple, keys))) == len(keys)
+
+
+def test_every_chunk_and_update_is_told_in_order():
+    program = make_program({"a": TREE["a"], "b": TREE["b"]})
+
+    steps = list(rounds.run(program, rounds.observe(program, OBSERVATIONS), jax.random.key(0), 2))
+
+    expected = [
+        step
+        for round_number in (1, 2)
+        for name in "ab"
+        for step in (Progress(round_number, name, 1, 2), Progress(round_number, name, 2, 2), (round_number, name))
+    ]
+    assert [step if isinstance(step, Progress) else (step.round, step.module) for step in steps] == expected
+    assert steps[-1].bound == -1.5
+    assert set(steps[-1].params) == {"draw", "updates"}
+    assert steps[-1].params["updates"] == 2
+
+
+@pytest.mark.parametrize(("poison", "number"), [*dict.fromkeys(POISONS, np.nan).items(), ("forward", -np.inf)])
+def test_a_number_that_diverged_stops_the_run(poison, number):
+    program = make_program({"a": TREE["a"], "d": TREE["d"]}, poison=poison, number=number)
+
+    with pytest.raises(DivergedError) as stopped:
+        updates_of(program, 3)
+
+    assert str(stopped.value) == (
+        "module d, round 2: a number became NaN or infinite; try a larger prior_scale, or data of a smaller range"
+    )
+    assert stopped.value.exit_code == 3
+
+
+class Recorded(NamedTuple):
+    """A run, and how many compiles had been made before the end of each update."""
+
+    updates: list[Update]
+    compiles: list[int]
+
+
+def record(steps):
+    """Run to the end and count the compiles, of eager operations too."""
+    events, done = [], Recorded([], [])
+
+    def listen(event, _seconds, **_details):
+        if event == "/jax/core/compile/backend_compile_duration":
+            events.append(event)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    try:
+        for step in steps:
+            if isinstance(step, Update):
+                done.updates.append(step)
+                done.compiles.append(len(events))
+    finally:
+        jax.monitoring.unregister_event_duration_listener(listen)
+    return done
+
+
+REAL = """\
+data: {pixels: {file: x.npz, key: pixels}, words: {file: x.npz, key: words}}
+modules:
+  image:  {type: observation, data: pixels}
+  speech: {type: observation, data: words}
+  vae:    {type: vae, inputs: [image], latent_dim: 2, hidden_dim: 4, epochs: 2, batch_size: 8}
+  gmm:    {type: gmm, inputs: [vae], num_classes: 3, sweeps: 3, chains: 2}
+  mlda:   {type: mlda, inputs: [speech, gmm], num_classes: 4, weights: [9, 9], sweeps: 2, restarts: 2}
+"""
+REAL_ITEMS = 23  # shapes that no other test uses: what another has compiled would not be counted
+
+
+@pytest.fixture(scope="module")
+def train(tmp_path_factory):
+    """Seed -> record of three rounds of a graph of all types; only the first call compiles the modules."""
+    path = tmp_path_factory.mktemp("rounds") / "x.yaml"
+    path.write_text(REAL)
+    graph = build_graph(load_config(path))
+    rng = np.random.default_rng(0)
+    observations = {
+        "image": rng.random((REAL_ITEMS, 7), np.float32),
+        "speech": rng.poisson(2.0, (REAL_ITEMS, 6)).astype(np.float32),
+    }
+    compile_module, compiled = rounds.compile_module, {}
+
+    def compile_once(program, name, *args):
+        if name not in compiled:
+            compiled[name] = compile_module(program, name, *args)
+        return compiled[name]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rounds, "compile_module", compile_once)
+        yield lambda seed: record(rounds.train_rounds(graph, observations, seed=seed, rounds=3, rule="cavity"))
+
+
+@pytest.fixture(scope="module")
+def trained_once(train):
+    return train(0)
+
+
+def contents(update):
+    """All that an update says but its times, to the bit."""
+    arrays = {**update.report, **update.params, "trace": update.trace, "bound": np.float64(update.bound)}
+    return {name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}
+
+
+def test_nothing_compiles_after_the_first_round(trained_once):
+    *_, after_first = trained_once.compiles[:3]
+
+    assert after_first >= 12  # init, begin, advance and end of each
+    assert trained_once.compiles[3:] == [after_first] * 6
+
+
+def test_nothing_compiles_after_the_first_round_where_several_hear_one():
+    num_items = N + 3  # shapes of its own
+    observations = {name: np.ones((num_items, STATES), np.float32) for name in OBSERVATIONS}
+    program = make_program(TREE)._replace(num_items=num_items)
+
+    done = record(rounds.run(program, rounds.observe(program, observations), jax.random.key(0), 3))
+
+    *_, after_first = done.compiles[: len(TREE)]
+    assert after_first >= 4 * len(TREE)
+    assert done.compiles[len(TREE) :] == [after_first] * 2 * len(TREE)
+
+
+def test_parameters_are_named_by_their_path_and_reports_have_a_row_an_item(trained_once):
+    vae, gmm, mlda = trained_once.updates[-3:]
+
+    assert {"params.encoder.weights", "params.output.bias"} <= set(vae.params)
+    assert {"labels", "params.log_weights", "params.means", "params.whiteners"} <= set(gmm.params)
+    assert {"topics.0", "topics.1"} <= set(mlda.params)
+    assert vae.report["z"].shape == (REAL_ITEMS, 2)
+    assert gmm.report["Pdz"].shape == (REAL_ITEMS, 3)
+    assert mlda.report["class"].shape == (REAL_ITEMS,)
+    assert mlda.report["Pmdw1"].shape == (4, 3)
+
+
+def test_same_seed_same_bytes_and_another_seed_others(train, trained_once):
+    for update, same, other in zip(trained_once.updates, train(0).updates, train(1).updates, strict=True):
+        assert contents(update) == contents(same)
+        assert contents(update) != contents(other)
