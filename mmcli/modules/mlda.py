@@ -5,9 +5,8 @@ m picks a topic from theta_t and itself from phi_m of that topic. A modality's r
 its weight, as real numbers. A Categorical parent is a modality of K words, taken in expectation.
 
 An update has two parts. It looks for classes as a mixture, one topic an item, cooled from a high
-temperature, from several random starts and from where the last update ended, and keeps the one that
-explains the observations best and shares most with what the parents say (`mixture.merits`). From there
-the variational sweeps go on.
+temperature, from several random starts and from where the last update ended; the start of the best
+posterior is kept. From there the variational sweeps go on.
 
 N items, K topics, V_m words of modality m, R starts.
 
@@ -24,18 +23,15 @@ from jax import Array
 from jax.scipy.special import digamma, gammaln
 
 from mmcli.messages import Counts, Message, normalized
-from mmcli.mixture import merits, topic_scores
+from mmcli.mixture import log_posterior, topic_scores
 from mmcli.module import Info, Inputs, Module, Outputs
-from mmcli.modules import Kind, MldaOptions, Port, Rule
+from mmcli.modules import MldaOptions, Port, Rule
 from mmcli.numerics import chunk_bounds, num_chunks
 
 SWEEPS_PER_CHUNK = 10
 START_TEMPERATURE = 50.0
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
 SETTLING_SWEEPS = 5
-# In the search a parent's class is heard as one judgement, not as the many words that the weights make of it:
-# at full weight a class that a parent split by mistake cannot be put together again.
-TOLD_SHARE = 0.1
 ITEM_SWEEPS = 20
 BLOCK = 100  # items; a block of 2,400 words fills a megabyte
 SMALLEST_PRIOR = 1e-6
@@ -147,29 +143,12 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     chunk of variational sweeps. An input whose row is all zeros is missing for that item.
     """
     num_topics = options.num_classes
+    start_weights = options.start_weights or options.weights
     chunks = num_chunks(options.anneal_sweeps, SWEEPS_PER_CHUNK) + num_chunks(options.sweeps, SWEEPS_PER_CHUNK)
 
-    # Observations judge the starts; what parents infer judges only where there is nothing else.
-    inferred = [port.kind is Kind.CATEGORICAL for port in ports]
-    if all(inferred):
-        inferred = [False] * len(ports)
-    judges = [m for m in range(len(ports)) if not inferred[m]]
-    messengers = [m for m in range(len(ports)) if inferred[m]]
-    # Every other start cools on the observations alone: a parent's early mistake must not steer them all.
-    deaf = jnp.array(inferred)[:, None] & (jnp.arange(options.restarts) % 2 == 1)[None, :]  # (M, R)
-
-    def words(inputs: Inputs) -> list[Array]:
-        weights = options.weights or [None] * len(ports)
-        return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
-
-    def search_words(inputs: Inputs) -> list[Array]:
-        """The inputs as the search for classes hears them: parents in a tenth of an item's observed words."""
-        item_words = words(inputs)
-        num_words = total_mass([item_words[m] for m in judges], inputs.child.log_probs.shape[0])
-        return [
-            rescaled(counts, jnp.where(num_words > 0, TOLD_SHARE * num_words, counts.sum(-1))) if told else counts
-            for counts, told in zip(item_words, inferred, strict=True)
-        ]
+    def words(inputs: Inputs, weights: Sequence[float] | None) -> list[Array]:
+        scales: Sequence[float | None] = weights or [None] * len(ports)
+        return [as_counts(message, scale) for message, scale in zip(inputs.parents, scales, strict=True)]
 
     def prior_of(inputs: Inputs) -> Array:
         # The child's message moves the prior of an item's topics; a neutral one leaves it at alpha.
@@ -193,22 +172,21 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         return jax.lax.cond(work.annealed < options.anneal_sweeps, anneal, refine, work, inputs)
 
     def anneal(work: MldaWork, inputs: Inputs) -> MldaWork:
-        search, child = search_words(inputs), inputs.child.log_probs[:, None, :]
+        start_words, child = words(inputs, start_weights), inputs.child.log_probs[:, None, :]
         # The last update's classes are not heated up again.
         hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
 
         def sweep(index: Array, starts: Array) -> Array:
             progress = index / (COOLING_SHARE * options.anneal_sweeps)
             temperature = jnp.maximum(hottest ** (1 - progress), 1.0)  # (R,)
-            hears = jnp.where((progress < 1) & deaf, 0.0, 1.0)  # (M, R)
-            scores = topic_scores(starts, search, hears, options.beta)
+            scores = topic_scores(starts, start_words, options.beta)
             return jax.nn.softmax((scores + child) / temperature[None, :, None], axis=-1)
 
         first, last = chunk_bounds(work.annealed, SWEEPS_PER_CHUNK, options.anneal_sweeps)
         return work._replace(annealed=last, starts=jax.lax.fori_loop(first, last, sweep, work.starts))
 
     def refine(work: MldaWork, inputs: Inputs) -> MldaWork:
-        item_words, prior = words(inputs), prior_of(inputs)
+        item_words, prior = words(inputs, options.weights), prior_of(inputs)
 
         def sweep(_: Array, solution: tuple[Array, tuple[Array, ...]]) -> tuple[Array, tuple[Array, ...]]:
             return variational_sweep(*solution, prior, item_words, options.beta)
@@ -222,13 +200,12 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
     def settle(work: MldaWork, inputs: Inputs) -> tuple[Array, tuple[Array, ...]]:
         """From the starts to the best of them as parameters of q(theta) and q(phi)."""
-        item_words, search, child = words(inputs), search_words(inputs), inputs.child.log_probs[:, None, :]
-        observed, told = [search[m] for m in judges], [search[m] for m in messengers]
-        best = merits(work.starts, observed, told, child, options.beta).argmax()
+        item_words, child = words(inputs, options.weights), inputs.child.log_probs[:, None, :]
+        best = log_posterior(work.starts, words(inputs, start_weights), child, options.beta).argmax()
         memberships = work.starts[:, best][:, None]  # (N, 1, K)
 
         def sweep(_: Array, memberships: Array) -> Array:
-            scores = topic_scores(memberships, item_words, jnp.ones((len(ports), 1)), options.beta)
+            scores = topic_scores(memberships, item_words, options.beta)
             return jax.nn.softmax(scores + child, axis=-1)
 
         memberships = jax.lax.fori_loop(0, SETTLING_SWEEPS, sweep, memberships)[:, 0]
@@ -242,7 +219,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         return state, infer(state, inputs), Info(work.trace[-1], work.trace)
 
     def infer(state: MldaState, inputs: Inputs) -> Outputs:
-        item_words, prior = words(inputs), prior_of(inputs)
+        item_words, prior = words(inputs, options.weights), prior_of(inputs)
         flat_prior = jnp.full_like(prior, options.alpha)
         forward = item_concentrations(state.topics, flat_prior, item_words)
         backward = []
@@ -271,12 +248,7 @@ def as_counts(message: Message, weight: float | None) -> Array:
     else:
         says_something = jnp.ptp(message.log_probs, axis=-1, keepdims=True) > 0
         values = jnp.where(says_something, jnp.exp(message.log_probs), 0)
-    return values if weight is None else rescaled(values, weight)
-
-
-def rescaled(counts: Array, mass: Array | float) -> Array:
-    """Rows of (N, V) counts made to sum to `mass`, () or (N,); a row of zeros stays one."""
-    return counts * (mass / jnp.maximum(counts.sum(-1), TINY))[:, None]
+    return values if weight is None else values * (weight / jnp.maximum(values.sum(-1, keepdims=True), TINY))
 
 
 def total_mass(words: Sequence[Array], num_items: int) -> Array:
