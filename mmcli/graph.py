@@ -120,10 +120,9 @@ def _input_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | N
             )
     if module.labels is not None and Kind.CATEGORICAL not in MODULES[module.type].sends:
         yield ("modules", module.name, "labels"), f"{module.type} finds no classes that labels could measure; remove it"
-    for option in ("weights", "start_weights"):
-        weights = getattr(module.options, option, None)
-        if weights is not None and len(weights) != len(module.inputs):
-            yield ("modules", module.name, option), f"one per input: {len(module.inputs)}, not {len(weights)}"
+    weights = getattr(module.options, "weights", None)
+    if weights is not None and len(weights) != len(module.inputs):
+        yield ("modules", module.name, "weights"), f"one per input: {len(module.inputs)}, not {len(weights)}"
 
 
 def _order_problem(name: str, parent: str, modules: Mapping[str, ModuleConfig | None]) -> str:

@@ -7,9 +7,13 @@ Source: Nigam et al. (2000), doi:10.1023/A:1007692713085.
 
 from collections.abc import Sequence
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import logsumexp
+
+SHARED_WEIGHT = 2.0  # of shared information, per word observed
+TINY = 1e-30  # keeps logarithms and shares of nothing finite
 
 
 def topic_words(memberships: Array, counts: Array, beta: float) -> Array:
@@ -46,16 +50,35 @@ def topic_scores(memberships: Array, words: Sequence[Array], beta: float) -> Arr
     return scores
 
 
-def log_posterior(memberships: Array, words: Sequence[Array], child: Array, beta: float) -> Array:
-    """log p(words, parameters) of each mixture up to a constant, (R,) nats.
+def merits(memberships: Array, observed: Sequence[Array], told: Sequence[Array], child: Array, beta: float) -> Array:
+    """What each of R mixtures is chosen by, (R,) nats.
+
+    log p(observed, parameters) + 2 n sum over messages of log [p(message | observed) / p(message)], n the mean
+    number of words observed of an item: the evidence of what was observed, and the information it shares with
+    what the parents say, the topics being the channel. The joint evidence would reward a class that one parent
+    sees and nothing else confirms.
 
     Args:
         memberships: (N, R, K).
-        words: the modalities, (N, V) counts each.
+        observed: modalities that the choice has to explain, (N, V) counts each.
+        told: modalities that are a parent's own inference, (N, V) counts each; a row of zeros says nothing.
         child: (N, 1, K) log probabilities, what else is known of each item's topic.
         beta: pseudo-count of each word in each topic.
     """
-    log_prior = topic_shares(memberships).sum(-1)
-    for counts in words:
-        log_prior += beta * topic_words(memberships, counts, beta).sum((-1, -2))
-    return logsumexp(topic_scores(memberships, words, beta) + child, axis=-1).sum(0) + log_prior
+    log_shares = topic_shares(memberships)  # (R, K)
+    scores = topic_scores(memberships, observed, beta) + child
+    evidence = logsumexp(scores, axis=-1).sum(0) + log_shares.sum(-1)
+    mean_mass = jnp.zeros(())
+    for counts in observed:
+        evidence += beta * topic_words(memberships, counts, beta).sum((-1, -2))
+        mean_mass += counts.sum(-1).mean()
+    posterior = jax.nn.softmax(scores, axis=-1)
+    shared = jnp.zeros_like(evidence)
+    for counts in told:
+        mass = counts.sum(-1, keepdims=True)  # (N, 1)
+        word_topics = jax.nn.softmax(topic_words(memberships, counts, beta) + log_shares[:, :, None], axis=1)
+        probs = counts / jnp.maximum(mass, TINY)
+        told_topics = (probs @ word_topics.reshape(-1, counts.shape[1]).T).reshape(posterior.shape)  # (N, R, K)
+        information = jnp.log((posterior * told_topics / jnp.exp(log_shares)[None]).sum(-1) + TINY)  # (N, R)
+        shared += jnp.where(mass > 0, information, 0).sum(0)
+    return evidence + SHARED_WEIGHT * mean_mass * shared

@@ -178,11 +178,6 @@ PROBLEMS = [
         ["7:72: modules.mlda.weights: one per input: 2, not 3"],
     ),
     (
-        "too few start weights",
-        ("num_classes: 7", "num_classes: 7, start_weights: [200]"),
-        ["7:78: modules.mlda.start_weights: one per input: 2, not 1"],
-    ),
-    (
         "labels where no classes are found",
         ("type: vae", "labels: a, type: vae"),
         ["5:20: modules.vae.labels: vae finds no classes that labels could measure; remove it"],

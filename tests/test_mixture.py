@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from mmcli.mixture import log_posterior, topic_scores
+from mmcli.mixture import merits, topic_scores
 
 BETA = 0.3
 N, R, K = 6, 2, 3
@@ -47,20 +47,58 @@ def test_scores_are_the_joint_written_out(memberships, words):
         np.testing.assert_allclose(scores[:, start], written_out(memberships[:, start], words)[0], rtol=1e-10)
 
 
-def test_posteriors_are_evidence_and_prior_written_out(memberships, words):
+def test_merits_without_parents_are_evidence_and_prior_written_out(memberships, words):
     with jax.enable_x64(True):
-        found = log_posterior(jnp.asarray(memberships), words, NO_CHILD, BETA)
+        found = merits(jnp.asarray(memberships), words, [], NO_CHILD, BETA)
 
     for start in range(R):
         scores, log_prior = written_out(memberships[:, start], words)
         assert float(found[start]) == pytest.approx(logsumexp(scores - np.log(K), axis=-1).sum() + log_prior, rel=1e-10)
 
 
-def test_expectation_maximisation_never_lowers_the_posterior(memberships, words):
+def shared_information(member, observed, told):
+    """Sum of log [p(message | observed) / p(message)] over the items that were told something, of (N, K)."""
+    scores = written_out(member, observed)[0]
+    posterior = np.exp(scores - logsumexp(scores, axis=-1, keepdims=True))
+    shares = (member.sum(0) + 1) / (N + K)
+    phi = np.stack([BETA + sum(member[item, topic] * told[item] for item in range(N)) for topic in range(K)])
+    joint = shares[:, None] * phi / phi.sum(-1, keepdims=True)
+    topics_of_word = joint / joint.sum(0)  # (K, V)
+    total = 0.0
+    for item in range(N):
+        if told[item].sum() > 0:
+            told_topics = topics_of_word @ (told[item] / told[item].sum())
+            total += np.log((posterior[item] * told_topics / shares).sum())
+    return total
+
+
+def test_merits_add_what_observations_share_with_what_is_told(memberships, words):
+    observed, told = words
+    told[2] = 0  # a parent that says nothing of an item
+    with jax.enable_x64(True):
+        alone = merits(jnp.asarray(memberships), [observed], [], NO_CHILD, BETA)
+        found = merits(jnp.asarray(memberships), [observed], [told], NO_CHILD, BETA) - alone
+
+    for start in range(R):
+        shared = shared_information(memberships[:, start], [observed], told)
+        assert float(found[start]) == pytest.approx(2 * observed.sum() / N * shared, rel=1e-8)
+
+
+def test_a_message_that_repeats_the_classes_is_worth_more_than_one_that_cuts_across():
+    observed = np.repeat(np.eye(2), 3, axis=0) * 50  # two classes of three items
+    member = jnp.asarray(np.repeat(np.eye(2), 3, axis=0)[:, None])
+    across = np.tile(np.eye(2), (3, 1))
+
+    same, crossed = (merits(member, [observed], [told], np.zeros((N, 1, 2)), BETA) for told in (observed, across))
+
+    assert float(same[0]) > float(crossed[0])
+
+
+def test_expectation_maximisation_never_lowers_the_evidence(memberships, words):
     with jax.enable_x64(True):
         member, found = jnp.asarray(memberships), []
         for _ in range(30):
-            found.append(log_posterior(member, words, NO_CHILD, BETA))
+            found.append(merits(member, words, [], NO_CHILD, BETA))
             member = jax.nn.softmax(topic_scores(member, words, BETA), axis=-1)
 
     assert np.diff(np.stack(found), axis=0).min() > -1e-9

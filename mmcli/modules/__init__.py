@@ -70,12 +70,9 @@ class MldaOptions(Options):
     weights: tuple[PositiveFloat, ...] | None = Field(
         None, description="what the rows of each input are scaled to sum to; as they come when left out"
     )
-    start_weights: tuple[PositiveFloat, ...] | None = Field(
-        None, description="the weights while an update looks for its classes; `weights` when left out"
-    )
     sweeps: PositiveInt = Field(30, description="variational sweeps in one update")
-    anneal_sweeps: PositiveInt = Field(60, description="sweeps that cool the starts from a high temperature")
-    restarts: PositiveInt = Field(8, description="starts in one update, the last solution among them")
+    anneal_sweeps: PositiveInt = Field(40, description="sweeps that cool the starts from a high temperature")
+    restarts: PositiveInt = Field(12, description="starts in one update, the last solution among them")
     alpha: PositiveFloat = Field(0.1, description="Dirichlet prior of the topics of an item")
     beta: PositiveFloat = Field(0.1, description="Dirichlet prior of the words of a topic")
 

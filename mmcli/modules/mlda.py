@@ -5,8 +5,9 @@ m picks a topic from theta_t and itself from phi_m of that topic. A modality's r
 its weight, as real numbers. A Categorical parent is a modality of K words, taken in expectation.
 
 An update has two parts. It looks for classes as a mixture, one topic an item, cooled from a high
-temperature, from several random starts and from where the last update ended; the start of the best
-posterior is kept. From there the variational sweeps go on.
+temperature, from several random starts and from where the last update ended, and keeps the one that
+explains the observations best and shares most with what the parents say (`mixture.merits`). From there
+the variational sweeps go on.
 
 N items, K topics, V_m words of modality m, R starts.
 
@@ -23,14 +24,17 @@ from jax import Array
 from jax.scipy.special import digamma, gammaln
 
 from mmcli.messages import Counts, Message, normalized
-from mmcli.mixture import log_posterior, topic_scores
+from mmcli.mixture import merits, topic_scores
 from mmcli.module import Info, Inputs, Module, Outputs
-from mmcli.modules import MldaOptions, Port, Rule
+from mmcli.modules import Kind, MldaOptions, Port, Rule
 from mmcli.numerics import chunk_bounds, num_chunks
 
 SWEEPS_PER_CHUNK = 10
 START_TEMPERATURE = 50.0
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
+# What the search hears of each parent, in words per word observed, when it is hottest and once it is cool.
+# Little, or the search repeats what a parent merged or split by mistake; most of it early, where the classes part.
+HOTTEST_SHARE, COOLEST_SHARE = 0.5, 0.05
 SETTLING_SWEEPS = 5
 ITEM_SWEEPS = 20
 BLOCK = 100  # items; a block of 2,400 words fills a megabyte
@@ -143,12 +147,25 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     chunk of variational sweeps. An input whose row is all zeros is missing for that item.
     """
     num_topics = options.num_classes
-    start_weights = options.start_weights or options.weights
     chunks = num_chunks(options.anneal_sweeps, SWEEPS_PER_CHUNK) + num_chunks(options.sweeps, SWEEPS_PER_CHUNK)
 
-    def words(inputs: Inputs, weights: Sequence[float] | None) -> list[Array]:
-        scales: Sequence[float | None] = weights or [None] * len(ports)
-        return [as_counts(message, scale) for message, scale in zip(inputs.parents, scales, strict=True)]
+    # What parents infer is told, not observed; where there is nothing else, it counts as observed.
+    told = [port.kind is Kind.CATEGORICAL for port in ports]
+    if all(told):
+        told = [False] * len(ports)
+
+    def words(inputs: Inputs) -> list[Array]:
+        weights = options.weights or [None] * len(ports)
+        return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
+
+    def search_words(inputs: Inputs, share: Array) -> tuple[list[Array], list[Array]]:
+        """Modalities observed and told; of the latter `share` words an item for each word observed."""
+        item_words = words(inputs)
+        observed = [counts for counts, is_told in zip(item_words, told, strict=True) if not is_told]
+        mass = total_mass(observed, inputs.child.log_probs.shape[0])
+        mean_mass = mass.sum() / jnp.maximum((mass > 0).sum(), 1)
+        messages = [message for message, is_told in zip(inputs.parents, told, strict=True) if is_told]
+        return observed, [share * mean_mass * as_counts(message, 1.0) for message in messages]
 
     def prior_of(inputs: Inputs) -> Array:
         # The child's message moves the prior of an item's topics; a neutral one leaves it at alpha.
@@ -172,21 +189,22 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         return jax.lax.cond(work.annealed < options.anneal_sweeps, anneal, refine, work, inputs)
 
     def anneal(work: MldaWork, inputs: Inputs) -> MldaWork:
-        start_words, child = words(inputs, start_weights), inputs.child.log_probs[:, None, :]
+        child = inputs.child.log_probs[:, None, :]
         # The last update's classes are not heated up again.
         hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
 
         def sweep(index: Array, starts: Array) -> Array:
-            progress = index / (COOLING_SHARE * options.anneal_sweeps)
-            temperature = jnp.maximum(hottest ** (1 - progress), 1.0)  # (R,)
-            scores = topic_scores(starts, start_words, options.beta)
+            heat = jnp.maximum(1 - index / (COOLING_SHARE * options.anneal_sweeps), 0.0)
+            temperature = hottest**heat  # (R,)
+            observed, heard = search_words(inputs, COOLEST_SHARE + (HOTTEST_SHARE - COOLEST_SHARE) * heat)
+            scores = topic_scores(starts, [*observed, *heard], options.beta)
             return jax.nn.softmax((scores + child) / temperature[None, :, None], axis=-1)
 
         first, last = chunk_bounds(work.annealed, SWEEPS_PER_CHUNK, options.anneal_sweeps)
         return work._replace(annealed=last, starts=jax.lax.fori_loop(first, last, sweep, work.starts))
 
     def refine(work: MldaWork, inputs: Inputs) -> MldaWork:
-        item_words, prior = words(inputs, options.weights), prior_of(inputs)
+        item_words, prior = words(inputs), prior_of(inputs)
 
         def sweep(_: Array, solution: tuple[Array, tuple[Array, ...]]) -> tuple[Array, tuple[Array, ...]]:
             return variational_sweep(*solution, prior, item_words, options.beta)
@@ -200,8 +218,9 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
     def settle(work: MldaWork, inputs: Inputs) -> tuple[Array, tuple[Array, ...]]:
         """From the starts to the best of them as parameters of q(theta) and q(phi)."""
-        item_words, child = words(inputs, options.weights), inputs.child.log_probs[:, None, :]
-        best = log_posterior(work.starts, words(inputs, start_weights), child, options.beta).argmax()
+        item_words, child = words(inputs), inputs.child.log_probs[:, None, :]
+        observed, heard = search_words(inputs, jnp.array(COOLEST_SHARE))
+        best = merits(work.starts, observed, heard, child, options.beta).argmax()
         memberships = work.starts[:, best][:, None]  # (N, 1, K)
 
         def sweep(_: Array, memberships: Array) -> Array:
@@ -219,7 +238,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         return state, infer(state, inputs), Info(work.trace[-1], work.trace)
 
     def infer(state: MldaState, inputs: Inputs) -> Outputs:
-        item_words, prior = words(inputs, options.weights), prior_of(inputs)
+        item_words, prior = words(inputs), prior_of(inputs)
         flat_prior = jnp.full_like(prior, options.alpha)
         forward = item_concentrations(state.topics, flat_prior, item_words)
         backward = []
