@@ -1,7 +1,7 @@
 """A config file -> a checked, frozen `Config`, and back. All problems of a file are reported at once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,19 +56,25 @@ def dump_config(config: Config) -> str:
         links = {"type": module.type, "data": module.data, "inputs": list(module.inputs), "labels": module.labels}
         written = {key: value for key, value in links.items() if value}
         modules[name] = written | module.options.model_dump(mode="json")
-    sources = {
-        name: {"file": str(source.file)} | ({"key": source.key} if source.key else {})
-        for name, source in config.data.items()
-    }
     top = {"seed": config.seed, "rounds": config.rounds, "messages": config.messages}
+    data = {"data": _written(config.data)} | ({"test": _written(config.test)} if config.test else {})
     return yaml.dump(
-        top | {"data": sources, "modules": modules},
+        top | data | {"modules": modules},
         Dumper=CoreDumper,
         sort_keys=False,
         default_flow_style=None,
         allow_unicode=True,
         width=120,
     )
+
+
+def _written(sources: Mapping[str, DataSource]) -> dict[str, dict[str, str]]:
+    """Entries of `data` or `test`, without what was left out."""
+    written = {}
+    for name, source in sources.items():
+        values = {"file": str(source.file), "key": source.key, "known": source.known, "missing": source.missing}
+        written[name] = {key: value for key, value in values.items() if value is not None}
+    return written
 
 
 def _override(root: dict[str, Any], places: Places, text: str, number: int, problems: Problems) -> None:

@@ -1,167 +1,158 @@
-"""Data files -> checked arrays. What a file says about itself is compared with its size before it is believed."""
+"""Named data -> checked arrays: every row and value fit for the modules that observe it."""
 
 import functools
 import hashlib
-import math
-import stat
-import struct
-import tokenize
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import IO, Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
-from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mmcli.arrays import Array, read_array
 from mmcli.errors import DataError
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
-from mmcli.spec import Config
-from mmcli.wording import listed, located, shown, suggestion
+from mmcli.spec import Config, DataSource, Places
+from mmcli.wording import located, shown
 
-# What reading a damaged file can raise. RuntimeError: an encrypted member; NotImplementedError: an unknown compression;
-# SyntaxError, TypeError and TokenError: a header that is no dictionary of Python.
-_READING_ERRORS = (
-    *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError),
-    *(struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
-)
-
-Array = NDArray[Any]
 _Checked = TypeVar("_Checked")
 
 
 class Datasets(NamedTuple):
-    """What a run observes. N items; rows are items.
+    """What the modules observe. N items; rows are items.
 
     Attributes:
-        observations: (N, D) float32, C order, by name of the observation module.
+        observations: (N, D) float32, C order, by name of the observation module; zeros where not known.
+        known: (N,) which rows are there, by name of the observation module.
         labels: (N,) int64, by name of the data.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
     """
 
     observations: Mapping[str, NDArray[np.float32]]
+    known: Mapping[str, NDArray[np.bool_]]
     labels: Mapping[str, NDArray[np.int64]]
     num_items: int
     digests: Mapping[str, str]
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Columns of the data of each observation."""
+        return {module: points.shape[1] for module, points in self.observations.items()}
+
 
 def load_datasets(config: Config, graph: Graph) -> Datasets:
-    """Read and check the data that the graph uses, each array once.
+    """Read and check the data that a config trains on.
 
     Raises:
         DataError: every problem, one line each: where the config names the data, the file, what to do.
     """
-    read = functools.cache(read_array)
-    problems: list[str] = []
-
-    def complain(name: str, text: str) -> None:
-        keys = ("data", name)
-        line = located(config.places.of(keys), keys, f"{shown(str(config.data[name].file))}: {text}")
-        if line not in problems:  # two modules can show the same data
-            problems.append(line)
-
-    def take(name: str, check: Callable[[Array], _Checked]) -> _Checked | None:
-        try:
-            return check(read(config.data[name].file, config.data[name].key))
-        except DataError as error:
-            complain(name, str(error))
-            return None
-
-    shows = {name: node.config.data for name, node in graph.nodes.items() if node.config.data is not None}
-    observations = {}
-    for module, name in shows.items():
-        hearers = [graph.nodes[child] for child in graph.nodes[module].children]
-        if (points := take(name, functools.partial(_as_observation, module, hearers))) is not None:
-            observations[module] = points
-    label_names = sorted({node.config.labels for node in graph.nodes.values() if node.config.labels is not None})
-    labels = {name: classes for name in label_names if (classes := take(name, _as_labels)) is not None}
-
-    rows = {shows[module]: len(points) for module, points in observations.items()}
-    first, num_items = next(iter(rows.items()), ("", 0))
-    for name, size in (*rows.items(), *((name, len(classes)) for name, classes in labels.items() if rows)):
-        if size != num_items:
-            complain(name, f"{size} rows, but data.{first} has {num_items}; row t of every array must be item t")
-    if problems:
-        raise DataError("\n".join(problems))
-    files = sorted({config.data[name].file for name in (*shows.values(), *label_names)})
-    return Datasets(observations, labels, num_items, {str(file): _sha256(file) for file in files})
+    return load_sources(config.data, config.places, "data", graph, {})
 
 
-def read_array(file: Path, key: str | None) -> Array:
-    """One array of numbers from a file, as it is stored.
+def load_sources(
+    sources: Mapping[str, DataSource], places: Places, section: str, graph: Graph, widths: Mapping[str, int]
+) -> Datasets:
+    """Read and check the data that the graph uses, each array once. What is not among the sources is not known.
 
     Args:
-        file: a .npz or .npy, told apart by their first bytes.
-        key: which array of a .npz; None for a .npy.
+        sources: by the name that the config's `data` gives them.
+        places: where each was named.
+        section: of the config, for errors: data or test.
+        graph: who observes what.
+        widths: columns by observation module, as learned; empty before anything is learned.
 
     Raises:
-        DataError: what is wrong, without the name of the file.
+        DataError: every problem, one line each.
     """
-    try:
-        mode = file.stat().st_mode
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
-            kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
-            raise DataError(f"is {kind}; name a .npz or .npy file")
-        with file.open("rb") as stream:
-            start = stream.read(len(npy.MAGIC_PREFIX))
-            stream.seek(0)
-            if start.startswith(b"PK"):
-                return _read_member(stream, key)
-            if start == npy.MAGIC_PREFIX:
-                if key is not None:
-                    raise DataError("a .npy file holds one array without a name; remove the key")
-                return _read_npy(stream, file.stat().st_size)
-        raise DataError("neither .npz nor .npy; write it with numpy.savez or numpy.save")
-    except FileNotFoundError:
-        raise DataError("no such file; data paths are relative to the config file") from None
-    except _READING_ERRORS as error:
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise DataError(f"cannot be read: {shown(reason.splitlines()[0], 160)}") from None
+    reader = _Reader(sources, places, section)
+    shows = {name: str(node.config.data) for name, node in graph.nodes.items() if node.config.data is not None}
+    given = {module: name for module, name in shows.items() if name in sources}
+    mask_names = {mask for name in given.values() if (mask := sources[name].known) is not None}
+    masks = reader.take_all({name: (name, _as_mask) for name in sorted(mask_names)})
+    checks = {}
+    for module, name in given.items():
+        hearers = [graph.nodes[child] for child in graph.nodes[module].children]
+        check = functools.partial(_as_observation, module, hearers, sources[name], masks, widths.get(module))
+        checks[module] = (name, check)
+    observed = reader.take_all(checks)
+    label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
+    labels = reader.take_all({name: (name, _as_labels) for name in sorted(label_names & sources.keys())})
+    num_items = reader.count_items({given[module]: known for module, (_, known) in observed.items()}, labels)
+    if reader.problems:
+        raise DataError("\n".join(reader.problems))
+    for module in shows.keys() - given.keys():
+        observed[module] = np.zeros((num_items, widths[module]), np.float32), np.zeros(num_items, bool)
+    files = sorted({sources[name].file for name in (*given.values(), *masks, *labels)})
+    return Datasets(
+        {module: observed[module][0] for module in shows},
+        {module: observed[module][1] for module in shows},
+        labels,
+        num_items,
+        {str(file): _sha256(file) for file in files},
+    )
 
 
-def _read_member(stream: IO[bytes], key: str | None) -> Array:
-    """An array of a .npz; no other member is touched."""
-    with zipfile.ZipFile(stream) as archive:
-        names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-        if key is None:
-            raise DataError(f"name one of its arrays by key: {listed(names)}")
-        if key not in names:
-            raise DataError(f"no array {shown(key, 60)}{suggestion(key, names)}; it holds {listed(names)}")
-        with archive.open(f"{key}.npy") as member:
-            return _read_npy(member, archive.getinfo(f"{key}.npy").file_size)
+class _Reader:
+    """Takes arrays from sources, each read once, and collects what is wrong with them."""
+
+    def __init__(self, sources: Mapping[str, DataSource], places: Places, section: str) -> None:
+        self.problems: list[str] = []
+        self._sources, self._places, self._section = sources, places, section
+        self._read = functools.cache(read_array)
+
+    def complain(self, name: str, text: str) -> None:
+        keys = (self._section, name)
+        line = located(self._places.of(keys), keys, f"{shown(str(self._sources[name].file))}: {text}")
+        if line not in self.problems:  # two modules can show the same data
+            self.problems.append(line)
+
+    def take_all(self, wanted: Mapping[str, tuple[str, Callable[[Array], _Checked]]]) -> dict[str, _Checked]:
+        """What each check makes of the data of a name, without those that have a problem."""
+        taken = {}
+        for what, (name, check) in wanted.items():
+            try:
+                taken[what] = check(self._read(self._sources[name].file, self._sources[name].key))
+            except DataError as error:
+                self.complain(name, str(error))
+        return taken
+
+    def count_items(self, known: Mapping[str, NDArray[np.bool_]], labels: Mapping[str, NDArray[np.int64]]) -> int:
+        """The number of rows that all arrays share; of each item there is some sense."""
+        first, num_items = next(((name, len(rows)) for name, rows in known.items()), ("", 0))
+        for name, rows in (*known.items(), *labels.items()):
+            if known and len(rows) != num_items:
+                text = f"{len(rows)} rows, but {self._section}.{first} has {num_items}"
+                self.complain(name, f"{text}; row t of every array must be item t")
+        if known and not self.problems and not (some := np.logical_or.reduce(list(known.values()))).all():
+            self.complain(first, f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array")
+        return num_items
 
 
-def _read_npy(stream: IO[bytes], num_bytes: int) -> Array:
-    """An array in the format of numpy, at most `num_bytes` long; Python objects are refused, not unpickled."""
-    version = npy.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):  # 3.0 is for fields whose names go beyond Latin-1
-        raise DataError(f"format {version[0]}.{version[1]} of numpy is not read; save a plain array of numbers")
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read_header(stream)
-    if dtype.kind not in "biuf":
-        what = "Python objects, which mmcli never unpickles" if dtype.hasobject else f"values of type {dtype}"
-        raise DataError(f"holds {what}; save numbers")
-    declared, present = math.prod(shape) * dtype.itemsize, num_bytes - stream.tell()
-    if declared != present:  # before anything of that size is allocated
-        raise DataError(f"damaged: its header promises {declared} bytes of data, {present} are there; make it again")
-    stream.seek(0)
-    array: Array = npy.read_array(stream, allow_pickle=False)
-    stream.read(1)  # the end of a member of a .npz is where its checksum is compared
-    return array
-
-
-def _as_observation(module: str, hearers: Iterable[Node], array: Array) -> NDArray[np.float32]:
-    """(N, D) float32 in C order, fit for every node that hears the module."""
+def _as_observation(
+    module: str,
+    hearers: Iterable[Node],
+    source: DataSource,
+    masks: Mapping[str, NDArray[np.bool_]],
+    width: int | None,
+    array: Array,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """(N, D) float32 in C order, fit for every node that hears the module, and which rows are there (N,)."""
     if array.ndim != 2:
         remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
         raise DataError(f"{_dimensions(array)}; an observation has 2, items by columns: {remedy}")
     if not array.size:
         raise DataError(f"empty: {array.shape[0]} rows of {array.shape[1]} columns")
-    _refuse(array, np.isnan(array), "fill it, or drop the item")
+    if width is not None and array.shape[1] != width:
+        raise DataError(f"{array.shape[1]} columns, but the run learned from {width}; make both in the same way")
+    known = masks.get(source.known or "", np.ones(len(array), bool))
+    if len(known) != len(array):
+        raise DataError(f"{len(array)} rows, but {source.known} says of {len(known)} which are there")
+    if source.missing == "nan":
+        known = known & ~np.isnan(array).all(axis=1)
+    array = array if known.all() else np.where(known[:, None], array, 0)
+    _refuse(array, np.isnan(array), "fill it, drop the item, or say missing: nan (whole rows)")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
         values = np.ascontiguousarray(array, dtype=np.float32)
     _refuse(array, ~np.isfinite(values), "too large for float32; scale the array")
@@ -173,7 +164,15 @@ def _as_observation(module: str, hearers: Iterable[Node], array: Array) -> NDArr
             low, high = bounds
             remedy = f"modules.{node.name} takes {low:g} to {high:g}: scale the array, or change the module's options"
             _refuse(array, (values < low) | (values > high), remedy)
-    return values
+    return values, known
+
+
+def _as_mask(array: Array) -> NDArray[np.bool_]:
+    """(N,) bool."""
+    if array.ndim != 1:
+        raise DataError(f"{_dimensions(array)}; what says which rows are there has 1: array.ravel()")
+    _refuse(array, (array != 0) & (array != 1), "what says which rows are there holds 1 for yes and 0 for no")
+    return array.astype(bool)
 
 
 def _as_labels(array: Array) -> NDArray[np.int64]:

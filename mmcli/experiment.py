@@ -160,7 +160,9 @@ def _learn(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:
 
     config, graph, datasets = experiment
     run.note(device=jax.devices()[0].device_kind)
-    events = train_rounds(graph, datasets.observations, seed=config.seed, rounds=config.rounds, rule=config.messages)
+    events = train_rounds(
+        graph, datasets.observations, datasets.known, seed=config.seed, rounds=config.rounds, rule=config.messages
+    )
     for event in events:
         if isinstance(event, Progress):
             watcher.advanced(event.round, event.module, event.chunk, event.num_chunks)

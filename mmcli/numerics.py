@@ -61,8 +61,12 @@ def _bernoulli_nll_backward(saved: tuple[Array, Array], cotangent: Array) -> tup
 bernoulli_nll.defvjp(_bernoulli_nll_forward, _bernoulli_nll_backward)
 
 
-def kmeans(key: Array, rows: Array, num_clusters: int, *, starts: int = 4, iterations: int = 15) -> Array:
+def kmeans(
+    key: Array, rows: Array, weight: Array, num_clusters: int, *, starts: int = 4, iterations: int = 15
+) -> Array:
     """Cluster (N,) int32 of each of N rows (N, D): the tightest of several runs started by k-means++.
+
+    Weights (N,) are 1, or 0 for rows that move no centre.
 
     Source: Arthur and Vassilvitskii (2007); Lloyd (1982), doi:10.1109/TIT.1982.1056489.
     """
@@ -75,20 +79,22 @@ def kmeans(key: Array, rows: Array, num_clusters: int, *, starts: int = 4, itera
         def choose(index: Array, carry: tuple[Array, Array]) -> tuple[Array, Array]:
             centres, nearest = carry
             # Before the first centre every row is equally likely; so too when all rows are centres already.
-            log_weights = jnp.where(nearest.max() > 0, jnp.log(nearest), 0.0)
+            log_weights = jnp.where((weight * nearest).max() > 0, jnp.log(nearest), 0.0) + jnp.log(weight)
             row = rows[jax.random.categorical(jax.random.fold_in(key, index), log_weights)]
             distance = jnp.square(rows - row[None, :]).sum(-1)
             return centres.at[index].set(row), jnp.where(index == 0, distance, jnp.minimum(nearest, distance))
 
         def refine(_: Array, centres: Array) -> Array:
-            members = jax.nn.one_hot(squared_distances(centres).argmin(-1), num_clusters, axis=0)  # (K, N)
+            members = weight[None, :] * jax.nn.one_hot(
+                squared_distances(centres).argmin(-1), num_clusters, axis=0
+            )  # (K, N)
             counts = members.sum(-1)[:, None]
             return jnp.where(counts > 0, (members @ rows) / jnp.maximum(counts, 1), centres)
 
         centres = jnp.zeros((num_clusters, rows.shape[1]))
         centres, _ = jax.lax.fori_loop(0, num_clusters, choose, (centres, jnp.zeros_like(squares)))
         distances = squared_distances(jax.lax.fori_loop(0, iterations, refine, centres))
-        return distances.min(-1).sum(), distances.argmin(-1).astype(jnp.int32)
+        return (weight * distances.min(-1)).sum(), distances.argmin(-1).astype(jnp.int32)
 
     spreads, clusters = jax.lax.map(run, jax.random.split(key, starts))
     tightest: Array = clusters[spreads.argmin()]

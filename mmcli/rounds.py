@@ -89,18 +89,17 @@ def module_key(root: Array, name: str, round_number: int) -> Array:
     return jax.random.fold_in(jax.random.fold_in(root, zlib.crc32(name.encode())), round_number)
 
 
-def build_program(graph: Graph, observations: Mapping[str, np.ndarray], rule: Rule) -> Program:
-    """Modules for a graph over (N, width) observations."""
-    widths = {name: array.shape[1] for name, array in observations.items()}
+def build_program(graph: Graph, widths: Mapping[str, int], num_items: int, rule: Rule) -> Program:
+    """Modules for a graph; `widths` are the columns of each observation."""
     ports = graph.ports(widths)
     modules = {
         name: build(graph.nodes[name].type, graph.nodes[name].config.options, ports[name], rule) for name in ports
     }
     outputs = {name: graph.output_port(name, widths) for name in modules}
-    return Program(graph, modules, outputs, rule, len(next(iter(observations.values()))))
+    return Program(graph, modules, outputs, rule, num_items)
 
 
-def observe(program: Program, observations: Mapping[str, np.ndarray]) -> RoundState:
+def observe(program: Program, observations: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> RoundState:
     """The state before anything is learned: observations sent, all other messages neutral, no module state."""
     forward: dict[Edge, Message] = {}
     backward: dict[Edge, Message] = {}
@@ -108,9 +107,9 @@ def observe(program: Program, observations: Mapping[str, np.ndarray]) -> RoundSt
         for parent, kind in zip(node.parents, node.kinds, strict=True):
             edge = (parent, node.name)
             if parent in observations:
-                values = jnp.asarray(observations[parent])
-                known = jnp.ones(program.num_items)
-                forward[edge] = Points(values, known) if kind is Kind.POINTS else Counts(values)
+                values, weight = jnp.asarray(observations[parent]), jnp.asarray(known[parent], float)
+                values *= weight[:, None]
+                forward[edge] = Points(values, weight) if kind is Kind.POINTS else Counts(values)
             else:
                 forward[edge] = backward[edge] = neutral(program.outputs[parent], program.num_items)
     return RoundState({}, forward, backward)
@@ -211,13 +210,20 @@ def run(program: Program, state: RoundState, root: Array, rounds: int) -> Iterat
 
 
 def train_rounds(
-    graph: Graph, observations: Mapping[str, np.ndarray], *, seed: int, rounds: int, rule: Rule
+    graph: Graph,
+    observations: Mapping[str, np.ndarray],
+    known: Mapping[str, np.ndarray],
+    *,
+    seed: int,
+    rounds: int,
+    rule: Rule,
 ) -> Iterator[Progress | Update]:
     """Train a graph; every module updates once a round, in the order written.
 
     Args:
         graph: the modules and who hears whom.
         observations: (N, width) float32 by the observation's module name.
+        known: (N,) which rows of each are there; the others send the neutral message.
         seed: of all randomness.
         rounds: how many.
         rule: what a backward message leaves out.
@@ -225,10 +231,11 @@ def train_rounds(
     Raises:
         DivergedError: a number became NaN or infinite.
     """
-    program = build_program(graph, observations, rule)
+    widths = {name: values.shape[1] for name, values in observations.items()}
+    program = build_program(graph, widths, len(next(iter(observations.values()))), rule)
     # rbg, not threefry: what draws numbers compiles in less than half the time.
     root = jax.random.key(seed, impl="rbg")
-    return run(program, observe(program, observations), root, rounds)
+    return run(program, observe(program, observations, known), root, rounds)
 
 
 def named_leaves(tree: Any) -> dict[str, np.ndarray]:

@@ -27,12 +27,15 @@ class _Top(Options):
     rounds: PositiveInt = 5
     messages: Literal["cavity", "serket"] = "cavity"
     data: dict[str, Any] = Field(default_factory=dict)
+    test: dict[str, Any] = Field(default_factory=dict)
     modules: dict[str, Any] = Field(min_length=1)
 
 
 class _Source(Options):
     file: _Path
     key: _Name | None = None
+    known: _Name | None = None
+    missing: Literal["nan"] | None = None
 
 
 class _Observation(Options):
@@ -60,7 +63,11 @@ class Checker:
         # Where `data` is no mapping, no name in it can be called unknown.
         names = top.data if isinstance(root.get("data", {}), dict) else None
         modules = {name: self._module(name, raw, names) for name, raw in getattr(top, "modules", {}).items()}
-        data = {name: self._source(name, raw, path.parent) for name, raw in top.data.items()}
+        data = {name: self._source("data", name, raw, path.parent, top.data) for name, raw in top.data.items()}
+        test = {name: self._source("test", name, raw, path.parent, top.test) for name, raw in top.test.items()}
+        for name in test:
+            if names is not None and name not in names:
+                self._add(("test", name), _no_data(name, names), at_key=True)
         for keys, text in find_problems(modules):
             self._add(keys, text)
         return Config(
@@ -69,16 +76,20 @@ class Checker:
             rounds=top.rounds,
             messages=top.messages,
             data=data,
+            test=test,
             modules={name: module for name, module in modules.items() if module is not None},
             places=self._places,
         )
 
-    def _source(self, name: str, raw: Any, folder: Path) -> DataSource:
-        keys: Keys = ("data", name)
+    def _source(self, section: str, name: str, raw: Any, folder: Path, names: Mapping[str, Any]) -> DataSource:
+        keys: Keys = (section, name)
         values = self._entry(keys, raw, "file")
         empty = _Source.model_construct()
         source = empty if values is None else self._read(_Source, values, keys, _Source.model_fields)
-        return DataSource(name, Path(os.path.realpath(folder / getattr(source, "file", ""))), source.key)
+        if source.known is not None and source.known not in names:
+            self._add((*keys, "known"), _no_data(source.known, names))
+        file = Path(os.path.realpath(folder / getattr(source, "file", "")))
+        return DataSource(name, file, source.key, source.known, source.missing)
 
     def _module(self, name: str, raw: Any, data: Mapping[str, Any] | None) -> ModuleConfig | None:
         """None if its type or its inputs cannot be read."""
@@ -99,8 +110,7 @@ class Checker:
         labels, shows = getattr(links, "labels", None), getattr(links, "data", None)
         for field, reference in (("labels", labels), ("data", shows)):
             if reference is not None and data is not None and reference not in data:
-                hint = suggestion(reference, data) or f"; there are {listed(data)}"
-                self._add((*keys, field), f"no data {got(reference)}{hint}")
+                self._add((*keys, field), _no_data(reference, data))
         inputs = getattr(links, "inputs", None if link_model is _Learner else ())
         return None if inputs is None else ModuleConfig(name, type_name, inputs, labels, shows, options)
 
@@ -162,6 +172,10 @@ class Checker:
             self._add(where, str(fault["ctx"]["error"]))
         else:
             self._add(where, _mismatch(fault["input"], _entry_schema(properties[field], len(fault["loc"]) - 1)))
+
+
+def _no_data(name: str, names: Iterable[str]) -> str:
+    return f"no data {got(name)}{suggestion(name, names) or f'; there are {listed(names)}'}"
 
 
 def _entry_schema(schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:

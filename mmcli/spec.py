@@ -47,6 +47,8 @@ class DataSource:
     name: str
     file: Path  # absolute
     key: str | None  # which array of a .npz; None for a .npy, which holds one
+    known: str | None = None  # name of the data that say which rows are there; None is all
+    missing: Literal["nan"] | None = None  # nan: a row of NaN only is not there
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class Config:
     rounds: int
     messages: Literal["cavity", "serket"]
     data: Mapping[str, DataSource]
+    test: Mapping[str, DataSource]  # held-out data, by the names of `data`
     modules: Mapping[str, ModuleConfig]  # in the order written, which is the order of updates
     places: Places = field(compare=False, repr=False)
 

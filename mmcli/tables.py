@@ -34,7 +34,7 @@ def module_type(name: str) -> str:
 def graph(experiment: "Experiment") -> str:
     """The modules of a config that passed every check, and what each hears from whom."""
     config, graph, datasets = experiment
-    widths = {name: array.shape[1] for name, array in datasets.observations.items()}
+    widths = datasets.widths
     ports = graph.ports(widths)
     rows = [("module", "type", "hears")]
     for name, node in graph.nodes.items():

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmcli.arrays import read_array
 from mmcli.config import load_config
-from mmcli.datasets import load_datasets, read_array
+from mmcli.datasets import load_datasets
 from mmcli.errors import DataError
 from mmcli.graph import build_graph
 
@@ -139,7 +140,7 @@ CHANGES = [
         "NaN",
         {"images": changed(IMAGES, (1, 2), np.nan)},
         "images",
-        "nan at row 1, column 2 (from 0); fill it, or drop the item",
+        "nan at row 1, column 2 (from 0); fill it, drop the item, or say missing: nan (whole rows)",
     ),
     (
         "infinity",

@@ -10,7 +10,7 @@ from scipy.special import expit, xlog1py, xlogy
 from mmcli.numerics import bernoulli_nll, chunk_bounds, draw_gamma, kmeans, num_chunks
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails one of these tests
-KMEANS = jax.jit(kmeans, static_argnums=2)
+KMEANS = jax.jit(kmeans, static_argnums=3)
 
 
 @pytest.mark.parametrize(("iterations", "chunk"), [(1, 10), (10, 10), (11, 10), (100, 25), (7, 3)])
@@ -81,7 +81,7 @@ def test_kmeans_finds_clusters_far_apart(seed):
     truth = rng.permutation(np.repeat(np.arange(4), 10))
     rows = 100 * np.eye(4)[truth] + rng.normal(size=(40, 4))
 
-    clusters = np.asarray(KMEANS(jax.random.key(seed), jnp.asarray(rows, jnp.float32), 4))
+    clusters = np.asarray(KMEANS(jax.random.key(seed), jnp.asarray(rows, jnp.float32), jnp.ones(40), 4))
 
     assert clusters.dtype == np.int32
     assert len({*zip(clusters.tolist(), truth.tolist(), strict=True)}) == 4  # a cluster for each kind, and the reverse
@@ -90,15 +90,27 @@ def test_kmeans_finds_clusters_far_apart(seed):
 def test_kmeans_ends_where_every_row_is_nearest_to_its_own_mean():
     rows = np.random.default_rng(0).normal(size=(40, 4))
 
-    clusters = np.asarray(KMEANS(jax.random.key(0), jnp.asarray(rows, jnp.float32), 4))
+    clusters = np.asarray(KMEANS(jax.random.key(0), jnp.asarray(rows, jnp.float32), jnp.ones(40), 4))
 
     means = np.stack([rows[clusters == cluster].mean(0) for cluster in range(4)])
     np.testing.assert_array_equal(np.square(rows[:, None] - means).sum(-1).argmin(-1), clusters)
 
 
 def test_kmeans_of_identical_rows_and_of_fewer_rows_than_clusters():
-    same = np.asarray(KMEANS(jax.random.key(0), jnp.ones((40, 4)), 4))
-    few = np.asarray(KMEANS(jax.random.key(0), 10 * jnp.eye(3, 4), 5))
+    same = np.asarray(KMEANS(jax.random.key(0), jnp.ones((40, 4)), jnp.ones(40), 4))
+    few = np.asarray(KMEANS(jax.random.key(0), 10 * jnp.eye(3, 4), jnp.ones(3), 5))
 
     assert len(set(same.tolist())) == 1
     assert len(set(few.tolist())) == 3
+
+
+def test_kmeans_ignores_rows_of_no_weight():
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(4), 10)
+    rows = 100 * np.eye(4)[truth] + rng.normal(size=(40, 4))
+    far = np.concatenate([rows, rng.normal(1e4, 1e3, (30, 4))])
+    weight = np.repeat([1.0, 0.0], [40, 30])
+
+    clusters = np.asarray(KMEANS(jax.random.key(0), jnp.asarray(far, jnp.float32), jnp.asarray(weight), 4))[:40]
+
+    assert len({*zip(clusters.tolist(), truth.tolist(), strict=True)}) == 4

@@ -32,6 +32,15 @@ OBSERVATIONS = {
 }
 
 
+def everything(observations):
+    """Of each observation every row is known."""
+    return {name: np.ones(len(values), bool) for name, values in observations.items()}
+
+
+def observed(program, observations):
+    return rounds.observe(program, observations, everything(observations))
+
+
 def log_table(*names):
     """What a hidden variable says of a parent, (its states, the parent's), or its own prior, (1, states): nats."""
     rng = np.random.default_rng(zlib.crc32("-".join(names).encode()))
@@ -122,7 +131,7 @@ def make_program(tree, module_rule="cavity", rule="cavity", **options):
 
 def updates_of(program, num_rounds):
     """The updates of a run by round and module."""
-    steps = rounds.run(program, rounds.observe(program, OBSERVATIONS), jax.random.key(0), num_rounds)
+    steps = rounds.run(program, observed(program, OBSERVATIONS), jax.random.key(0), num_rounds)
     return {(update.round, update.module): update for update in steps if isinstance(update, Update)}
 
 
@@ -189,7 +198,7 @@ def test_points_go_to_every_child_as_they_are():
 
 def test_before_the_first_round_only_observations_speak():
     program = make_program(TREE)
-    state = rounds.observe(program, OBSERVATIONS)
+    state = observed(program, OBSERVATIONS)
 
     nothing = neutral(PORT, N).log_probs
     assert state.states == {}
@@ -226,7 +235,7 @@ def test_a_key_depends_on_seed_name_and_round():
 def test_every_chunk_and_update_is_told_in_order():
     program = make_program({"a": TREE["a"], "b": TREE["b"]})
 
-    steps = list(rounds.run(program, rounds.observe(program, OBSERVATIONS), jax.random.key(0), 2))
+    steps = list(rounds.run(program, observed(program, OBSERVATIONS), jax.random.key(0), 2))
 
     expected = [
         step
@@ -311,7 +320,8 @@ def train(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rounds, "compile_module", compile_once)
-        yield lambda seed: record(rounds.train_rounds(graph, observations, seed=seed, rounds=3, rule="cavity"))
+        known = everything(observations)
+        yield lambda seed: record(rounds.train_rounds(graph, observations, known, seed=seed, rounds=3, rule="cavity"))
 
 
 @pytest.fixture(scope="module")
@@ -337,7 +347,7 @@ def test_nothing_compiles_after_the_first_round_where_several_hear_one():
     observations = {name: np.ones((num_items, STATES), np.float32) for name in OBSERVATIONS}
     program = make_program(TREE)._replace(num_items=num_items)
 
-    done = record(rounds.run(program, rounds.observe(program, observations), jax.random.key(0), 3))
+    done = record(rounds.run(program, observed(program, observations), jax.random.key(0), 3))
 
     *_, after_first = done.compiles[: len(TREE)]
     assert after_first >= 4 * len(TREE)

@@ -174,11 +174,16 @@ def gibbs_sweep(
     return labels.astype(jnp.int32), logsumexp(scores, axis=-1).sum()
 
 
+def tells(message: Array) -> Array:
+    """Which rows of (N, K) log probabilities say anything, (N,) of 0 and 1; a neutral row says nothing."""
+    return (jnp.ptp(message, axis=-1) > 0).astype(float)
+
+
 def shared_evidence(scores: Array, message: Array, message_weight: float) -> Array:
     """log p(points) + g log [p(points | message) / p(points)], () nats.
 
     The second term is the information that points and message share, item by item, with the classes as
-    the channel; it is 0 when the message says the same of every item. The likelihood alone would
+    the channel; it is 0 when the message says the same of every item it tells of. The likelihood alone would
     prefer one broad class for what the other senses tell apart.
 
     Args:
@@ -186,9 +191,12 @@ def shared_evidence(scores: Array, message: Array, message_weight: float) -> Arr
         message: (N, K) log probabilities.
         message_weight: g.
     """
-    class_shares = logsumexp(message, axis=0) - jnp.log(message.shape[0])
+    told = tells(message)
+    class_shares = logsumexp(message, axis=0, b=told[:, None]) - jnp.log(jnp.maximum(told.sum(), 1))
+    # Of nobody told anything, the shares are -inf.
+    class_shares = jnp.where(told.sum() > 0, class_shares, 0)
     shared = logsumexp(jax.nn.log_softmax(scores, axis=-1) + message - class_shares[None, :], axis=-1)
-    return logsumexp(scores, axis=-1).sum() + message_weight * shared.sum()
+    return logsumexp(scores, axis=-1).sum() + message_weight * (told * shared).sum()
 
 
 def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
@@ -213,9 +221,13 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         informed = jnp.ptp(message, axis=0).max() > 0
 
         def propose(key: Array) -> tuple[Array, Array]:
-            labels = kmeans(key, jnp.maximum(message, LOWEST_LOG_PROB), num_classes)
-            trust = CLUSTER_TRUST * jax.nn.one_hot(labels, num_classes) + (1 - CLUSTER_TRUST) / num_classes
-            return labels, jnp.log(trust)
+            told = tells(message)
+            clusters = kmeans(key, jnp.maximum(message, LOWEST_LOG_PROB), told, num_classes)
+            trust = CLUSTER_TRUST * told[:, None] * jax.nn.one_hot(clusters, num_classes)
+            trust += (1 - CLUSTER_TRUST * told[:, None]) / num_classes
+            # The untold have no cluster; the first sweep finds them a class.
+            anywhere = jax.random.randint(jax.random.fold_in(key, 0), clusters.shape, 0, num_classes)
+            return jnp.where(told > 0, clusters, anywhere), jnp.log(trust)
 
         def start(arguments: tuple[Array, Array]) -> tuple[Array, Array]:
             chain, key = arguments
@@ -226,7 +238,7 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
                     lambda: (state.labels, message),
                     lambda: propose(key),
                     # One start each: chains that begin alike end alike.
-                    lambda: (kmeans(key, points.values, num_classes, starts=1), message),
+                    lambda: (kmeans(key, points.values, points.weight, num_classes, starts=1), message),
                 ],
             )
 

@@ -245,7 +245,9 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         for place, topic in enumerate(state.topics):
             heard = range(len(ports)) if rule == "serket" else [other for other in range(len(ports)) if other != place]
             theta = item_concentrations([state.topics[m] for m in heard], prior, [item_words[m] for m in heard])
-            backward.append(prediction(theta, topic, inputs.parents[place]))
+            others = total_mass([item_words[m] for m in heard], theta.shape[0])
+            told = (others > 0) | (jnp.ptp(inputs.child.log_probs, axis=-1) > 0)
+            backward.append(prediction(theta, topic, inputs.parents[place], told))
         theta = item_concentrations(state.topics, prior, item_words)
         items = {"class": theta.argmax(-1), "Pdz": theta / theta.sum(-1, keepdims=True)}
         return Outputs(normalized(jnp.log(forward)), tuple(backward), items)
@@ -275,10 +277,15 @@ def total_mass(words: Sequence[Array], num_items: int) -> Array:
     return sum((counts.sum(-1) for counts in words), start=jnp.zeros(num_items))
 
 
-def prediction(concentrations: Array, topic: Array, sent: Message) -> Message:
-    """What an item's topics lead to expect of a modality, in the kind of the message that it sent."""
+def prediction(concentrations: Array, topic: Array, sent: Message, told: Array) -> Message:
+    """What an item's topics lead to expect of a modality, in the kind of the message that it sent.
+
+    As many words as were sent, one where none were. To a parent that infers, a neutral row where nothing
+    else is known of the item (`told` (N,) is False): how common its classes are it knows better itself.
+    """
     theta = concentrations / concentrations.sum(-1, keepdims=True)
     probs = theta @ (topic / topic.sum(-1, keepdims=True))  # (N, V)
     if isinstance(sent, Counts):
-        return Counts(probs * sent.values.sum(-1, keepdims=True))
-    return normalized(jnp.log(probs))
+        mass = sent.values.sum(-1, keepdims=True)
+        return Counts(probs * jnp.where(mass > 0, mass, 1))
+    return normalized(jnp.where(told[:, None], jnp.log(probs), 0))
