@@ -4,6 +4,7 @@ import json
 import signal
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -28,6 +29,13 @@ class Session:
 def cli(context: click.Context, debug: bool) -> None:
     """Compose probabilistic modules into models that learn from several senses at once."""
     context.ensure_object(Session).debug = debug
+
+
+def data_options(command: Callable[..., None]) -> Callable[..., None]:
+    """What names the data that a trained graph is asked about."""
+    file_help = "An .npz with the keys of the config, or the file of one sense."
+    data = click.option("--data", metavar="[NAME=]FILE", multiple=True, help=file_help)
+    return data(click.option("--test", is_flag=True, help="The held-out data that the config names.")(command))
 
 
 @cli.command()
@@ -64,16 +72,67 @@ def train(
 
 @cli.command()
 @click.argument("run_dir", type=click.Path(path_type=Path))
+@data_options
+@click.option("--without", metavar="NAME", multiple=True, help="Hide a sense, by its name in the config's data.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(run_dir: Path, as_json: bool) -> None:
+def evaluate(
+    run_dir: Path, data: tuple[str, ...], test: bool, without: tuple[str, ...], output: Path | None, as_json: bool
+) -> None:
     """Compare the classes that a run found with the labels.
 
-    Writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that names labels.
+    Of what it learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that names
+    labels. With --data, --test or --without: finds the classes of those items with all parameters frozen, writes them
+    to *_recog.txt, and compares them where there are labels. Classes keep the names that training gave them.
     """
-    from mmcli import experiment, tables
+    from mmcli import evaluation, tables
 
-    evaluation = experiment.evaluate(run_dir)
-    click.echo(json.dumps(evaluation.record) if as_json else tables.evaluation(evaluation.metrics))
+    if data or test or without:
+        found = evaluation.recognize(run_dir, data, test=test, without=without, output=output)
+    elif output is not None:
+        raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
+    else:
+        found = evaluation.evaluate(run_dir)
+    click.echo(json.dumps(found.record) if as_json else tables.evaluation(found))
+
+
+@cli.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--to", metavar="SENSE", required=True, help="The sense to make, by its name in the config's data.")
+@data_options
+@click.option("--from", "senses", metavar="SENSE", multiple=True, help="Use this sense [all there are].")
+@click.option("--class", "of_class", metavar="K", type=int, help="Make it of class K, instead of from other senses.")
+@click.option("-n", "num_items", metavar="N", type=click.IntRange(min=1), help="How many [one a class, or all items].")
+@click.option("--sample", is_flag=True, help="Draw class and latent variable, instead of taking what is expected.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of --sample.")
+@click.option(
+    "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."
+)
+def generate(
+    run_dir: Path,
+    to: str,
+    data: tuple[str, ...],
+    test: bool,
+    senses: tuple[str, ...],
+    of_class: int | None,
+    num_items: int | None,
+    sample: bool,
+    seed: int,
+    output: Path,
+) -> None:
+    """Make one sense from the others, or of a class: images from speech, the speech of a class, prototypes.
+
+    With --data, --test or --from (alone: of the data it learned from) every item's SENSE is made from its other senses.
+    With --class K, N items of class K; with nothing of these, one of each class. OUT.npz holds the array SENSE
+    (N, width), and the array class where classes were asked for; counts come as shares of an item's words. Images go
+    to OUT.png too.
+    """
+    from mmcli import generation
+
+    source = generation.Source(data, test, senses, of_class, num_items, seed if sample else None)
+    click.echo(generation.generate(run_dir, to, source, output))
 
 
 @cli.command()

@@ -13,7 +13,7 @@ from mmcli.arrays import Array, read_array
 from mmcli.errors import DataError
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
-from mmcli.spec import Config, DataSource, Places
+from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.wording import located, shown
 
 _Checked = TypeVar("_Checked")
@@ -35,6 +35,18 @@ class Datasets(NamedTuple):
     labels: Mapping[str, NDArray[np.int64]]
     num_items: int
     digests: Mapping[str, str]
+
+    def first(self, num_items: int | None) -> "Datasets":
+        """The same of the first items, without digests; all where `num_items` is None."""
+        if num_items is None:
+            return self
+        return Datasets(
+            {name: rows[:num_items] for name, rows in self.observations.items()},
+            {name: rows[:num_items] for name, rows in self.known.items()},
+            {name: rows[:num_items] for name, rows in self.labels.items()},
+            min(num_items, self.num_items),
+            {},
+        )
 
     @property
     def widths(self) -> dict[str, int]:
@@ -66,7 +78,23 @@ def load_sources(
     Raises:
         DataError: every problem, one line each.
     """
-    reader = _Reader(sources, places, section)
+    reader = _Reader(sources, places, section, functools.cache(lambda source: read_array(source.file, source.key)))
+    datasets = _assemble(reader, graph, widths)
+    files = sorted({sources[name].file for name in reader.taken})
+    return datasets._replace(digests={str(file): _sha256(file) for file in files})
+
+
+def load_arrays(arrays: Mapping[str, Array], graph: Graph, widths: Mapping[str, int]) -> Datasets:
+    """As `load_sources`, of arrays in memory by the names of the config's `data`; a row of NaN is a missing one."""
+    places = Places({}, {})
+    places.put((), Place(True, 0, 0, "arrays"))
+    sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
+    return _assemble(_Reader(sources, places, "data", lambda source: arrays[source.name]), graph, widths)
+
+
+def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Datasets:
+    """All that a graph observes, without digests."""
+    sources = reader.sources
     shows = {name: str(node.config.data) for name, node in graph.nodes.items() if node.config.data is not None}
     given = {module: name for module, name in shows.items() if name in sources}
     mask_names = {mask for name in given.values() if (mask := sources[name].known) is not None}
@@ -84,27 +112,28 @@ def load_sources(
         raise DataError("\n".join(reader.problems))
     for module in shows.keys() - given.keys():
         observed[module] = np.zeros((num_items, widths[module]), np.float32), np.zeros(num_items, bool)
-    files = sorted({sources[name].file for name in (*given.values(), *masks, *labels)})
-    return Datasets(
-        {module: observed[module][0] for module in shows},
-        {module: observed[module][1] for module in shows},
-        labels,
-        num_items,
-        {str(file): _sha256(file) for file in files},
-    )
+    observations = {module: observed[module][0] for module in shows}
+    return Datasets(observations, {module: observed[module][1] for module in shows}, labels, num_items, {})
 
 
 class _Reader:
     """Takes arrays from sources, each read once, and collects what is wrong with them."""
 
-    def __init__(self, sources: Mapping[str, DataSource], places: Places, section: str) -> None:
+    def __init__(
+        self,
+        sources: Mapping[str, DataSource],
+        places: Places,
+        section: str,
+        read: Callable[[DataSource], Array],
+    ) -> None:
+        self.sources = sources
         self.problems: list[str] = []
-        self._sources, self._places, self._section = sources, places, section
-        self._read = functools.cache(read_array)
+        self.taken: set[str] = set()
+        self._places, self._section, self._read = places, section, read
 
     def complain(self, name: str, text: str) -> None:
         keys = (self._section, name)
-        line = located(self._places.of(keys), keys, f"{shown(str(self._sources[name].file))}: {text}")
+        line = located(self._places.of(keys), keys, f"{shown(str(self.sources[name].file))}: {text}")
         if line not in self.problems:  # two modules can show the same data
             self.problems.append(line)
 
@@ -113,7 +142,8 @@ class _Reader:
         taken = {}
         for what, (name, check) in wanted.items():
             try:
-                taken[what] = check(self._read(self._sources[name].file, self._sources[name].key))
+                taken[what] = check(self._read(self.sources[name]))
+                self.taken.add(name)
             except DataError as error:
                 self.complain(name, str(error))
         return taken

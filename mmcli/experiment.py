@@ -1,4 +1,4 @@
-"""The composition root: train, evaluate and check wire the parts together. Nothing here formats for people.
+"""The composition root: train and check wire the parts together. Nothing here formats for people.
 
 What is slow to import (jax, scipy, scikit-learn, matplotlib) is imported where it is first needed, so that
 whatever is wrong with the command line, the config or its data is said before.
@@ -16,13 +16,12 @@ import numpy as np
 from mmcli import __version__
 from mmcli.config import Config, dump_config, load_config
 from mmcli.datasets import Datasets, load_datasets
-from mmcli.errors import ConfigError, DataError, MmcliError, UsageError
+from mmcli.errors import MmcliError
 from mmcli.graph import Graph, build_graph
 from mmcli.modules import MODULES
-from mmcli.store import CONFIG, RunDirectory, set_aside
+from mmcli.store import RunDirectory, set_aside
 
 if TYPE_CHECKING:
-    from mmcli.metrics import Metrics
     from mmcli.rounds import Update
 
 RUNS = Path("runs")  # where a run goes that is not told where
@@ -34,13 +33,6 @@ class Experiment(NamedTuple):
     config: Config
     graph: Graph
     datasets: Datasets
-
-
-class Evaluation(NamedTuple):
-    """How well the classes of a run agree with labels."""
-
-    metrics: "dict[str, Metrics]"  # of each module that names labels
-    record: dict[str, Any]  # what evaluation.json holds
 
 
 class HistoryLine(NamedTuple):
@@ -122,37 +114,6 @@ def train(experiment: Experiment, watcher: Watcher, *, output: Path | None, forc
     return run.path
 
 
-def evaluate(path: Path) -> Evaluation:
-    """Measure each module of a finished run that names labels; results go to the run directory too.
-
-    Raises:
-        UsageError: no finished run at `path`, or none of its modules names labels.
-        DataError: the data are not there, or not those the run learned from.
-        DamagedRunError: files of the run are missing or unreadable.
-    """
-    run = RunDirectory.open(path)
-    try:
-        config = load_config(run.config)
-        graph = build_graph(config)
-    except ConfigError as error:
-        raise run.damaged(CONFIG, error.problems[0]) from None
-    measured = {name: module.labels for name, module in config.modules.items() if module.labels is not None}
-    if not measured:
-        raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
-    datasets = load_datasets(config, graph)
-    _refuse_changed_data(run, datasets)
-    found = {name: run.classes(graph.folder(name), datasets.num_items) for name in measured}
-
-    from mmcli import metrics, plots
-
-    measures = {name: metrics.evaluate(found[name], datasets.labels[labels]) for name, labels in measured.items()}
-    record = {"modules": {name: measure.record() for name, measure in measures.items()}}
-    run.write_evaluation(record)
-    for name, measure in measures.items():
-        run.write_confusion(graph.folder(name), plots.confusion_png(name, measure))
-    return Evaluation(measures, record)
-
-
 def _learn(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:
     import jax
 
@@ -182,9 +143,10 @@ def _record(experiment: Experiment, run: RunDirectory, update: "Update") -> Hist
         labels = datasets.labels[module.labels]
         agreement = metrics.evaluate(learned["class"], labels)
         measures = (agreement.acc, agreement.ari, agreement.nmi)
-        learned |= {"class": metrics.match_classes(learned["class"], labels), "acc": np.array(agreement.acc)}
+        names = metrics.class_names(learned["class"], labels, learned["Pdz"].shape[1])
+        learned |= {"class": names[learned["class"]], "name": names, "acc": np.array(agreement.acc)}
     folder = graph.folder(update.module)
-    run.write_learned(folder, learned)
+    run.write_arrays(folder, learned, "learn")
     run.write_params(folder, update.params)
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
     line = HistoryLine(update.round, update.module, *measures, update.bound, *times)
@@ -203,15 +165,10 @@ def _facts(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]:
         },
         "seed": config.seed,
         "threads": threads,
+        "items": datasets.num_items,
+        "columns": datasets.widths,
         "data": dict(datasets.digests),
     }
-
-
-def _refuse_changed_data(run: RunDirectory, datasets: Datasets) -> None:
-    learned_from = run.data_digests()
-    for file, digest in datasets.digests.items():
-        if learned_from.get(file) != digest:
-            raise DataError(f"{file}: not the file that {run.path} learned from (SHA-256 differs); bring it back")
 
 
 def _num_cores() -> int:

@@ -57,12 +57,29 @@ def match_classes(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return names[np.searchsorted(class_ids, classes)]
 
 
+def class_names(classes: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """What `match_classes` renames each of the classes 0 to `num_classes` - 1 to, (num_classes,) int64.
+
+    A class of no item takes a number above all others.
+    """
+    matched = match_classes(classes, labels)
+    names = np.full(num_classes, -1, dtype=np.int64)
+    names[classes] = matched
+    unused = names < 0
+    names[unused] = max(matched.max(), labels.max()) + 1 + np.arange(unused.sum())
+    return names
+
+
 def evaluate(classes: np.ndarray, labels: np.ndarray) -> Metrics:
     """Metrics of `classes` (N,), under whatever names they come, against `labels` (N,)."""
-    matched = match_classes(classes, labels)
-    confusion, class_ids, label_ids = _confusion(matched, labels)
+    return evaluate_named(match_classes(classes, labels), labels)
+
+
+def evaluate_named(classes: np.ndarray, labels: np.ndarray) -> Metrics:
+    """Metrics of `classes` (N,) that are named as the labels they stand for, against `labels` (N,)."""
+    confusion, class_ids, label_ids = _confusion(classes, labels)
     return Metrics(
-        acc=float(np.mean(matched == labels)),
+        acc=float(np.mean(classes == labels)),
         ari=float(adjusted_rand_score(labels, classes)),
         nmi=float(normalized_mutual_info_score(labels, classes)),
         confusion=confusion,

@@ -43,6 +43,7 @@ class Module(NamedTuple):
         advance: (work, inputs) -> Work. A chunk of inner iterations; past the last one it changes nothing.
         end: (work, inputs) -> (State, Outputs, Info). Closes the update.
         infer: (state, inputs) -> Outputs. Parameters frozen; each item on its own.
+        sample: (key, state, inputs) -> messages to the parents as in `Outputs.backward`, drawn instead of expected.
         report: (state, outputs) -> name -> array. What the run directory shows: items and parameters.
         num_chunks: how many `advance` make an update.
     """
@@ -52,6 +53,7 @@ class Module(NamedTuple):
     advance: Callable[[Any, Inputs], Any]
     end: Callable[[Any, Inputs], tuple[Any, Outputs, Info]]
     infer: Callable[[Any, Inputs], Outputs]
+    sample: Callable[[Array, Any, Inputs], tuple[Message, ...]]
     report: Callable[[Any, Outputs], dict[str, Array]]
     num_chunks: int
 

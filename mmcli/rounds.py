@@ -102,7 +102,9 @@ def build_program(graph: Graph, widths: Mapping[str, int], num_items: int, rule:
     return Program(graph, modules, outputs, rule, num_items)
 
 
-def observe(program: Program, observations: Mapping[str, np.ndarray], known: Mapping[str, np.ndarray]) -> RoundState:
+def observe(
+    program: Program, observations: Mapping[str, np.ndarray | Array], known: Mapping[str, np.ndarray | Array]
+) -> RoundState:
     """The state before anything is learned: observations sent, all other messages neutral, no module state."""
     forward: dict[Edge, Message] = {}
     backward: dict[Edge, Message] = {}

@@ -11,21 +11,23 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
-from mmcli.errors import DamagedRunError, UsageError
+from mmcli.arrays import array_names, read_array
+from mmcli.errors import DamagedRunError, DataError, UsageError
 
 MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
+
+Stage: TypeAlias = Literal["learn", "recog"]  # of what was learned, or of other data
 
 CONFIG = "config.yaml"
 META = "meta.json"
 HISTORY = "history.jsonl"
-EVALUATION = "evaluation.json"
+EVALUATION: dict[Stage, str] = {"learn": "evaluation.json", "recog": "evaluation_recog.json"}
 PARAMS = "params.npz"
-CLASSES = "class_learn.txt"
-CONFUSION = "confusion.png"
+CONFUSION: dict[Stage, str] = {"learn": "confusion.png", "recog": "confusion_recog.png"}
 
 
 class RunDirectory:
@@ -81,6 +83,19 @@ class RunDirectory:
                 raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, train again")
         raise run.damaged(META, "no known status")
 
+    @classmethod
+    def beside(cls, path: Path) -> Self:
+        """A directory for what is said of other data, made where there is none.
+
+        Raises:
+            UsageError: it cannot be made.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"{path}: cannot be made ({error.strerror}); name a place to write to with -o") from None
+        return cls(path)
+
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
         """Write the resolved config and the meta data of a run that begins now."""
         self._write_meta({**facts, "status": "running", "started": _now()})
@@ -107,17 +122,17 @@ class RunDirectory:
         np.savez(buffer, allow_pickle=False, **params)
         _write(self._module(folder) / PARAMS, buffer.getvalue())
 
-    def write_learned(self, folder: str, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write each array as `<its name>_learn`: .txt where a person can read it, .npy where it is too wide."""
+    def write_arrays(self, folder: str, arrays: Mapping[str, np.ndarray], kind: Stage) -> None:
+        """Write each array as `<its name>_<kind>`: .txt where a person can read it, .npy where it is too wide."""
         for name, array in arrays.items():
             suffix, content = _encode(array)
-            _write(self._module(folder) / f"{name}_learn{suffix}", content)
+            _write(self._module(folder) / f"{name}_{kind}{suffix}", content)
 
-    def write_evaluation(self, evaluation: Mapping[str, Any]) -> None:
-        _write(self.path / EVALUATION, json.dumps(evaluation, indent=2).encode() + b"\n")
+    def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
+        _write(self.path / EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
 
-    def write_confusion(self, folder: str, png: bytes) -> None:
-        _write(self._module(folder) / CONFUSION, png)
+    def write_confusion(self, folder: str, png: bytes, kind: Stage) -> None:
+        _write(self._module(folder) / CONFUSION[kind], png)
 
     @property
     def config(self) -> Path:
@@ -140,16 +155,41 @@ class RunDirectory:
                 return digests
         raise self.damaged(META, "no data files named")
 
+    def learned_from(self) -> tuple[int, dict[str, int]]:
+        """Number of items that the run learned from, and columns of each observation."""
+        match self.meta():
+            case {"items": int(items), "columns": dict(columns)} if items > 0:
+                if all(isinstance(width, int) and width > 0 for width in columns.values()):
+                    return items, columns
+        raise self.damaged(META, "items and columns of the data are not named")
+
     def classes(self, folder: str, num_items: int) -> np.ndarray:
         """The class of each item (N,) int64, as the module left it."""
-        name = f"{folder}/{CLASSES}"
+        return self._whole_numbers(f"{folder}/class_learn.txt", num_items, "classes where the data have", "items")
+
+    def class_names(self, folder: str, num_classes: int) -> np.ndarray:
+        """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
+        name = f"{folder}/name_learn.txt"
+        if not (self.path / name).exists():
+            return np.arange(num_classes)
+        return self._whole_numbers(name, num_classes, "names where the module has", "classes")
+
+    def params(self, folder: str) -> dict[str, np.ndarray]:
+        """The leaves of a module's state, as training left them."""
+        name = f"{folder}/{PARAMS}"
         try:
-            classes = np.array([int(line) for line in self._read(name).split()], dtype=np.int64)
+            return {key: read_array(self.path / name, key) for key in array_names(self.path / name)}
+        except DataError as error:
+            raise self.damaged(name, str(error)) from None
+
+    def _whole_numbers(self, name: str, size: int, what: str, of: str) -> np.ndarray:
+        try:
+            numbers = np.array([int(line) for line in self._read(name).split()], dtype=np.int64)
         except (ValueError, OverflowError):
             raise self.damaged(name, "not one whole number a line") from None
-        if len(classes) != num_items:
-            raise self.damaged(name, f"{len(classes)} classes where the data have {num_items} items")
-        return classes
+        if len(numbers) != size:
+            raise self.damaged(name, f"{len(numbers)} {what} {size} {of}")
+        return numbers
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """The error that says that file `name` of this run is not what was written there."""
@@ -168,6 +208,18 @@ class RunDirectory:
         path = self.path / folder
         path.mkdir(exist_ok=True)
         return path
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file that the user named, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        _write(path, content)
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written ({error.strerror}); name a place to write to with -o") from None
 
 
 def set_aside(path: Path) -> Path | None:

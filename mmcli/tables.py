@@ -1,12 +1,13 @@
 """The text that commands print on stdout."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mmcli.modules import MODULES, ModuleType
 from mmcli.wording import described, listed
 
 if TYPE_CHECKING:
+    from mmcli.evaluation import Evaluation
     from mmcli.experiment import Experiment
     from mmcli.metrics import Metrics
 
@@ -47,13 +48,19 @@ def graph(experiment: "Experiment") -> str:
     return f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}\n\n{_aligned(rows)}"
 
 
-def evaluation(evaluation: "Mapping[str, Metrics]") -> str:
+def evaluation(evaluation: "Evaluation") -> str:
     """Metrics and confusion table of each module."""
-    return "\n\n".join(f"{_summary(name, metrics)}\n{_confusion(metrics)}" for name, metrics in evaluation.items())
+    if not evaluation.metrics:
+        return f"{evaluation.num_items} items, no labels to compare with; their classes are in {evaluation.written}"
+    return "\n\n".join(
+        f"{_summary(name, metrics, evaluation.rematched.get(name))}\n{_confusion(metrics)}"
+        for name, metrics in evaluation.metrics.items()
+    )
 
 
-def _summary(name: str, metrics: "Metrics") -> str:
-    return f"{name}  ACC {metrics.acc:.3f}  ARI {metrics.ari:.3f}  NMI {metrics.nmi:.3f}"
+def _summary(name: str, metrics: "Metrics", rematched: float | None) -> str:
+    anew = "" if rematched is None else f" ({rematched:.3f} with classes matched anew)"
+    return f"{name}  ACC {metrics.acc:.3f}{anew}  ARI {metrics.ari:.3f}  NMI {metrics.nmi:.3f}"
 
 
 def _confusion(metrics: "Metrics") -> str:

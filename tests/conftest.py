@@ -122,7 +122,9 @@ def train(command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tiny_co
     classes = np.repeat([2, 0, 0, 1, 1, 2], [15, 5, 15, 5, 15, 5])
     report = {"class": classes, "Pdz": np.eye(3, dtype=np.float32)[classes]}
 
-    def give_classes(_graph: Graph, _observations: object, **options: Any) -> Iterator[Progress | Update]:
+    def give_classes(
+        _graph: Graph, _observations: object, _known: object, **options: Any
+    ) -> Iterator[Progress | Update]:
         for number in range(1, options["rounds"] + 1):
             for name in ("gmm", "mlda"):
                 yield Progress(number, name, 1, 1)

@@ -289,7 +289,16 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         class_means = Points(state.params.means[classes], jnp.ones_like(points.weight))
         return Outputs(forward, (class_means,), {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
 
+    def sample(key: Array, state: GmmState, inputs: Inputs) -> tuple[Points]:
+        (points,), params = inputs.parents, state.params
+        class_key, point_key = jax.random.split(key)
+        scores = log_joint(params, points) + weight * inputs.child.log_probs
+        classes = jax.random.categorical(class_key, scores)  # (N,)
+        noise = jax.random.normal(point_key, points.values.shape)
+        shifts = solve_triangular(params.whiteners[classes], noise[:, :, None], lower=True)[:, :, 0]
+        return (Points(params.means[classes] + shifts, jnp.ones_like(points.weight)),)
+
     def report(state: GmmState, outputs: Outputs) -> dict[str, Array]:
         return {**outputs.items, "mu": state.params.means}
 
-    return Module(init, begin, advance, end, infer, report, num_chunks(options.sweeps, SWEEPS_PER_CHUNK))
+    return Module(init, begin, advance, end, infer, sample, report, num_chunks(options.sweeps, SWEEPS_PER_CHUNK))

@@ -243,20 +243,41 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         forward = item_concentrations(state.topics, flat_prior, item_words)
         backward = []
         for place, topic in enumerate(state.topics):
-            heard = range(len(ports)) if rule == "serket" else [other for other in range(len(ports)) if other != place]
-            theta = item_concentrations([state.topics[m] for m in heard], prior, [item_words[m] for m in heard])
-            others = total_mass([item_words[m] for m in heard], theta.shape[0])
-            told = (others > 0) | (jnp.ptp(inputs.child.log_probs, axis=-1) > 0)
-            backward.append(prediction(theta, topic, inputs.parents[place], told))
+            theta, informed = without(place, state, inputs)
+            probs = theta @ (topic / topic.sum(-1, keepdims=True))  # (N, V)
+            backward.append(answer(jnp.log(probs), inputs.parents[place], informed))
         theta = item_concentrations(state.topics, prior, item_words)
         items = {"class": theta.argmax(-1), "Pdz": theta / theta.sum(-1, keepdims=True)}
         return Outputs(normalized(jnp.log(forward)), tuple(backward), items)
+
+    def without(place: int, state: MldaState, inputs: Inputs) -> tuple[Array, Array]:
+        """E[theta] (N, K) from all that a message to input `place` may contain, and whether that is anything (N,)."""
+        heard = range(len(ports)) if rule == "serket" else [other for other in range(len(ports)) if other != place]
+        item_words, prior = words(inputs), prior_of(inputs)
+        item_words = [item_words[m] for m in heard]
+        theta = item_concentrations([state.topics[m] for m in heard], prior, item_words)
+        informed = (total_mass(item_words, len(theta)) > 0) | (jnp.ptp(inputs.child.log_probs, axis=-1) > 0)
+        return theta / theta.sum(-1, keepdims=True), informed
+
+    def sample(key: Array, state: MldaState, inputs: Inputs) -> tuple[Message, ...]:
+        topic_key, word_key = jax.random.split(key)
+        drawn = []
+        for place, (topic, sent) in enumerate(zip(state.topics, inputs.parents, strict=True)):
+            theta, informed = without(place, state, inputs)
+            # One key: all modalities of an item are about the same topic.
+            item_topics = jax.random.categorical(topic_key, jnp.log(theta))
+            log_probs = jnp.log(topic / topic.sum(-1, keepdims=True))[item_topics]  # (N, V)
+            if not isinstance(sent, Counts):  # a parent that infers hears one class
+                classes = jax.random.categorical(jax.random.fold_in(word_key, place), log_probs)
+                log_probs = jnp.log(jax.nn.one_hot(classes, topic.shape[1]) + SMALLEST_PRIOR)
+            drawn.append(answer(log_probs, sent, informed))
+        return tuple(drawn)
 
     def report(state: MldaState, outputs: Outputs) -> dict[str, Array]:
         word_probs = {f"Pmdw{m}": topic / topic.sum(-1, keepdims=True) for m, topic in enumerate(state.topics)}
         return {**outputs.items, **word_probs}
 
-    return Module(init, begin, advance, end, infer, report, chunks)
+    return Module(init, begin, advance, end, infer, sample, report, chunks)
 
 
 def as_counts(message: Message, weight: float | None) -> Array:
@@ -277,15 +298,13 @@ def total_mass(words: Sequence[Array], num_items: int) -> Array:
     return sum((counts.sum(-1) for counts in words), start=jnp.zeros(num_items))
 
 
-def prediction(concentrations: Array, topic: Array, sent: Message, told: Array) -> Message:
-    """What an item's topics lead to expect of a modality, in the kind of the message that it sent.
+def answer(log_probs: Array, sent: Message, informed: Array) -> Message:
+    """What to expect of a modality, log probabilities (N, V) of its words, in the kind of the message that it sent.
 
-    As many words as were sent, one where none were. To a parent that infers, a neutral row where nothing
-    else is known of the item (`told` (N,) is False): how common its classes are it knows better itself.
+    As many words as were sent, one where none were. To a parent that infers, a neutral row where nothing else is
+    known of the item, `informed` (N,) is False: how common its classes are it knows better itself.
     """
-    theta = concentrations / concentrations.sum(-1, keepdims=True)
-    probs = theta @ (topic / topic.sum(-1, keepdims=True))  # (N, V)
     if isinstance(sent, Counts):
         mass = sent.values.sum(-1, keepdims=True)
-        return Counts(probs * jnp.where(mass > 0, mass, 1))
-    return normalized(jnp.where(told[:, None], jnp.log(probs), 0))
+        return Counts(jnp.exp(log_probs) * jnp.where(mass > 0, mass, 1))
+    return normalized(jnp.where(informed[:, None], log_probs, 0))

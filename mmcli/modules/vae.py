@@ -205,7 +205,13 @@ def build(options: VaeOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     def infer(state: VaeState, inputs: Inputs) -> Outputs:
         return outputs(state, inputs, latent_mean(state, inputs))
 
+    def sample(key: Array, state: VaeState, inputs: Inputs) -> tuple[Points]:
+        prior = inputs.child
+        # A child's point is the latent variable itself; where there is none, it is drawn from N(0, I).
+        noise = (1 - prior.weight[:, None]) * jax.random.normal(key, prior.values.shape)
+        return (Points(predict(state.params, prior.values + noise), jnp.ones_like(prior.weight)),)
+
     def report(state: VaeState, outputs: Outputs) -> dict[str, Array]:
         return outputs.items
 
-    return Module(init, begin, advance, end, infer, report, num_chunks(options.epochs, EPOCHS_PER_CHUNK))
+    return Module(init, begin, advance, end, infer, sample, report, num_chunks(options.epochs, EPOCHS_PER_CHUNK))

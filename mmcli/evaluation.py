@@ -1,0 +1,123 @@
+"""How good the classes of a run are, those it learned and those it finds in other data. Nothing formats for people."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from mmcli.datasets import Datasets, load_datasets, load_sources
+from mmcli.errors import DataError, UsageError
+from mmcli.store import RunDirectory
+from mmcli.trained import TrainedRun, load_run
+from mmcli.unseen import choose
+
+if TYPE_CHECKING:
+    from mmcli.metrics import Metrics
+
+
+class Evaluation(NamedTuple):
+    """How well classes agree with labels.
+
+    Attributes:
+        metrics: of each module that names labels; empty where there are none.
+        rematched: ACC of the same classes, matched to these labels anew; empty for what was learned.
+        num_items: N.
+        record: what the JSON file holds.
+        written: where the classes are.
+    """
+
+    metrics: "dict[str, Metrics]"
+    rematched: dict[str, float]
+    num_items: int
+    record: dict[str, Any]
+    written: Path
+
+
+def evaluate(path: Path) -> Evaluation:
+    """Measure each module of a finished run that names labels; results go to the run directory too.
+
+    Raises:
+        UsageError: no finished run at `path`, or none of its modules names labels.
+        DataError: the data are not there, or not those the run learned from.
+        DamagedRunError: files of the run are missing or unreadable.
+    """
+    run = load_run(path)
+    measured = _measured(run)
+    if not measured:
+        raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
+    datasets = load_datasets(run.config, run.graph)
+    _refuse_changed_data(run.directory, datasets)
+    found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
+
+    from mmcli import metrics, plots
+
+    measures = {name: metrics.evaluate(found[name], datasets.labels[labels]) for name, labels in measured.items()}
+    record = {"modules": {name: measure.record() for name, measure in measures.items()}}
+    run.directory.write_evaluation(record, "learn")
+    for name, measure in measures.items():
+        run.directory.write_confusion(run.graph.folder(name), plots.confusion_png(name, measure), "learn")
+    return Evaluation(measures, {}, datasets.num_items, record, path)
+
+
+def recognize(
+    path: Path, named: Sequence[str], *, test: bool, without: Collection[str], output: Path | None
+) -> Evaluation:
+    """Find the classes of other data with all parameters frozen, write them, and measure them where labels are there.
+
+    Classes keep the names that training matched them to.
+
+    Args:
+        path: of a finished run.
+        named: FILE or NAME=FILE, as `unseen.choose` takes them.
+        test: the held-out data of the run's config instead; with neither, the data it learned from.
+        without: senses to leave out.
+        output: where files go; the run directory where it is None.
+
+    Raises:
+        UsageError: no finished run at `path`, or the data are not named rightly.
+        DataError: the data do not fit the run.
+        DamagedRunError: files of the run are missing or unreadable.
+    """
+    run = load_run(path)
+    sources = choose(run.config, named, test=test, without=without)
+    datasets = load_sources(*sources, run.graph, run.widths)
+    said = run.recognize(datasets)
+
+    from mmcli import metrics, plots
+
+    directory = run.directory if output is None else RunDirectory.beside(output)
+    measured = {name: labels for name, labels in _measured(run).items() if labels in datasets.labels}
+    measures, rematched = {}, {}
+    for name, arrays in said.items.items():
+        folder = run.graph.folder(name)
+        found = dict(arrays)
+        if name in run.classifiers:
+            found["class"] = run.names(name)[found["class"]]
+        if name in measured:
+            labels = datasets.labels[measured[name]]
+            measures[name] = metrics.evaluate_named(found["class"], labels)
+            rematched[name] = metrics.evaluate(found["class"], labels).acc
+            found["acc"] = np.array(measures[name].acc)
+            directory.write_confusion(folder, plots.confusion_png(name, measures[name]), "recog")
+        directory.write_arrays(folder, found, "recog")
+    record = {
+        "items": datasets.num_items,
+        "data": dict(datasets.digests),
+        "known": {str(run.graph.nodes[name].config.data): int(rows.sum()) for name, rows in datasets.known.items()},
+        "modules": {name: {**measure.record(), "acc_rematched": rematched[name]} for name, measure in measures.items()},
+    }
+    directory.write_evaluation(record, "recog")
+    return Evaluation(measures, rematched, datasets.num_items, record, directory.path)
+
+
+def _measured(run: TrainedRun) -> dict[str, str]:
+    """The labels that each module names."""
+    return {name: module.labels for name, module in run.config.modules.items() if module.labels is not None}
+
+
+def _refuse_changed_data(run: RunDirectory, datasets: Datasets) -> None:
+    learned_from = run.data_digests()
+    for file, digest in datasets.digests.items():
+        if learned_from.get(file) != digest:
+            raise DataError(f"{file}: not the file that {run.path} learned from (SHA-256 differs); bring it back")

@@ -1,0 +1,83 @@
+"""One sense from others, or of a class, as files."""
+
+import io
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmcli.datasets import load_sources
+from mmcli.errors import UsageError
+from mmcli.store import write_file
+from mmcli.trained import TrainedRun, load_run
+from mmcli.unseen import choose
+
+MAX_SHOWN = 400  # of many images, the first
+
+
+class Source(NamedTuple):
+    """What a sense is made from."""
+
+    named: Sequence[str]  # FILE or NAME=FILE, as `unseen.choose` takes them
+    test: bool  # the held-out data of the run's config
+    senses: Sequence[str]  # names of those to use; none is all there are
+    of_class: int | None
+    num_items: int | None  # of the class, or the first of the data; None is one, or all
+    seed: int | None  # draw with it; None takes what is expected
+
+
+def generate(path: Path, to: str, source: Source, output: Path) -> Path:
+    """Make a sense and write it as .npz, and as a picture where its rows are square images.
+
+    Args:
+        path: of a finished run.
+        to: name of the sense.
+        source: what it is made from.
+        output: the .npz; the picture lies beside it.
+
+    Returns:
+        `output`.
+
+    Raises:
+        UsageError: no finished run at `path`, a name or class is unknown, or the output cannot be written.
+        DataError: the data do not fit the run.
+        DamagedRunError: files of the run are missing or unreadable.
+    """
+    if output.suffix != ".npz":
+        raise UsageError(f"{output}: arrays go to an .npz; name it so")
+    run = load_run(path)
+    from_senses = bool(source.named or source.test or source.senses)
+    if from_senses and source.of_class is not None:
+        raise UsageError("--class makes a sense from nothing else; leave out --data, --test and --from, or --class")
+    arrays = {to: _from_senses(run, to, source)} if from_senses else _of_classes(run, to, source)
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_file(output, buffer.getvalue())
+    side = math.isqrt(run.widths[run.senses[to]])
+    if side > 1 and side**2 == run.widths[run.senses[to]]:
+        from mmcli import plots
+
+        images = arrays[to][:MAX_SHOWN].reshape(-1, side, side)
+        titles = [str(name) for name in arrays.get("class", ())]
+        write_file(output.with_suffix(".png"), plots.images_png(images, titles))
+    return output
+
+
+def _from_senses(run: TrainedRun, to: str, source: Source) -> np.ndarray:
+    for name in (to, *source.senses):
+        run.refuse_unknown(name)
+    if to in source.senses:
+        raise UsageError(f"--from {to}: it is to be made; name other senses")
+    without = {to} | (run.senses.keys() - source.senses if source.senses else set())
+    sources = choose(run.config, source.named, test=source.test, without=without)
+    datasets = load_sources(*sources, run.graph, run.widths).first(source.num_items)
+    return run.make(to, datasets, seed=source.seed)
+
+
+def _of_classes(run: TrainedRun, to: str, source: Source) -> dict[str, np.ndarray]:
+    classes = run.class_names().tolist() if source.of_class is None else [source.of_class]
+    num_items = source.num_items or 1
+    made = [run.generate(to, of_class=name, num_items=num_items, seed=source.seed) for name in classes]
+    return {to: np.concatenate(made), "class": np.repeat(classes, num_items)}

@@ -1,0 +1,160 @@
+"""A trained graph with its parameters frozen: what it says of items, seen or not, whatever is known of them.
+
+Items go through in batches of one size: memory is bounded, nothing compiles twice, and what is said of an item
+does not depend on the others.
+
+N items, B items in a batch, K classes.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from mmcli.graph import Graph
+from mmcli.messages import Categorical, Message, combine
+from mmcli.module import Inputs
+from mmcli.modules import Rule
+from mmcli.rounds import Edge, Program, RoundState, build_program, hear, module_key, observe, restore, speak
+
+BATCH = 500
+
+Arrays: TypeAlias = Mapping[str, np.ndarray]
+
+
+class Recognition(NamedTuple):
+    """What a graph says of N items.
+
+    Attributes:
+        items: (N, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
+        senses: (N, width) what the graph expects of each observation, by its name: from all the other messages.
+    """
+
+    items: dict[str, dict[str, np.ndarray]]
+    senses: dict[str, np.ndarray]
+
+
+class _Said(NamedTuple):
+    """All that was said in a batch."""
+
+    forward: dict[Edge, Message]
+    backward: dict[Edge, Message]
+    items: dict[str, dict[str, Array]]
+    senses: dict[str, Array]
+
+
+class Recognizer:
+    """The modules of a graph in the state that training left them in."""
+
+    def __init__(self, graph: Graph, widths: Mapping[str, int], rule: Rule) -> None:
+        """For the graph, the columns of each observation and the rule of training; `restore` each module next."""
+        self._program = build_program(graph, widths, BATCH, rule)
+        self._widths = widths
+        self._states: dict[str, Any] = {}
+        self._infer = jax.jit(self._infer_all)
+        self._sample = jax.jit(self._sample_all)
+
+    def restore(self, name: str, params: Arrays, num_learned: int) -> None:
+        """Put a module into the state that training left it in; every module needs it.
+
+        Args:
+            name: of the module.
+            params: the leaves of its state by name.
+            num_learned: items it was trained on.
+
+        Raises:
+            ValueError: the parameters are not those of this module.
+        """
+        learned = self._program._replace(num_items=num_learned)
+        rows = {seen: jax.ShapeDtypeStruct((num_learned, width), float) for seen, width in self._widths.items()}
+        known = {seen: jax.ShapeDtypeStruct((num_learned,), float) for seen in self._widths}
+
+        def init(observations: Mapping[str, Array], known: Mapping[str, Array]) -> Any:
+            inputs = hear(learned, observe(learned, observations, known), name)
+            return learned.modules[name].init(jax.random.key(0), inputs)
+
+        self._states[name] = restore(jax.eval_shape(init, rows, known), params)
+
+    def recognize(
+        self, observations: Arrays, known: Arrays, told: Arrays | None = None, *, seed: int | None = None
+    ) -> Recognition:
+        """Let the messages settle and ask every module what it says.
+
+        A message travels one edge a pass, and there are as many passes as modules: on a tree, by the cavity rule,
+        nothing changes after that.
+
+        Args:
+            observations: (N, width) float32 of every observation.
+            known: (N,) which rows of each are there.
+            told: (N, K) what is known of the classes of a module beside that, log probabilities, by module.
+            seed: draw the senses, instead of what is expected of them.
+        """
+        num_items = len(next(iter(known.values())))
+        batches = []
+        for number, first in enumerate(range(0, num_items, BATCH)):
+
+            def rows(array: np.ndarray, first: int = first) -> Array:
+                batch = jnp.asarray(array[first : first + BATCH])
+                return jnp.pad(batch, ((0, BATCH - len(batch)), *((0, 0) for _ in batch.shape[1:])))
+
+            messages = {name: Categorical(rows(log_probs)) for name, log_probs in (told or {}).items()}
+            said = self._settle(jax.tree.map(rows, dict(observations)), jax.tree.map(rows, dict(known)), messages)
+            if seed is not None:
+                key = jax.random.fold_in(jax.random.key(seed), number)
+                said = said._replace(senses=self._sample(key, self._states, said.forward, said.backward, messages))
+            batches.append(jax.tree.map(np.asarray, (said.items, said.senses)))
+        return Recognition(*jax.tree.map(lambda *parts: np.concatenate(parts)[:num_items], *batches))
+
+    def _settle(
+        self, observations: Mapping[str, Array], known: Mapping[str, Array], told: Mapping[str, Message]
+    ) -> _Said:
+        start = observe(self._program, observations, known)
+        said = _Said(start.forward, start.backward, {}, {})
+        for _ in self._program.modules:
+            said = self._infer(self._states, said.forward, said.backward, told)
+        return said
+
+    def _infer_all(
+        self, states: Any, forward: dict[Edge, Message], backward: dict[Edge, Message], told: Mapping[str, Message]
+    ) -> _Said:
+        """One pass: every module infers once, in the order of updates."""
+        said = _Said(dict(forward), dict(backward), {}, {})
+        for name, module in self._program.modules.items():
+            state = RoundState(states, said.forward, said.backward)
+            outputs = module.infer(states[name], _listen(self._program, state, name, told))
+            said.forward.update(speak(self._program, name, state, outputs.forward))
+            self._answer(said, name, outputs.backward)
+            said.items[name] = outputs.items
+        return said
+
+    def _sample_all(
+        self,
+        key: Array,
+        states: Any,
+        forward: dict[Edge, Message],
+        backward: dict[Edge, Message],
+        told: Mapping[str, Message],
+    ) -> dict[str, Array]:
+        """What each observation could have been: every module draws what it sends to its parents, children first."""
+        said = _Said(forward, dict(backward), {}, {})
+        for name, module in reversed(self._program.modules.items()):
+            state = RoundState(states, forward, said.backward)
+            inputs = _listen(self._program, state, name, told)
+            self._answer(said, name, module.sample(module_key(key, name, 0), states[name], inputs))
+        return said.senses
+
+    def _answer(self, said: _Said, name: str, messages: tuple[Message, ...]) -> None:
+        """Add what a module sends to its parents."""
+        for parent, message in zip(self._program.graph.nodes[name].parents, messages, strict=True):
+            if parent in self._program.modules:
+                said.backward[parent, name] = message
+            elif not isinstance(message, Categorical):  # the first that hears an observation speaks of it
+                said.senses.setdefault(parent, message.values)
+
+
+def _listen(program: Program, state: RoundState, name: str, told: Mapping[str, Message]) -> Inputs:
+    inputs = hear(program, state, name)
+    return inputs._replace(child=combine([inputs.child, told[name]])) if name in told else inputs
