@@ -1,4 +1,4 @@
-"""Strictness for all tests, and a model that learns in seconds from three clusters made up here."""
+"""Strictness for all tests, and the model of `tiny` trained once."""
 
 import os
 import signal
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+from tiny import TINY, tiny_arrays
 
 from mmcli import rounds
 from mmcli.cli import main
@@ -20,22 +21,6 @@ from mmcli.rounds import Progress, Update
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.
 jax.config.update("jax_disable_most_optimizations", True)
-
-NUM_ITEMS = 60
-TINY = """\
-seed: 0
-rounds: 2
-data:
-  images: {file: tiny.npz, key: images}
-  words:  {file: tiny.npz, key: words}
-  kinds:  {file: tiny.npz, key: labels}
-modules:
-  image: {type: observation, data: images}
-  word:  {type: observation, data: words}
-  vae:   {type: vae, inputs: [image], latent_dim: 2, hidden_dim: 8, epochs: 20, batch_size: 20}
-  gmm:   {type: gmm, inputs: [vae], num_classes: 3, sweeps: 10, chains: 2, labels: kinds}
-  mlda:  {type: mlda, inputs: [word, gmm], num_classes: 3, weights: [20, 20], sweeps: 10, labels: kinds}
-"""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -61,18 +46,6 @@ class Trained(NamedTuple):
     run: Path
     out: str
     err: str
-
-
-def tiny_arrays() -> dict[str, np.ndarray]:
-    """Three kinds of items, each with its own bright pixels and its own words."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(3), NUM_ITEMS // 3)  # (N,)
-    shown = np.kron(np.eye(3), np.ones(4))[labels]  # (N, 12)
-    return {
-        "images": np.clip(0.8 * shown + 0.2 * rng.random(shown.shape), 0, 1).astype(np.float32),
-        "words": rng.poisson(3 * shown + 0.2),
-        "labels": labels,
-    }
 
 
 @pytest.fixture

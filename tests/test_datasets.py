@@ -363,3 +363,69 @@ def test_what_is_no_file_gives_one_line(folder, name, text):
         read_array(folder / name, None)
 
     assert str(caught.value) == text
+
+
+def masked(images="", speech=""):
+    return CONFIG.replace("key: images}", f"key: images{images}}}").replace("key: speech}", f"key: speech{speech}}}")
+
+
+def test_rows_can_be_missing_by_a_mask_of_another_array():
+    config = masked(", known: seen").replace("  digits:", "  seen: {file: a.npz, key: seen}\n  digits:")
+    np.savez("a.npz", **arrays(images=changed(IMAGES, 1, np.nan)), seen=np.array([1, 0, 1, 1]))
+
+    datasets = load(config)
+
+    np.testing.assert_array_equal(datasets.known["image"], [True, False, True, True])
+    np.testing.assert_array_equal(datasets.observations["image"], changed(IMAGES, 1, 0).astype(np.float32))
+    assert datasets.known["speech"].all()
+
+
+def test_rows_of_nan_are_missing_where_the_config_says_so():
+    np.savez("a.npz", **arrays(images=changed(IMAGES, 2, np.nan)))
+
+    datasets = load(masked(", missing: nan"))
+
+    np.testing.assert_array_equal(datasets.known["image"], [True, True, False, True])
+    np.testing.assert_array_equal(datasets.observations["image"], changed(IMAGES, 2, 0).astype(np.float32))
+
+
+def test_a_row_of_which_a_part_is_nan_is_a_fault_all_the_same(folder):
+    np.savez("a.npz", **arrays(images=changed(IMAGES, (1, 2), np.nan)))
+
+    (problem,) = problems_of(masked(", missing: nan"))
+
+    assert problem == (
+        f"x.yaml:2:11: data.images: {folder}/a.npz: nan at row 1, column 2 (from 0); "
+        "fill it, drop the item, or say missing: nan (whole rows)"
+    )
+
+
+def test_an_item_with_no_sense_at_all_is_refused(folder):
+    np.savez("a.npz", **arrays(images=changed(IMAGES, 2, np.nan), speech=changed(SPEECH, 2, np.nan)))
+
+    assert problems_of(masked(", missing: nan", ", missing: nan")) == [
+        f"x.yaml:2:11: data.images: {folder}/a.npz: item 2 (from 0) has none of its senses; leave it out of every array"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("seen", "text"),
+    [
+        (np.array([1, 2, 0, 1]), "2 at row 1 (from 0); what says which rows are there holds 1 for yes and 0 for no"),
+        (np.eye(N), "2 dimensions (4, 4); what says which rows are there has 1: array.ravel()"),
+    ],
+)
+def test_a_mask_holds_a_yes_or_no_an_item(folder, seen, text):
+    config = masked(", known: seen").replace("  digits:", "  seen: {file: a.npz, key: seen}\n  digits:")
+    np.savez("a.npz", **arrays(), seen=seen)
+
+    assert problems_of(config) == [f"x.yaml:4:9: data.seen: {folder}/a.npz: {text}"]
+
+
+def test_a_mask_of_other_length_is_refused(folder):
+    config = masked(", known: seen").replace("  digits:", "  seen: {file: a.npz, key: seen}\n  digits:")
+    np.savez("a.npz", **arrays(), seen=np.ones(N + 1))
+
+    assert problems_of(config) == [
+        f"x.yaml:2:11: data.images: {folder}/a.npz: {N} rows, but seen says of {N + 1} which are there"
+    ]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mmcli.metrics import evaluate, match_classes
+from mmcli.metrics import class_names, evaluate, evaluate_named, match_classes
 
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 CLASSES = np.array([7, 7, 4, 4, 4, 4, 9, 9, 9, 7])  # 7 is mostly 0, 4 mostly 1, 9 is 2
@@ -93,3 +93,18 @@ def test_record_is_made_of_lists_and_numbers():
         "classes": [0, 1],
         "labels": [0, 1],
     }
+
+
+def test_every_class_has_a_name_and_those_of_no_item_a_number_above_all_labels():
+    classes = np.array([0, 0, 3, 3, 3, 1])
+    labels = np.array([5, 5, 2, 2, 5, 7])
+
+    np.testing.assert_array_equal(class_names(classes, labels, 5), [5, 7, 8, 2, 9])
+
+
+def test_classes_that_are_named_already_are_not_matched_again():
+    labels = np.array([0, 0, 1, 1])
+
+    assert evaluate_named(1 - labels, labels).acc == 0
+    assert evaluate(1 - labels, labels).acc == 1
+    np.testing.assert_array_equal(evaluate_named(1 - labels, labels).confusion, [[0, 2], [2, 0]])

@@ -99,6 +99,7 @@ def discrete(name, parents, *, rule="cavity", poison=None, number=jnp.nan):
         advance=lambda work, _inputs: work,
         end=end,
         infer=infer,
+        sample=lambda _key, state, inputs: infer(state, inputs).backward,
         report=lambda state, outputs: {**outputs.items, "draw": state.draw},
         num_chunks=2,
     )

@@ -130,7 +130,7 @@ def test_learned_arrays_are_text_up_to_a_hundred_columns(run):
         "Sigma": rng.normal(size=(2, 3, 3)),
     }
 
-    run.write_learned("module001_x", arrays)
+    run.write_arrays("module001_x", arrays, "learn")
 
     folder = run.path / "module001_x"
     assert sorted(path.name for path in folder.iterdir()) == [
@@ -215,7 +215,7 @@ def test_files_can_be_read_by_whom_the_umask_lets(run):
 
 
 def test_open_a_finished_run(run):
-    run.write_learned("module001_x", {"class": np.array([3, 1])})
+    run.write_arrays("module001_x", {"class": np.array([3, 1])}, "learn")
     run.finish()
 
     opened = RunDirectory.open(run.path)
@@ -281,7 +281,7 @@ def test_open_reports_damaged_meta_data(run, content, reason):
     ],
 )
 def test_damaged_classes(run, content, reason):
-    run.write_learned("module001_x", {"class": np.arange(3)})
+    run.write_arrays("module001_x", {"class": np.arange(3)}, "learn")
     path = run.path / "module001_x" / "class_learn.txt"
     path.unlink() if content is None else path.write_bytes(content)
 

@@ -197,8 +197,20 @@ def test_messages_have_the_kinds_and_widths_of_their_ports(case, rule):
         assert_fits(outputs.forward, case.output)
         for message, port in zip(outputs.backward, case.ports, strict=True):
             assert_fits(message, port)
+    for message, port in zip(
+        jax.eval_shape(module.sample, random_key(3), case.states[1], case.inputs), case.ports, strict=True
+    ):
+        assert_fits(message, port)
     assert info.bound.shape == ()
     assert info.trace.ndim == 1
+
+
+def test_samples_are_finite_and_follow_the_key(case):
+    first, same, other = (case.module.sample(random_key(key), case.states[2], case.inputs) for key in (3, 3, 4))
+
+    assert_finite(first)
+    assert contents(first) == contents(same)
+    assert contents(first) != contents(other) or case.name == "vae"  # whose child has said what the point is
 
 
 def test_items_have_a_row_each_and_classes_are_distributions(case):

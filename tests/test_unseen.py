@@ -1,0 +1,314 @@
+"""A trained graph asked about other items: `evaluate --data`, `generate`, `load_run`."""
+
+import doctest
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import TINY, tiny_arrays
+
+import mmcli
+from mmcli import load_run
+from mmcli.errors import DataError, UsageError
+
+ARRAYS = tiny_arrays()
+IMAGES, WORDS, LABELS = ARRAYS["images"], ARRAYS["words"], ARRAYS["labels"]
+RNG = np.random.default_rng(1)
+
+
+@pytest.fixture(scope="module")
+def run(trained):
+    return load_run(trained.run)
+
+
+@pytest.fixture
+def copy(trained, tmp_path, monkeypatch):
+    """The run, the test's own to write to, as "run" in the working directory."""
+    shutil.copytree(trained.run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    return Path("run")
+
+
+def learned(run, name):
+    return np.loadtxt(run.directory.path / run.graph.folder(name) / "class_learn.txt", dtype=int)
+
+
+def test_what_was_learned_is_recognized(run):
+    said = run.predict(images=IMAGES, words=WORDS)
+
+    assert list(said) == ["gmm", "mlda"]
+    for name, prediction in said.items():
+        np.testing.assert_array_equal(prediction.classes, learned(run, name))
+        np.testing.assert_array_equal(prediction.classes, LABELS)
+        np.testing.assert_allclose(prediction.probabilities.sum(-1), 1, rtol=1e-5)
+        np.testing.assert_array_equal(prediction.names[prediction.probabilities.argmax(-1)], LABELS)
+
+
+@pytest.mark.parametrize("sense", ["images", "words"])
+def test_one_sense_is_enough(run, sense):
+    said = run.predict(**{sense: ARRAYS[sense]})
+
+    np.testing.assert_array_equal(said["mlda"].classes, LABELS)
+    np.testing.assert_array_equal(said["gmm"].classes, LABELS)
+
+
+def test_a_row_of_nan_is_a_missing_one(run):
+    words = WORDS.astype(float)
+    words[::2] = np.nan
+
+    some = run.predict(images=IMAGES, words=words)["mlda"].probabilities
+
+    both = run.predict(images=IMAGES, words=WORDS)["mlda"].probabilities
+    alone = run.predict(images=IMAGES)["mlda"].probabilities
+    np.testing.assert_array_equal(some[::2], alone[::2])
+    np.testing.assert_array_equal(some[1::2], both[1::2])
+    assert not np.array_equal(alone, both)
+
+
+def test_what_is_said_of_an_item_does_not_depend_on_the_others(run):
+    many = np.tile(np.arange(len(IMAGES)), 10)  # more than a batch
+    order = RNG.permutation(many)[:507]
+
+    said = run.predict(images=IMAGES[order], words=WORDS[order])
+
+    alone = run.predict(images=IMAGES, words=WORDS)
+    for name, prediction in said.items():
+        np.testing.assert_array_equal(prediction.classes, alone[name].classes[order])
+        np.testing.assert_array_equal(prediction.probabilities, alone[name].probabilities[order])
+
+
+def test_a_sense_is_made_from_another(run):
+    made = run.generate("images", words=WORDS)
+
+    kinds = np.stack([IMAGES[kind == LABELS].mean(0) for kind in range(3)])
+    nearest = np.square(made[:, None] - kinds).sum(-1).argmin(-1)
+    np.testing.assert_array_equal(nearest, LABELS)
+    words = run.generate("words", images=IMAGES)
+    np.testing.assert_allclose(words.sum(-1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(words.reshape(-1, 3, 4).sum(-1).argmax(-1), LABELS)
+
+
+def test_a_class_is_made_by_its_label_and_samples_follow_the_seed(run):
+    for kind in range(3):
+        prototypes = run.generate("images", of_class=kind, num_items=2)
+        samples = run.generate("images", of_class=kind, num_items=40, seed=3)
+
+        assert prototypes[0].reshape(3, 4).sum(-1).argmax() == kind
+        np.testing.assert_array_equal(prototypes[0], prototypes[1])
+        assert (samples.reshape(-1, 3, 4).sum(-1).argmax(-1) == kind).mean() > 0.9
+        assert len(np.unique(samples, axis=0)) == 40
+        np.testing.assert_array_equal(samples, run.generate("images", of_class=kind, num_items=40, seed=3))
+    words = run.generate("words", of_class=1)
+    assert words.reshape(3, 4).sum(-1).argmax() == 1
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda run: run.predict(), "no sense is given; give one of images, words"),
+        (lambda run: run.predict(image=IMAGES), r"no sense image \(did you mean images\?\)"),
+        (lambda run: run.generate("sound", words=WORDS), "no sense sound; there are images, words"),
+        (lambda run: run.generate("images", of_class=7), "no class 7; mlda has 0, 1, 2"),
+        (lambda run: run.generate("images"), "from other senses or of a class; give one of the two"),
+        (lambda run: run.generate("images", images=IMAGES), "images is to be made, so it cannot be given"),
+    ],
+)
+def test_what_cannot_be_asked(run, call, text):
+    with pytest.raises(UsageError, match=text):
+        call(run)
+
+
+@pytest.mark.parametrize(
+    ("senses", "text"),
+    [
+        ({"images": IMAGES[:, 1:]}, "arrays: data.images: images: 11 columns, but the run learned from 12"),
+        ({"images": IMAGES, "words": WORDS[1:]}, "data.words: words: 59 rows, but data.images has 60"),
+        ({"images": np.full((2, 12), np.nan)}, r"item 0 \(from 0\) has none of its senses"),
+        ({"images": 2 * IMAGES}, "modules.vae takes 0 to 1"),
+        ({"words": -WORDS}, "modules.mlda takes counts, which are 0 or more"),
+    ],
+)
+def test_arrays_that_do_not_fit(run, senses, text):
+    with pytest.raises(DataError, match=text):
+        run.predict(**senses)
+
+
+def test_the_examples_of_load_run_hold(trained, monkeypatch):
+    monkeypatch.chdir(trained.run.parent.parent)
+
+    examples = doctest.DocTestFinder(recurse=False).find(load_run, globs={})
+    runner = doctest.DocTestRunner()
+    for example in examples:
+        runner.run(example)
+
+    assert (runner.tries > 5, runner.failures) == (True, 0)
+    assert not hasattr(mmcli, "load_nothing")
+
+
+@pytest.mark.usefixtures("copy")
+def test_evaluate_measures_other_data_with_the_names_of_training(command):
+    order = RNG.permutation(60)[:50]
+    np.savez("other.npz", **{name: array[order] for name, array in ARRAYS.items()})
+
+    done = command("evaluate", "run", "--data", "other.npz")
+    printed = json.loads(command("evaluate", "run", "--data", "other.npz", "--json").out)
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("gmm  ACC 1.000 (1.000 with classes matched anew)  ARI 1.000  NMI 1.000\n")
+    assert printed == json.loads(Path("run/evaluation_recog.json").read_text())
+    assert printed["items"] == 50
+    assert printed["known"] == {"images": 50, "words": 50}
+    np.testing.assert_array_equal(np.loadtxt("run/module004_mlda/class_recog.txt", dtype=int), LABELS[order])
+    assert Path("run/module004_mlda/acc_recog.txt").read_text() == "1\n"
+    assert np.loadtxt("run/module002_vae/z_recog.txt").shape == (50, 2)
+    assert Path("run/module003_gmm/confusion_recog.png").read_bytes().startswith(b"\x89PNG\r\n")
+
+
+@pytest.mark.usefixtures("copy")
+def test_classes_are_not_matched_to_other_data_anew(command):
+    np.savez("wrong.npz", **{**ARRAYS, "labels": (LABELS + 1) % 3})
+
+    modules = json.loads(command("evaluate", "run", "--data", "wrong.npz", "--json").out)["modules"]
+
+    assert (modules["mlda"]["acc"], modules["mlda"]["acc_rematched"]) == (0, 1)
+
+
+@pytest.mark.usefixtures("copy")
+def test_a_sense_can_be_hidden_and_files_go_elsewhere(command):
+    before = sorted(Path("run").rglob("*"))
+
+    done = command("evaluate", "run", "--without", "images", "-o", "there")
+
+    assert done.code == 0
+    assert "mlda  ACC 1.000" in done.out
+    assert json.loads(Path("there/evaluation_recog.json").read_text())["known"] == {"images": 0, "words": 60}
+    assert sorted(Path("run").rglob("*")) == before
+
+
+@pytest.mark.usefixtures("copy")
+def test_one_array_is_named_and_needs_no_labels(command):
+    np.save("images.npy", IMAGES[:7])
+
+    done = command("evaluate", "run", "--data", "images=images.npy")
+
+    assert done.out == "7 items, no labels to compare with; their classes are in run\n"
+    np.testing.assert_array_equal(np.loadtxt("run/module004_mlda/class_recog.txt", dtype=int), LABELS[:7])
+    assert not Path("run/module004_mlda/acc_recog.txt").exists()
+
+
+def test_held_out_data_are_those_of_the_config(trained, command, tmp_path, monkeypatch):
+    shutil.copytree(trained.run, tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    np.savez("held.npz", **{name: array[5:25] for name, array in ARRAYS.items()})
+    config = Path("run/config.yaml")
+    sections = "".join(
+        f"  {name}: {{file: ../held.npz, key: {key}}}\n"
+        for name, key in (("images", "images"), ("words", "words"), ("kinds", "labels"))
+    )
+    config.write_text(config.read_text() + f"test:\n{sections}")
+
+    done = command("evaluate", "run", "--test", "--json")
+
+    assert json.loads(done.out)["items"] == 20
+    assert json.loads(done.out)["modules"]["mlda"]["acc"] == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--data", "none.npz"], "--data none.npz: no such file"),
+        (["--data", "image=a.npz"], "--data image=a.npz: the run knows no data image (did you mean images?)"),
+        (
+            ["--data", "a.npy"],
+            "--data a.npy: none of images, words, kinds in it; a file of one array needs a name: --data NAME=FILE",
+        ),
+        (["--data", "x.npz"], "--data x.npz: none of images, words, kinds in it; it holds x, y"),
+        (["--test"], "--test: the run's config names no held-out data under test:; use --data"),
+        (["--test", "--data", "x.npz"], "--data and --test exclude each other; leave one out"),
+        (["--without", "word"], "--without word: the run knows no data word (did you mean words?)"),
+        (["--without", "words", "--without", "images"], "no sense is left to go by; give one of images, words"),
+        (["-o", "there"], "-o needs other data: --data, --test or --without; what was learned is in RUN_DIR"),
+    ],
+)
+def test_data_that_are_not_named_rightly(copy, command, options, text):
+    np.save("a.npy", IMAGES)
+    np.savez("x.npz", x=IMAGES, y=WORDS)
+
+    done = command("evaluate", copy, *options)
+
+    assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {text}\n")
+
+
+def test_parameters_that_are_not_those_of_the_run(copy, command):
+    params = copy / "module003_gmm/params.npz"
+    with np.load(params) as arrays:
+        changed = {name: arrays[name] for name in arrays}
+    np.savez(params, **{**changed, "params.means": changed["params.means"][:, :1]})
+    shape = command("evaluate", copy, "--without", "images")
+    params.write_bytes(b"PK mud")
+    mud = command("evaluate", copy, "--without", "images")
+
+    assert (shape.code, mud.code) == (4, 4)
+    assert shape.err.startswith(
+        "mmcli: error: run/module003_gmm/params.npz: damaged run: params.means: float32 (3, 1) where float32 (3, 2)"
+    )
+    assert mud.err.startswith("mmcli: error: run/module003_gmm/params.npz: damaged run: ")
+    assert shape.err.count("\n") == mud.err.count("\n") == 1
+
+
+def test_generate_writes_arrays_and_classes(copy, command):
+    one_each = command("generate", copy, "--to", "images", "-o", "each.npz")
+    some = command("generate", copy, "--to", "images", "--class", "2", "-n", "4", "--sample", "-o", "some.npz")
+    from_words = command("generate", copy, "--to", "images", "--from", "words", "-n", "5", "-o", "from.npz")
+
+    assert (one_each.out, some.out, from_words.out) == ("each.npz\n", "some.npz\n", "from.npz\n")
+    with np.load("each.npz") as each, np.load("some.npz") as several, np.load("from.npz") as made:
+        np.testing.assert_array_equal(each["class"], [0, 1, 2])
+        np.testing.assert_array_equal(each["images"].reshape(3, 3, 4).sum(-1).argmax(-1), [0, 1, 2])
+        assert several["images"].shape == (4, 12)
+        np.testing.assert_array_equal(several["class"], [2, 2, 2, 2])
+        assert made["images"].shape == (5, 12)
+    assert not Path("each.png").exists()  # 12 columns are no square
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--to", "image"], "no sense image (did you mean images?)"),
+        (["--to", "images", "--class", "4"], "no class 4; mlda has 0, 1, 2"),
+        (
+            ["--to", "images", "--class", "1", "--from", "words"],
+            "--class makes a sense from nothing else; leave out --data, --test and --from, or --class",
+        ),
+        (["--to", "images", "--from", "images"], "--from images: it is to be made; name other senses"),
+        (["--to", "images", "--test"], "--test: the run's config names no held-out data under test:; use --data"),
+    ],
+)
+def test_what_cannot_be_generated(copy, command, options, text):
+    done = command("generate", copy, *options, "-o", "out.npz")
+
+    assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {text}\n")
+    assert not Path("out.npz").exists()
+
+
+def test_a_graph_learns_with_rows_missing(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images, words = IMAGES.copy(), WORDS.astype(float)
+    images[::5] = np.nan
+    words[2::5] = np.nan
+    np.savez("tiny.npz", images=images, words=words, labels=LABELS)
+    Path("tiny.yaml").write_text(
+        TINY.replace("key: images}", "key: images, missing: nan}").replace("key: words}", "key: words, missing: nan}")
+    )
+
+    done = command("train", "tiny.yaml", "-o", "run")
+    acc = {
+        name: float(Path(f"run/{folder}/acc_learn.txt").read_text())
+        for name, folder in (("gmm", "module003_gmm"), ("mlda", "module004_mlda"))
+    }
+
+    assert done.code == 0, done.err
+    assert acc == {"gmm": 1, "mlda": 1}
+    np.testing.assert_array_equal(load_run("run").predict(images=IMAGES)["mlda"].classes, LABELS)
