@@ -1,4 +1,4 @@
-"""The composition root: train, evaluate and check wire the parts together. Nothing here formats for people.
+"""The composition root: train, evaluate, report and check wire the parts together. Nothing here formats for people.
 
 What is slow to import (jax, scipy, scikit-learn, matplotlib) is imported where it is first needed, so that
 whatever is wrong with the command line, the config or its data is said before.
@@ -18,6 +18,7 @@ from mmcli.config import Config, dump_config, load_config
 from mmcli.datasets import Datasets, load_datasets
 from mmcli.errors import ConfigError, DataError, MmcliError, UsageError
 from mmcli.graph import Graph, build_graph
+from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
 from mmcli.store import CONFIG, RunDirectory, set_aside
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from mmcli.rounds import Update
 
 RUNS = Path("runs")  # where a run goes that is not told where
+FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
 
 
 class Experiment(NamedTuple):
@@ -41,19 +43,6 @@ class Evaluation(NamedTuple):
 
     metrics: "dict[str, Metrics]"  # of each module that names labels
     record: dict[str, Any]  # what evaluation.json holds
-
-
-class HistoryLine(NamedTuple):
-    """What history.jsonl says of one update."""
-
-    round: int  # from 1
-    module: str
-    acc: float | None  # None, as the next two, where the module names no labels
-    ari: float | None
-    nmi: float | None
-    bound: float  # nats
-    seconds: float
-    compile_seconds: float  # before them
 
 
 class Watcher(Protocol):
@@ -131,11 +120,7 @@ def evaluate(path: Path) -> Evaluation:
         DamagedRunError: files of the run are missing or unreadable.
     """
     run = RunDirectory.open(path)
-    try:
-        config = load_config(run.config)
-        graph = build_graph(config)
-    except ConfigError as error:
-        raise run.damaged(CONFIG, error.problems[0]) from None
+    config, graph = _model(run)
     measured = {name: module.labels for name, module in config.modules.items() if module.labels is not None}
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
@@ -151,6 +136,46 @@ def evaluate(path: Path) -> Evaluation:
     for name, measure in measures.items():
         run.write_confusion(graph.folder(name), plots.confusion_png(name, measure))
     return Evaluation(measures, record)
+
+
+def report(path: Path, folder: Path | None = None) -> Path:
+    """Write a page about a run, finished or not, and its figures.
+
+    Args:
+        path: of the run.
+        folder: where the page goes; report/ in the run directory if it is None.
+
+    Returns:
+        The page.
+
+    Raises:
+        UsageError: no run at `path`, or `folder` cannot be written.
+        DamagedRunError: files of the run are missing or unreadable.
+    """
+    run = RunDirectory.look(path)
+    folder = run.report_folder(folder)
+    config, graph = _model(run)
+    datasets, problem = None, ""
+    try:
+        datasets = load_datasets(config, graph)
+        _refuse_changed_data(run, datasets)
+    except DataError as error:
+        datasets, problem = None, str(error).splitlines()[0]
+
+    from mmcli.report.content import gather
+    from mmcli.report.page import make_page
+
+    page = make_page(gather(run, config, graph, datasets, problem))
+    return run.write_report(folder, page.html, page.figures)
+
+
+def _model(run: RunDirectory) -> tuple[Config, Graph]:
+    """The config and the graph of a run."""
+    try:
+        config = load_config(run.config)
+        return config, build_graph(config)
+    except ConfigError as error:
+        raise run.damaged(CONFIG, error.problems[0]) from None
 
 
 def _learn(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:
@@ -183,6 +208,8 @@ def _record(experiment: Experiment, run: RunDirectory, update: "Update") -> Hist
         learned |= {"class": metrics.match_classes(learned["class"], labels), "acc": np.array(agreement.acc)}
     folder = graph.folder(update.module)
     run.write_learned(folder, learned)
+    if update.round == 1:
+        run.write_learned(folder, {name: learned[name] for name in FIRST if name in learned}, "first")
     run.write_params(folder, update.params)
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
     line = HistoryLine(update.round, update.module, *measures, update.bound, *times)
