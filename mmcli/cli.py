@@ -136,6 +136,27 @@ def generate(
 
 
 @cli.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@click.option("--open", "in_browser", is_flag=True, help="Show the page in the browser.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the page [report/ in RUN_DIR]."
+)
+def report(run_dir: Path, in_browser: bool, output: Path | None) -> None:
+    """Write a page about a run, finished or not, and print its path.
+
+    The page needs nothing else to be shown; its figures lie beside it as PNG and SVG, in figures/.
+    """
+    import webbrowser
+
+    from mmcli import reporting
+
+    page = reporting.report(run_dir, output)
+    click.echo(page)
+    if in_browser and not webbrowser.open(page.resolve().as_uri()):
+        raise UsageError(f"{page}: there is no browser to show it in; open it by hand")
+
+
+@cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 def check(config: Path) -> None:
     """Check CONFIG and its data without computing anything."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mmcli.datasets import Datasets, load_datasets, load_sources
-from mmcli.errors import DataError, UsageError
+from mmcli.datasets import load_datasets, load_sources
+from mmcli.errors import UsageError
 from mmcli.store import RunDirectory
-from mmcli.trained import TrainedRun, load_run
+from mmcli.trained import TrainedRun, load_run, refuse_changed_data
 from mmcli.unseen import choose
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def evaluate(path: Path) -> Evaluation:
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
     datasets = load_datasets(run.config, run.graph)
-    _refuse_changed_data(run.directory, datasets)
+    refuse_changed_data(run.directory, datasets)
     found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
 
     from mmcli import metrics, plots
@@ -114,10 +114,3 @@ def recognize(
 def _measured(run: TrainedRun) -> dict[str, str]:
     """The labels that each module names."""
     return {name: module.labels for name, module in run.config.modules.items() if module.labels is not None}
-
-
-def _refuse_changed_data(run: RunDirectory, datasets: Datasets) -> None:
-    learned_from = run.data_digests()
-    for file, digest in datasets.digests.items():
-        if learned_from.get(file) != digest:
-            raise DataError(f"{file}: not the file that {run.path} learned from (SHA-256 differs); bring it back")

@@ -18,6 +18,7 @@ from mmcli.config import Config, dump_config, load_config
 from mmcli.datasets import Datasets, load_datasets
 from mmcli.errors import MmcliError
 from mmcli.graph import Graph, build_graph
+from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
 from mmcli.store import RunDirectory, set_aside
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from mmcli.rounds import Update
 
 RUNS = Path("runs")  # where a run goes that is not told where
+FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
 
 
 class Experiment(NamedTuple):
@@ -33,19 +35,6 @@ class Experiment(NamedTuple):
     config: Config
     graph: Graph
     datasets: Datasets
-
-
-class HistoryLine(NamedTuple):
-    """What history.jsonl says of one update."""
-
-    round: int  # from 1
-    module: str
-    acc: float | None  # None, as the next two, where the module names no labels
-    ari: float | None
-    nmi: float | None
-    bound: float  # nats
-    seconds: float
-    compile_seconds: float  # before them
 
 
 class Watcher(Protocol):
@@ -147,6 +136,8 @@ def _record(experiment: Experiment, run: RunDirectory, update: "Update") -> Hist
         learned |= {"class": names[learned["class"]], "name": names, "acc": np.array(agreement.acc)}
     folder = graph.folder(update.module)
     run.write_arrays(folder, learned, "learn")
+    if update.round == 1:
+        run.write_arrays(folder, {name: learned[name] for name in FIRST if name in learned}, "first")
     run.write_params(folder, update.params)
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
     line = HistoryLine(update.round, update.module, *measures, update.bound, *times)

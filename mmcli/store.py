@@ -17,17 +17,22 @@ import numpy as np
 
 from mmcli.arrays import array_names, read_array
 from mmcli.errors import DamagedRunError, DataError, UsageError
+from mmcli.history import HistoryLine, read_line
 
 MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
 
-Stage: TypeAlias = Literal["learn", "recog"]  # of what was learned, or of other data
+Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
 
 CONFIG = "config.yaml"
 META = "meta.json"
 HISTORY = "history.jsonl"
 EVALUATION: dict[Stage, str] = {"learn": "evaluation.json", "recog": "evaluation_recog.json"}
 PARAMS = "params.npz"
+CLASSES = "class_learn.txt"
 CONFUSION: dict[Stage, str] = {"learn": "confusion.png", "recog": "confusion_recog.png"}
+REPORT = "report"
+PAGE = "report.html"
+FIGURES = "figures"
 
 
 class RunDirectory:
@@ -62,6 +67,23 @@ class RunDirectory:
         return cls(path)
 
     @classmethod
+    def look(cls, path: Path) -> Self:
+        """The run at `path`, whether it goes on, has finished or has failed.
+
+        Raises:
+            UsageError: `path` is no run directory.
+            DamagedRunError: it is one, but what every run has is missing or unreadable.
+        """
+        if not path.is_dir():
+            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
+        if not (path / META).exists() and not (path / CONFIG).exists():
+            raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
+        run = cls(path)
+        if run.meta().get("status") not in ("running", "finished", "failed"):
+            raise run.damaged(META, "no known status")
+        return run
+
+    @classmethod
     def open(cls, path: Path) -> Self:
         """The run at `path`, which has finished.
 
@@ -69,19 +91,13 @@ class RunDirectory:
             UsageError: `path` is no run directory, or its run has not finished.
             DamagedRunError: it is one, but what every finished run has is missing or unreadable.
         """
-        if not path.is_dir():
-            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
-        if not (path / META).exists() and not (path / CONFIG).exists():
-            raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
-        run = cls(path)
+        run = cls.look(path)
         match run.meta():
-            case {"status": "finished"}:
-                return run
             case {"status": "failed", "error": error}:
                 raise UsageError(f"{path}: this run failed ({error}); train again")
             case {"status": "running"}:
                 raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, train again")
-        raise run.damaged(META, "no known status")
+        return run
 
     @classmethod
     def beside(cls, path: Path) -> Self:
@@ -134,6 +150,35 @@ class RunDirectory:
     def write_confusion(self, folder: str, png: bytes, kind: Stage) -> None:
         _write(self._module(folder) / CONFUSION[kind], png)
 
+    def report_folder(self, folder: Path | None) -> Path:
+        """Where a report goes: a folder that was asked for, or report/ in the run directory.
+
+        Raises:
+            UsageError: it holds other things than a report.
+        """
+        folder = self.path / REPORT if folder is None else folder
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / PAGE).exists():
+            raise UsageError(f"{folder}: holds other things than a report; name another folder with -o")
+        return folder
+
+    def write_report(self, folder: Path, page: bytes, figures: Mapping[str, bytes]) -> Path:
+        """Write a page and its figures, by file name, in place of an older report; the path of the page.
+
+        Raises:
+            UsageError: the folder cannot be written.
+        """
+        try:
+            (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+            for old in (folder / FIGURES).iterdir():
+                if old.suffix in (".png", ".svg") and old.name not in figures:
+                    old.unlink()
+            for name, content in figures.items():
+                _write(folder / FIGURES / name, content)
+            _write(folder / PAGE, page)
+        except OSError as error:
+            raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another folder with -o") from None
+        return folder / PAGE
+
     @property
     def config(self) -> Path:
         """Where the resolved config is."""
@@ -165,7 +210,7 @@ class RunDirectory:
 
     def classes(self, folder: str, num_items: int) -> np.ndarray:
         """The class of each item (N,) int64, as the module left it."""
-        return self._whole_numbers(f"{folder}/class_learn.txt", num_items, "classes where the data have", "items")
+        return self._whole_numbers(f"{folder}/{CLASSES}", num_items, "classes where the data have", "items")
 
     def class_names(self, folder: str, num_classes: int) -> np.ndarray:
         """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
@@ -191,6 +236,29 @@ class RunDirectory:
             raise self.damaged(name, f"{len(numbers)} {what} {size} {of}")
         return numbers
 
+    def history(self) -> list[HistoryLine]:
+        """What history.jsonl says, a line an update; empty before the first."""
+        if not (self.path / HISTORY).exists():
+            return []
+        try:
+            return [read_line(line) for line in self._read(HISTORY).splitlines()]
+        except ValueError as error:
+            raise self.damaged(HISTORY, str(error)) from None
+
+    def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
+        """An array of finite numbers that `write_arrays` wrote, of `ndim` axes; None where there is none."""
+        text, binary = (f"{folder}/{name}_{kind}{suffix}" for suffix in (".txt", ".npy"))
+        found = next((file for file in (text, binary) if (self.path / file).exists()), None)
+        if found is None:
+            return None
+        try:
+            array = read_array(self.path / found, None) if found == binary else self._table(found, ndim)
+        except (DataError, ValueError) as error:
+            raise self.damaged(found, str(error)) from None
+        if array.ndim != ndim or not np.isfinite(array).all():
+            raise self.damaged(found, f"not finite numbers on {ndim} axes")
+        return array
+
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """The error that says that file `name` of this run is not what was written there."""
         return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
@@ -200,6 +268,13 @@ class RunDirectory:
             return (self.path / name).read_text(encoding="utf-8")
         except OSError as error:
             raise self.damaged(name, str(error.strerror)) from None
+
+    def _table(self, name: str, ndim: int) -> np.ndarray:
+        """Rows of numbers; ValueError where they are not."""
+        lines = self._read(name).splitlines()
+        if not lines:  # numpy would warn
+            raise ValueError("empty")
+        return np.loadtxt(lines, ndmin=2 if ndim == 2 else 1, comments=None)
 
     def _write_meta(self, meta: Mapping[str, Any]) -> None:
         _write(self.path / META, json.dumps(meta, indent=2).encode() + b"\n")

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmcli.config import Config, load_config
 from mmcli.datasets import Datasets, load_arrays
-from mmcli.errors import ConfigError, UsageError
+from mmcli.errors import ConfigError, DataError, UsageError
 from mmcli.graph import Graph, build_graph
 from mmcli.modules import MODULES, Kind
 from mmcli.store import CONFIG, RunDirectory
@@ -58,11 +58,28 @@ def load_run(path: str | Path) -> "TrainedRun":
         DamagedRunError: it is one, but files of it are missing or unreadable.
     """
     run = RunDirectory.open(Path(path))
+    return TrainedRun(run, *read_graph(run))
+
+
+def read_graph(run: RunDirectory) -> tuple[Config, Graph]:
+    """The config of a run and its graph.
+
+    Raises:
+        DamagedRunError: the config is missing or unreadable.
+    """
     try:
         config = load_config(run.config)
-        return TrainedRun(run, config, build_graph(config))
+        return config, build_graph(config)
     except ConfigError as error:
         raise run.damaged(CONFIG, error.problems[0]) from None
+
+
+def refuse_changed_data(run: RunDirectory, datasets: Datasets) -> None:
+    """Raise DataError where datasets are not those that a run learned from."""
+    learned_from = run.data_digests()
+    for file, digest in datasets.digests.items():
+        if learned_from.get(file) != digest:
+            raise DataError(f"{file}: not the file that {run.path} learned from (SHA-256 differs); bring it back")
 
 
 class TrainedRun:

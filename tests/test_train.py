@@ -13,6 +13,8 @@ from mmcli.config import load_config
 
 RESULTS = {
     *(f"module002_vae/{name}" for name in ("params.npz", "z_learn.txt", "x_hat_learn.txt", "loss_learn.txt")),
+    "module002_vae/z_first.txt",
+    *(f"{folder}/class_first.txt" for folder in ("module003_gmm", "module004_mlda")),
     *(
         f"{folder}/{name}"
         for folder in ("module003_gmm", "module004_mlda")
@@ -177,7 +179,8 @@ def test_labels_measure_and_never_teach(trained, tiny_config):
 
     other = files(tiny_config.parent / mmcli("train", "tiny.yaml", cwd=tiny_config.parent).stdout.strip())
 
-    measured = {f"module00{place}/{name}_learn.txt" for place in ("3_gmm", "4_mlda") for name in ("class", "acc")}
+    names = ("class_learn", "class_first", "acc_learn")
+    measured = {f"module00{place}/{name}.txt" for place in ("3_gmm", "4_mlda") for name in names}
     first = files(trained.run)
     assert {name: other[name] for name in RESULTS - measured} == {name: first[name] for name in RESULTS - measured}
 

@@ -1,0 +1,84 @@
+"""A run -> all that its report says."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from mmcli.config import Config
+from mmcli.datasets import Datasets
+from mmcli.graph import Graph
+from mmcli.report.course import graph_section, results, rounds_section, time_section
+from mmcli.report.findings import read_findings
+from mmcli.report.groups import agreement_section, confusion_section, latent_section
+from mmcli.report.panels import Report, Section
+from mmcli.report.pictures import mistakes_section, pictures_section, uncertain_section
+from mmcli.store import RunDirectory
+
+
+def gather(run: RunDirectory, config: Config, graph: Graph, datasets: Datasets | None, problem: str) -> Report:
+    """Read a run, finished or not.
+
+    Args:
+        run: what it left.
+        config: its config.
+        graph: of that config.
+        datasets: what it learned from; None where that is not at hand.
+        problem: why it is not.
+
+    Raises:
+        DamagedRunError: something in it is not what mmcli writes.
+    """
+    meta = run.meta()
+    findings = read_findings(run, graph, datasets)
+    widths = None if datasets is None else {name: rows.shape[1] for name, rows in datasets.observations.items()}
+    remarks = _course(meta, config, max((lines[-1].round for lines in findings.history.values()), default=0))
+    if datasets is None:
+        remarks += (f"The data are not at hand, so pictures and labels are left out: {problem}",)
+    sections = (
+        Section("results", "Results", tables=(results(findings, graph),) if findings.history else ()),
+        graph_section(graph, widths),
+        rounds_section(findings, graph),
+        confusion_section(findings),
+        agreement_section(findings),
+        latent_section(findings),
+        pictures_section(findings),
+        mistakes_section(findings),
+        uncertain_section(findings),
+        time_section(findings),
+    )
+    return Report(
+        title=run.path.resolve().name,
+        status=meta["status"],
+        remarks=remarks,
+        sections=tuple(section for section in sections if section),
+        settings=_settings(meta, config, datasets),
+        config=run.config.read_text(encoding="utf-8"),
+    )
+
+
+def _course(meta: Mapping[str, Any], config: Config, num_done: int) -> tuple[str, ...]:
+    """What to say of a run that has not finished."""
+    now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    begun = f"round {num_done} of {config.rounds}" if num_done else "no update is done yet"
+    match meta["status"]:
+        case "running":
+            return (f"This run has not finished ({begun}), or it was killed. The page shows what was there at {now}.",)
+        case "failed":
+            return (f"This run failed ({meta.get('error', 'no reason given')}); {begun}. The page shows what it left.",)
+    return ()
+
+
+def _settings(meta: Mapping[str, Any], config: Config, datasets: Datasets | None) -> dict[str, str]:
+    items = {} if datasets is None else {"items": f"{datasets.num_items:,}"}
+    facts = {key: str(meta[key]) for key in ("status", "started", "ended", "device", "threads") if key in meta}
+    versions = meta.get("versions", {})
+    data = meta.get("data", {})
+    return {
+        "seed": str(config.seed),
+        "rounds": str(config.rounds),
+        "messages": config.messages,
+        **items,
+        **facts,
+        **({f"version of {name}": str(text) for name, text in versions.items()} if isinstance(versions, dict) else {}),
+        **({f"SHA-256 of {file}": str(text) for file, text in data.items()} if isinstance(data, dict) else {}),
+    }

@@ -1,0 +1,141 @@
+"""How a run went: its graph, its measures round by round, its time."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from mmcli.graph import Graph
+from mmcli.history import HistoryLine
+from mmcli.modules import MODULES
+from mmcli.report.findings import Findings
+from mmcli.report.panels import Bars, Box, Curves, GraphPanel, Line, Section, Table
+
+_MEASURES: Mapping[str, tuple[str, Callable[[HistoryLine], float | None], str]] = {
+    "acc": ("ACC", lambda line: line.acc, "The share of items whose class, matched to the labels, is their label."),
+    "ari": ("ARI", lambda line: line.ari, "The adjusted Rand index: 1 is the same partition, 0 is what chance gives."),
+    "nmi": ("NMI", lambda line: line.nmi, "Normalised mutual information of classes and labels, 0 to 1."),
+}
+
+
+def graph_section(graph: Graph, widths: Mapping[str, int] | None) -> Section:
+    """Who hears whom; `widths` as in `Graph.ports`, None where they are not known."""
+    ports = {} if widths is None else graph.ports(widths)
+    boxes = []
+    for node in graph.nodes.values():
+        messages = tuple(f"{port.width} {port.kind}" for port in ports.get(node.name, ())) or tuple(node.kinds)
+        answers = tuple(bool(graph.nodes[parent].parents) for parent in node.parents)
+        boxes.append(Box(node.name, node.type, node.parents, messages, answers))
+    arrows = [
+        f"{parent} {'to and from' if answers else 'to'} {box.name} ({message})"
+        for box in boxes
+        for parent, message, answers in zip(box.parents, box.messages, box.answers, strict=True)
+    ]
+    panel = GraphPanel(
+        name="graph",
+        title="Modules and messages",
+        alt=f"Graph of {len(boxes)} modules. Messages go from {', '.join(arrows)}.",
+        note="Solid arrows are what a module sends forward, dashed ones what it answers: a prediction in the same kind "
+        "and width. Observations do not listen.",
+        boxes=tuple(boxes),
+    )
+    return Section("graph", "The graph", panels=(panel,))
+
+
+def rounds_section(findings: Findings, graph: Graph) -> Section:
+    """Each measure over the rounds, the last update from inside, and all numbers as a table."""
+    measures = [panel for name in _MEASURES if (panel := _measure(name, findings)) is not None]
+    bounds = [_bound(name, lines) for name, lines in findings.history.items()]
+    traces = [_trace(name, graph.nodes[name].type, trace) for name, trace in findings.traces.items()]
+    every = sorted((line for lines in findings.history.values() for line in lines), key=lambda line: line.round)
+    rows = [(str(line.round), line.module, *_cells(line)) for line in every]
+    table = Table("Every update", ("round", "module", *_HEADER), rows, folded=True)
+    return Section("rounds", "Round by round", panels=(*measures, *bounds, *traces), tables=(table,) if rows else ())
+
+
+def results(findings: Findings, graph: Graph) -> Table:
+    """The latest figures of each module."""
+    rows = [
+        (name, graph.nodes[name].type, str(lines[-1].round), *_cells(lines[-1]))
+        for name, lines in findings.history.items()
+    ]
+    return Table("Where each module stands", ("module", "type", "round", *_HEADER), rows)
+
+
+def time_section(findings: Findings) -> Section:
+    """What each module took, all rounds together."""
+    names = tuple(findings.history)
+    if not names:
+        return Section("time", "Time")
+    learning = np.array([sum(line.seconds for line in findings.history[name]) for name in names])
+    compiling = np.array([sum(line.compile_seconds for line in findings.history[name]) for name in names])
+    times = [
+        f"{name} {learn:.1f} s and {wait:.1f} s" for name, learn, wait in zip(names, learning, compiling, strict=True)
+    ]
+    total = f"{learning.sum() + compiling.sum():.1f}"
+    bars = Bars(
+        name="time",
+        title="Seconds of each module",
+        alt=f"Time for learning and for waiting until compiled: {', '.join(times)}.",
+        note=f"All rounds together, {total} s in all. Compiling counts only while a module had to wait for it.",
+        labels=names,
+        learning=learning,
+        compiling=compiling,
+    )
+    return Section("time", "Time", panels=(bars,))
+
+
+def _measure(name: str, findings: Findings) -> Curves | None:
+    """A measure of every module that has it, None where none has."""
+    title, pick, note = _MEASURES[name]
+    lines = []
+    for module, history in findings.history.items():
+        points = [(line.round, value) for line in history if (value := pick(line)) is not None]
+        if points:
+            rounds, values = zip(*points, strict=True)
+            lines.append(Line(module, np.array(rounds), np.array(values)))
+    if not lines:
+        return None
+    courses = ", ".join(f"{line.label} {_course(line.y, '.3f')}" for line in lines)
+    lowest = min(0.0, *(float(line.y.min()) for line in lines))
+    return Curves(name, title, f"{title} over rounds: {courses}.", note, tuple(lines), "round", title, (lowest, 1.0))
+
+
+def _bound(name: str, history: list[HistoryLine]) -> Curves:
+    rounds, values = np.array([line.round for line in history]), np.array([line.bound for line in history])
+    return Curves(
+        name=f"bound-{name}",
+        title=f"{name}: bound",
+        alt=f"Bound of {name} over rounds, in nats: {_course(values, ',.0f')}.",
+        note="The objective after each update, in nats; higher is better.",
+        lines=(Line(name, rounds, values),),
+        x_label="round",
+        y_label="nats",
+    )
+
+
+def _trace(name: str, type_name: str, trace: np.ndarray) -> Curves:
+    what, note = {
+        "loss": ("loss", "Nats an item, lower is better; the bound is minus the loss of all items together."),
+    }.get(MODULES[type_name].trace, ("log likelihood", "Nats, as the module records it at each inner iteration."))
+    return Curves(
+        name=f"trace-{name}",
+        title=f"{name}: {what} in the last update",
+        alt=f"{what.capitalize()} of {name} over {len(trace)} iterations of its last update: {_course(trace, ',.6g')}.",
+        note=note,
+        lines=(Line(name, np.arange(1, len(trace) + 1), trace),),
+        x_label="iteration",
+        y_label="nats",
+    )
+
+
+_HEADER = ("ACC", "ARI", "NMI", "bound (nats)", "seconds", "compiling")
+
+
+def _cells(line: HistoryLine) -> tuple[str, ...]:
+    measures = ("" if value is None else f"{value:.3f}" for value in (line.acc, line.ari, line.nmi))
+    return (*measures, f"{line.bound:,.0f}", f"{line.seconds:.1f}", f"{line.compile_seconds:.1f}")
+
+
+def _course(values: np.ndarray, form: str) -> str:
+    """From where to where values went."""
+    return f"{values[0]:{form}}" if len(values) == 1 else f"from {values[0]:{form}} to {values[-1]:{form}}"

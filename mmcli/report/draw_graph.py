@@ -1,0 +1,126 @@
+"""The graph of modules as a drawing: boxes in layers, children below their parents.
+
+An arrow that goes past a layer has a place of its own in it, so that no arrow runs through a box.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeAlias
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.path import Path
+
+from mmcli.report.panels import Box, GraphPanel
+from mmcli.report.style import INK, LINES, PAPER, WIDTH
+
+_BOX = (0.95, 0.5)  # inches
+_LAYER = 1.15  # inches from a layer to the next
+_COLUMN = 1.4  # inches at least from a box to its neighbour
+_SWEEPS = 6
+
+_Point: TypeAlias = tuple[float, float]  # inches
+_Slot: TypeAlias = str | tuple[str, str, int]  # a box, or where the arrow from one to another passes a layer
+
+
+class Layout(NamedTuple):
+    """Where things go; layers count from the top."""
+
+    slots: Sequence[Sequence[_Slot]]  # from left to right, of each layer
+    routes: Mapping[tuple[str, str], Sequence[_Slot]]  # of each arrow, both its ends included
+
+
+def draw_graph(panel: GraphPanel) -> Figure:
+    """Boxes with the name and the type of each module, arrows with what goes over them."""
+    slots, routes = layout(panel.boxes)
+    size = (max(WIDTH, _COLUMN * max(map(len, slots))), _LAYER * (len(slots) - 1) + _BOX[1] + 0.2)
+    figure = Figure(figsize=size)
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.set(xlim=(0, size[0]), ylim=(size[1], 0))
+    axes.axis("off")
+    centres = {
+        slot: ((index + 0.5) * size[0] / len(row), layer * _LAYER + _BOX[1] / 2 + 0.1)
+        for layer, row in enumerate(slots)
+        for index, slot in enumerate(row)
+    }
+    num_heard = {box.name: sum(box.name in other.parents for other in panel.boxes) for box in panel.boxes}
+    for box in panel.boxes:
+        for parent, message, answers in zip(box.parents, box.messages, box.answers, strict=True):
+            points = list(_points([centres[slot] for slot in routes[parent, box.name]]))
+            # Labels of arrows that meet stand away from where they meet.
+            label_at = 0.28 if len(box.parents) > 1 else 0.72 if num_heard[parent] > 1 else 0.42
+            _draw_arrow(axes, points, message, label_at, answers=answers)
+    for box in panel.boxes:
+        _draw_box(axes, centres[box.name], box)
+    return figure
+
+
+def layout(boxes: Sequence[Box]) -> Layout:
+    """A module stands just above its highest child; neighbours in the graph are drawn to each other's columns."""
+    heights: dict[str, int] = {}
+    for box in reversed(boxes):
+        heights[box.name] = 1 + max((heights[child.name] for child in boxes if box.name in child.parents), default=-1)
+    top = max(heights.values())
+    layers = {name: top - height for name, height in heights.items()}
+    rows: list[list[_Slot]] = [[name for name in layers if layers[name] == layer] for layer in range(top + 1)]
+    routes: dict[tuple[str, str], list[_Slot]] = {}
+    for box in boxes:
+        for parent in box.parents:
+            passed = range(layers[parent] + 1, layers[box.name])
+            for layer in passed:
+                rows[layer].append((parent, box.name, layer))
+            routes[parent, box.name] = [parent, *((parent, box.name, layer) for layer in passed), box.name]
+    links = [link for route in routes.values() for link in pairwise(route)]
+    for sweep in range(_SWEEPS):
+        columns = {slot: (index + 0.5) / len(row) for row in rows for index, slot in enumerate(row)}
+        for row in rows if sweep % 2 else reversed(rows):
+            wish = {slot: _mean(slot, links, columns) for slot in row}
+            row.sort(key=lambda slot: wish[slot])
+            columns |= {slot: (index + 0.5) / len(row) for index, slot in enumerate(row)}
+    return Layout(rows, routes)
+
+
+def _mean(slot: _Slot, links: Sequence[tuple[_Slot, _Slot]], columns: Mapping[_Slot, float]) -> float:
+    """The mean column of what a slot is linked with."""
+    linked = [columns[lower if slot == upper else upper] for upper, lower in links if slot in (upper, lower)]
+    return sum(linked) / len(linked) if linked else columns[slot]
+
+
+def _points(centres: Sequence[_Point]) -> Iterator[_Point]:
+    """Corners of an arrow from the lower edge of its first slot to the upper edge of its last."""
+    half = _BOX[1] / 2
+    yield centres[0][0], centres[0][1] + half
+    for x, y in centres[1:-1]:
+        yield x, y - half
+        yield x, y + half
+    yield centres[-1][0], centres[-1][1] - half
+
+
+def _draw_arrow(axes: Axes, points: Sequence[_Point], message: str, label_at: float, *, answers: bool) -> None:
+    """What goes forward, beside it the answer, and over both what they say."""
+    aside = 0.06 if answers else 0.0
+    ways: list[tuple[list[_Point], Any]] = [([(x + aside, y) for x, y in points], "-")]
+    if answers:
+        ways.append(([(x - aside, y) for x, y in reversed(points)], (0, (4, 2))))
+    for way, dashes in ways:
+        arrow = FancyArrowPatch(path=Path(way), arrowstyle="-|>", mutation_scale=9, linewidth=1.1, linestyle=dashes)
+        arrow.set(facecolor="none", edgecolor=INK)
+        axes.add_patch(arrow)
+    # Where it passes a layer there is room.
+    (x0, y0), (x1, y1) = points[1:3] if len(points) > 2 else points
+    label_at = 0.5 if len(points) > 2 else label_at
+    frame = {"boxstyle": "round,pad=0.1", "facecolor": PAPER, "edgecolor": "none"}
+    x, y = x0 + label_at * (x1 - x0), y0 + label_at * (y1 - y0)
+    axes.text(x, y, message, ha="center", va="center", fontsize=9, bbox=frame)
+
+
+def _draw_box(axes: Axes, centre: _Point, box: Box) -> None:
+    x, y = centre
+    corner = (x - _BOX[0] / 2, y - _BOX[1] / 2)
+    edge = LINES[0] if box.parents else INK
+    style = "round,pad=0,rounding_size=0.08"
+    axes.add_patch(FancyBboxPatch(corner, *_BOX, boxstyle=style, facecolor=PAPER, edgecolor=edge, linewidth=1.5))
+    name = box.name if len(box.name) <= 12 else f"{box.name[:11]}…"
+    text = name if box.type == box.name else f"{name}\n{box.type}"
+    axes.text(x, y, text, ha="center", va="center", fontsize=10, linespacing=1.2)

@@ -1,0 +1,147 @@
+"""What a run left behind, read and checked: the arrays that the sections of a report are made of."""
+
+import math
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from mmcli.datasets import Datasets
+from mmcli.graph import Graph, Node
+from mmcli.history import HistoryLine
+from mmcli.modules import MODULES, Kind
+from mmcli.store import CLASSES, HISTORY, RunDirectory, Stage
+
+
+class Classes(NamedTuple):
+    """What a module found, N items."""
+
+    found: np.ndarray  # (N,) int64
+    first: np.ndarray | None  # (N,) after the first round
+    entropy: np.ndarray | None  # (N,) of the distribution over classes, nats
+    num_classes: int  # that the module tells apart
+    labels_name: str | None
+    labels: np.ndarray | None  # (N,) that measure it; None where there are none, or not at hand
+
+
+class Latent(NamedTuple):
+    """Where a module puts its items."""
+
+    last: np.ndarray  # (N, D)
+    first: np.ndarray | None  # (N, D) after the first round
+
+
+class Shown(NamedTuple):
+    """Observations that are pictures, and what a module makes of them."""
+
+    observed: np.ndarray  # (N, side, side)
+    known: np.ndarray  # (N,) bool, which of them are there
+    rebuilt: dict[str, np.ndarray]  # (N, side, side) by module
+
+
+class Findings(NamedTuple):
+    """All arrays of a report, by module; what a run has not come to is left out."""
+
+    history: dict[str, list[HistoryLine]]
+    traces: dict[str, np.ndarray]  # (I,) each
+    classes: dict[str, Classes]
+    latents: dict[str, Latent]
+    pictures: dict[str, Shown]  # by observation
+
+
+def read_findings(run: RunDirectory, graph: Graph, datasets: Datasets | None) -> Findings:
+    """Read the arrays of every module that has had an update.
+
+    Args:
+        run: finished or not.
+        graph: its modules.
+        datasets: what it learned from; None where that is not at hand, and then there are no labels and no pictures.
+
+    Raises:
+        DamagedRunError: something is not what mmcli writes, or not of the same items.
+    """
+    lines = run.history()
+    for line in lines:
+        if line.module not in graph.nodes:
+            raise run.damaged(HISTORY, f"no module {line.module} in this run")
+    history = {name: [line for line in lines if line.module == name] for name in graph.nodes}
+    nodes = [node for node in graph.nodes.values() if history[node.name]]
+    reader = _Reader(run, graph, None if datasets is None else datasets.num_items)
+    classes, latents = {}, {}
+    for node in nodes:
+        if Kind.CATEGORICAL in MODULES[node.type].sends:
+            classes[node.name] = _classes(reader, node, datasets)
+        if (z := reader.items(node, "z", 2)) is not None:
+            latents[node.name] = Latent(z, reader.items(node, "z", 2, "first"))
+    return Findings(
+        {node.name: history[node.name] for node in nodes},
+        {node.name: trace for node in nodes if (trace := reader.array(node, MODULES[node.type].trace, 1)) is not None},
+        classes,
+        latents,
+        {} if datasets is None else _pictures(reader, nodes, datasets),
+    )
+
+
+class _Reader:
+    """Reads arrays whose rows are the same N items."""
+
+    def __init__(self, run: RunDirectory, graph: Graph, num_items: int | None) -> None:
+        self._run, self._graph, self._num_items = run, graph, num_items
+
+    def array(self, node: Node, name: str, ndim: int) -> np.ndarray | None:
+        return self._run.learned(self._graph.folder(node.name), name, ndim)
+
+    def items(self, node: Node, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
+        folder = self._graph.folder(node.name)
+        array = self._run.learned(folder, name, ndim, kind)
+        if array is None:
+            return None
+        if self._num_items is None:
+            self._num_items = len(array)
+        if len(array) != self._num_items:
+            reason = f"{len(array)} rows of {name}_{kind} where there are {self._num_items} items"
+            raise self._run.damaged(folder, reason)
+        return array
+
+    def whole(self, node: Node, name: str, kind: Stage = "learn") -> np.ndarray | None:
+        """A whole number (N,) int64 for each item."""
+        array = self.items(node, name, 1, kind)
+        if array is None:
+            return None
+        if (array != np.rint(array)).any() or np.abs(array).max() > np.iinfo(np.int32).max:
+            raise self.damaged(node, f"{name}_{kind} is not one whole number a line")
+        return array.astype(np.int64)
+
+    def damaged(self, node: Node, reason: str) -> Exception:
+        return self._run.damaged(self._graph.folder(node.name), reason)
+
+
+def _classes(reader: _Reader, node: Node, datasets: Datasets | None) -> Classes:
+    found = reader.whole(node, "class")
+    if found is None:  # the module has had an update, so it was there
+        raise reader.damaged(node, f"no {CLASSES}")
+    probs = reader.items(node, "Pdz", 2)
+    entropy = None
+    if probs is not None:
+        clipped = np.clip(probs, np.finfo(np.float64).tiny, 1)
+        entropy = -(clipped * np.log(clipped)).sum(axis=1)
+    name = node.config.labels
+    labels = None if datasets is None or name is None else datasets.labels[name]
+    num_classes = len(np.unique(found)) if probs is None else probs.shape[1]
+    return Classes(found, reader.whole(node, "class", "first"), entropy, num_classes, name, labels)
+
+
+def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:
+    """The observations whose width is the square of a whole number above 1."""
+    shown = {}
+    for name, values in datasets.observations.items():
+        side = math.isqrt(values.shape[1])
+        if side < 2 or side**2 != values.shape[1]:
+            continue
+        rebuilt = {}
+        for node in nodes:
+            x_hat = reader.items(node, "x_hat", 2) if node.parents == (name,) else None
+            if x_hat is not None and x_hat.shape[1] == side**2:
+                rebuilt[node.name] = x_hat.reshape(-1, side, side)
+        shown[name] = Shown(values.reshape(-1, side, side), np.ones(len(values), bool), rebuilt)
+    return shown

@@ -1,0 +1,143 @@
+"""How classes meet labels and each other, and where the latent space puts them."""
+
+import itertools
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from mmcli import metrics
+from mmcli.metrics import Metrics
+from mmcli.report.findings import Classes, Findings
+from mmcli.report.panels import Counts, Scatter, Section, Table
+
+MAX_POINTS = 3000  # in a scatter; of more, every n-th is drawn
+MAX_PAIRS = 6  # of modules whose classes are compared cell by cell
+
+
+def confusion_section(findings: Findings) -> Section:
+    """Classes by labels, of each module that names labels."""
+    panels = [
+        _confusion(name, metrics.evaluate(classes.found, classes.labels))
+        for name, classes in findings.classes.items()
+        if classes.labels is not None
+    ]
+    return Section("confusion", "Classes and labels", panels=tuple(panels))
+
+
+def agreement_section(findings: Findings) -> Section:
+    """Classes by classes, of each two modules."""
+    rows: list[tuple[str, ...]] = []
+    panels: list[Counts] = []
+    for first, second in itertools.combinations(findings.classes, 2):
+        found, other = findings.classes[first].found, findings.classes[second].found
+        agreement = metrics.evaluate(found, other)
+        rows.append((first, second, f"{agreement.acc:.3f}", f"{agreement.ari:.3f}", f"{agreement.nmi:.3f}"))
+        if len(panels) < MAX_PAIRS:
+            panels.append(_agreement(first, second, _own_names(found, other), agreement))
+    header = ("module", "other", "matching classes", "ARI", "NMI")
+    table = Table("Agreement of the modules with each other", header, rows)
+    return Section("agreement", "Agreement of the modules", panels=tuple(panels), tables=(table,) if rows else ())
+
+
+def latent_section(findings: Findings) -> Section:
+    """Items in the two directions of most variance, by class and by label, after the first and the last round."""
+    notes, panels = [], []
+    for name, latent in findings.latents.items():
+        last = findings.history[name][-1].round
+        if latent.first is None and last > 1:
+            notes.append(f"Round 1 of {name} is not shown: this run did not keep it.")
+        rounds = [(1, latent.first)] if latent.first is not None and last > 1 else []
+        for number, z in (*rounds, (last, latent.last)):
+            points, x_label, y_label = project(z)
+            for by, groups in _colourings(findings, is_first=number < last).items():
+                panels.append(_scatter(name, number, by, points, groups, (x_label, y_label)))
+    panels.sort(key=lambda panel: panel.title.partition(", by ")[2])  # the rounds of a colouring side by side
+    return Section("latent", "Latent space", tuple(notes), tuple(panels))
+
+
+def project(z: np.ndarray) -> tuple[np.ndarray, str, str]:
+    """(N, D) points -> (N, 2) by principal components, and what to call the axes."""
+    if min(z.shape) < 2 or not np.ptp(z, axis=0).any():
+        return np.column_stack([z[:, 0], np.arange(len(z))]), "latent", "item"
+    pca = PCA(2).fit(z)
+    x_label, y_label = (
+        f"component {place} ({share:.0%} of variance)" for place, share in enumerate(pca.explained_variance_ratio_, 1)
+    )
+    return pca.transform(z), x_label, y_label
+
+
+def _colourings(findings: Findings, *, is_first: bool) -> dict[str, np.ndarray]:
+    """Groups (N,) to colour items by: every module's classes, and the labels they are measured with."""
+    groups = {}
+    for name, classes in findings.classes.items():
+        found = classes.first if is_first else classes.found
+        if found is not None:
+            groups[f"class of {name}"] = found
+    for classes in findings.classes.values():
+        if classes.labels is not None:
+            groups[f"label {classes.labels_name}"] = classes.labels
+    return groups
+
+
+def _scatter(name: str, number: int, by: str, points: np.ndarray, groups: np.ndarray, axes: tuple[str, str]) -> Scatter:
+    step = -(-len(points) // MAX_POINTS)
+    drawn = f"{len(points):,} items" if step == 1 else f"{len(points[::step]):,} of {len(points):,} items"
+    return Scatter(
+        name=f"latent-{name}-round{number}-{by.replace(' ', '-')}",
+        title=f"{name}, round {number}, by {by}",
+        alt=f"Scatter of {drawn} in the latent space of {name} after round {number}, coloured by {by}: "
+        f"{len(np.unique(groups))} groups. Axes: {axes[0]}, {axes[1]}.",
+        note=f"{drawn}; a number stands at the median of its group. Each round has axes of its own.",
+        points=points[::step],
+        groups=groups[::step],
+        x_label=axes[0],
+        y_label=axes[1],
+    )
+
+
+def confusions(classes: Classes) -> list[tuple[int, int, np.ndarray]]:
+    """Class, label and items (n,) of each kind of mistake, the most frequent first."""
+    if classes.labels is None:
+        return []
+    wrong = np.flatnonzero(classes.found != classes.labels)
+    pairs, kinds, counts = np.unique(
+        np.column_stack([classes.found[wrong], classes.labels[wrong]]), axis=0, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")
+    return [(int(pairs[kind, 0]), int(pairs[kind, 1]), wrong[kinds.ravel() == kind]) for kind in order]
+
+
+def _confusion(name: str, measure: Metrics) -> Counts:
+    figures = f"ACC {measure.acc:.3f}, ARI {measure.ari:.3f}, NMI {measure.nmi:.3f}"
+    return Counts(
+        name=f"confusion-{name}",
+        title=f"{name}: classes by labels",
+        alt=f"Confusion table of {name}, {len(measure.classes)} classes by {len(measure.labels)} labels: {figures}.",
+        note=f"{figures}. Items of each class and label, shaded by their share of the class.",
+        counts=measure.confusion,
+        rows=tuple(map(str, measure.classes)),
+        columns=tuple(map(str, measure.labels)),
+        row_label="class",
+        column_label="label",
+    )
+
+
+def _own_names(found: np.ndarray, other: np.ndarray) -> tuple[str, ...]:
+    """The classes of `found` in the order in which matching them to those of `other` puts them."""
+    matched = metrics.match_classes(found, other)
+    return tuple(str(found[matched == row][0]) for row in np.unique(matched))
+
+
+def _agreement(first: str, second: str, rows: tuple[str, ...], agreement: Metrics) -> Counts:
+    figures = f"{agreement.acc:.1%} of the items in matching classes, ARI {agreement.ari:.3f}"
+    return Counts(
+        name=f"agreement-{first}-{second}",
+        title=f"{first} and {second}",
+        alt=f"Classes of {first} by classes of {second}: {figures}.",
+        note=f"{figures}. Rows are in the order of the classes of {second} that match them.",
+        counts=agreement.confusion,
+        rows=rows,
+        columns=tuple(map(str, agreement.labels)),
+        row_label=f"class of {first}",
+        column_label=f"class of {second}",
+    )

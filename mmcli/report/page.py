@@ -1,0 +1,38 @@
+"""A report -> one HTML page that needs nothing else, and its figures as files."""
+
+from typing import NamedTuple
+from urllib.parse import quote
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from mmcli import __version__
+from mmcli.report.draw import draw
+from mmcli.report.panels import Report
+from mmcli.report.style import Files
+
+
+class Page(NamedTuple):
+    """What goes to disk."""
+
+    html: bytes
+    figures: dict[str, bytes]  # content by file name
+
+
+def make_page(report: Report) -> Page:
+    """Draw every figure and write the page around them."""
+    drawn = {panel.name: draw(panel) for section in report.sections for panel in section.panels}
+    environment = Environment(
+        loader=PackageLoader("mmcli"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["uri"] = _uri
+    html = environment.get_template("report.html.j2").render(report=report, drawn=drawn, version=__version__)
+    figures: dict[str, bytes] = {}
+    for name, files in drawn.items():
+        figures |= {f"{name}.png": files.png, f"{name}.svg": files.svg.encode()}
+    # What other people put into a run may not be text that UTF-8 can write.
+    return Page(html.encode(errors="replace"), figures)
+
+
+def _uri(files: Files) -> str:
+    """A figure as an address that holds it whole."""
+    return "data:image/svg+xml," + quote(files.page_svg, safe=" /:;=+,()!*@?'")

@@ -1,0 +1,83 @@
+"""How figures look, and how they become files.
+
+Figures are narrow, so that their text is readable where a phone shows them whole. They are drawn on white; for a
+page, the colours of paper, ink and grid become names that a style sheet gives a light and a dark value.
+"""
+
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+WIDTH = 4.8  # inches
+PAPER, INK, GRID = "#ffffff", "#1c2128", "#c4c9d1"
+STRONG = "#08519c"  # a full cell of a table
+# Okabe and Ito (2008), those that stand out by 3 to 1 or more from light and dark paper.
+LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#717581")
+# Petroff (2021), arXiv:2107.02270: ten colours that readers of every colour vision tell apart.
+COLORS = (
+    *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
+    *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
+)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+
+_RC: dict[Any, Any] = {
+    "axes.edgecolor": INK,
+    "axes.facecolor": PAPER,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.labelcolor": INK,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": PAPER,
+    "font.family": ["sans-serif"],
+    "font.size": 11,
+    "grid.color": GRID,
+    "grid.linewidth": 0.6,
+    "legend.frameon": False,
+    "svg.fonttype": "none",
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+}
+_DARK = {PAPER: ("paper", "#1b2027"), INK: ("ink", "#e3e7ec"), GRID: ("grid", "#46505c")}
+_PAGE_STYLE = (
+    f"<style>:root{{{';'.join(f'--{name}:{light}' for light, (name, _) in _DARK.items())}}}"
+    f"@media(prefers-color-scheme:dark){{:root{{{';'.join(f'--{name}:{dark}' for name, dark in _DARK.values())}}}}}"
+    "</style>"
+)
+
+
+class Files(NamedTuple):
+    """A figure in the forms that it is kept in."""
+
+    png: bytes
+    svg: str
+    page_svg: str  # light and dark, by the reader's preference
+    width: int  # CSS pixels
+    height: int
+
+
+@contextmanager
+def look(name: str) -> Iterator[None]:
+    """Figures made and saved inside look as those of a report do; the same figure of a name gives the same bytes."""
+    with mpl.rc_context({**_RC, "svg.hashsalt": name}):
+        yield
+
+
+def save(figure: Figure) -> Files:
+    """All forms of a figure; to be called inside `look`."""
+    png, svg = io.BytesIO(), io.StringIO()
+    figure.savefig(svg, format="svg", dpi=120, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+    figure.set_layout_engine("none")  # it has its layout; finding one takes a third of the time
+    figure.savefig(png, format="png", dpi=160)
+    text = svg.getvalue()
+    page = text[text.index("<svg") :]  # a page says itself what it is
+    for light, (name, _) in _DARK.items():
+        page = page.replace(light, f"var(--{name})")
+    start = page.index("<defs>")
+    width, height = (round(96 * inches) for inches in figure.get_size_inches())
+    return Files(png.getvalue(), text, f"{page[:start]}{_PAGE_STYLE}{page[start:]}", width, height)
