@@ -107,7 +107,7 @@ def _bound(name: str, history: list[HistoryLine]) -> Curves:
         title=f"{name}: bound",
         alt=f"Bound of {name} over rounds, in nats: {_course(values, ',.0f')}.",
         note="The objective after each update, in nats; higher is better.",
-        lines=(Line(name, rounds, values),),
+        lines=(Line("", rounds, values),),
         x_label="round",
         y_label="nats",
     )
@@ -122,7 +122,7 @@ def _trace(name: str, type_name: str, trace: np.ndarray) -> Curves:
         title=f"{name}: {what} in the last update",
         alt=f"{what.capitalize()} of {name} over {len(trace)} iterations of its last update: {_course(trace, ',.6g')}.",
         note=note,
-        lines=(Line(name, np.arange(1, len(trace) + 1), trace),),
+        lines=(Line("", np.arange(1, len(trace) + 1), trace),),
         x_label="iteration",
         y_label="nats",
     )

@@ -56,7 +56,7 @@ def _curves(panel: Curves) -> Figure:
         axes.set_ylim(*panel.bounds)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    if len(panel.lines) > 1:
+    if any(line.label for line in panel.lines):
         figure.legend(loc="outside lower center", ncols=min(4, len(panel.lines)))
     return figure
 

@@ -15,7 +15,7 @@ from matplotlib.path import Path
 from mmcli.report.panels import Box, GraphPanel
 from mmcli.report.style import INK, LINES, PAPER, WIDTH
 
-_BOX = (0.95, 0.5)  # inches
+_BOX = (1.05, 0.54)  # inches
 _LAYER = 1.15  # inches from a layer to the next
 _COLUMN = 1.4  # inches at least from a box to its neighbour
 _SWEEPS = 6
@@ -112,7 +112,7 @@ def _draw_arrow(axes: Axes, points: Sequence[_Point], message: str, label_at: fl
     label_at = 0.5 if len(points) > 2 else label_at
     frame = {"boxstyle": "round,pad=0.1", "facecolor": PAPER, "edgecolor": "none"}
     x, y = x0 + label_at * (x1 - x0), y0 + label_at * (y1 - y0)
-    axes.text(x, y, message, ha="center", va="center", fontsize=9, bbox=frame)
+    axes.text(x, y, message, ha="center", va="center", fontsize=10, bbox=frame)
 
 
 def _draw_box(axes: Axes, centre: _Point, box: Box) -> None:
@@ -121,6 +121,6 @@ def _draw_box(axes: Axes, centre: _Point, box: Box) -> None:
     edge = LINES[0] if box.parents else INK
     style = "round,pad=0,rounding_size=0.08"
     axes.add_patch(FancyBboxPatch(corner, *_BOX, boxstyle=style, facecolor=PAPER, edgecolor=edge, linewidth=1.5))
-    name = box.name if len(box.name) <= 12 else f"{box.name[:11]}…"
+    name = box.name if len(box.name) <= 11 else f"{box.name[:10]}…"
     text = name if box.type == box.name else f"{name}\n{box.type}"
-    axes.text(x, y, text, ha="center", va="center", fontsize=10, linespacing=1.2)
+    axes.text(x, y, text, ha="center", va="center", fontsize=11, linespacing=1.2)

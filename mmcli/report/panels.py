@@ -33,7 +33,7 @@ class GraphPanel(Panel):
 
 
 class Line(NamedTuple):
-    label: str
+    label: str  # empty where the title names it
     x: np.ndarray  # (n,)
     y: np.ndarray  # (n,)
 
