@@ -1,4 +1,4 @@
-"""The composition root: train, evaluate and check wire the parts together. Nothing here formats for people.
+"""The composition root: train, evaluate, compare and check wire the parts together. Nothing here formats for people.
 
 What is slow to import (jax, scipy, scikit-learn, matplotlib) is imported where it is first needed, so that
 whatever is wrong with the command line, the config or its data is said before.
@@ -6,7 +6,7 @@ whatever is wrong with the command line, the config or its data is said before.
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from mmcli import __version__
+from mmcli.comparison import Comparison, compare_runs
 from mmcli.config import Config, dump_config, load_config
 from mmcli.datasets import Datasets, load_datasets
 from mmcli.errors import ConfigError, DataError, MmcliError, UsageError
 from mmcli.graph import Graph, build_graph
+from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
 from mmcli.store import CONFIG, RunDirectory, set_aside
 
@@ -41,19 +43,6 @@ class Evaluation(NamedTuple):
 
     metrics: "dict[str, Metrics]"  # of each module that names labels
     record: dict[str, Any]  # what evaluation.json holds
-
-
-class HistoryLine(NamedTuple):
-    """What history.jsonl says of one update."""
-
-    round: int  # from 1
-    module: str
-    acc: float | None  # None, as the next two, where the module names no labels
-    ari: float | None
-    nmi: float | None
-    bound: float  # nats
-    seconds: float
-    compile_seconds: float  # before them
 
 
 class Watcher(Protocol):
@@ -151,6 +140,28 @@ def evaluate(path: Path) -> Evaluation:
     for name, measure in measures.items():
         run.write_confusion(graph.folder(name), plots.confusion_png(name, measure))
     return Evaluation(measures, record)
+
+
+def compare(paths: Iterable[Path], plot: Path | None = None) -> Comparison:
+    """Put runs side by side, whatever their status, and draw their course to the file `plot`.
+
+    Raises:
+        UsageError: no run directory at one of the paths, or nothing can be drawn to `plot`.
+        DamagedRunError: files of a run are missing or unreadable.
+    """
+    if plot is not None and plot.suffix not in (".png", ".svg"):
+        raise UsageError(f"--plot {plot}: draws .png and .svg; name a file that ends so")
+    comparison = compare_runs(paths)
+    if plot is not None:
+        if not comparison.modules:
+            raise UsageError("--plot: no module of these runs has been measured against labels yet")
+        from mmcli import plots
+
+        try:
+            plot.write_bytes(plots.comparison_figure(comparison, plot.suffix.removeprefix(".")))
+        except OSError as error:
+            raise UsageError(f"--plot {plot}: cannot be written ({error.strerror})") from None
+    return comparison
 
 
 def _learn(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:

@@ -12,7 +12,8 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from mmcli.experiment import HistoryLine, Watcher
+from mmcli.experiment import Watcher
+from mmcli.history import HistoryLine
 
 BAR_WIDTH = 24
 

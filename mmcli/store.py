@@ -16,6 +16,7 @@ from typing import Any, Self
 import numpy as np
 
 from mmcli.errors import DamagedRunError, UsageError
+from mmcli.history import HistoryLine, read_line
 
 MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
 
@@ -60,6 +61,23 @@ class RunDirectory:
         return cls(path)
 
     @classmethod
+    def look(cls, path: Path) -> Self:
+        """The run at `path`, whether it goes on, has finished or has failed.
+
+        Raises:
+            UsageError: `path` is no run directory.
+            DamagedRunError: it is one, but what every run has is missing or unreadable.
+        """
+        if not path.is_dir():
+            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
+        if not (path / META).exists() and not (path / CONFIG).exists():
+            raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
+        run = cls(path)
+        if run.meta().get("status") not in ("running", "finished", "failed"):
+            raise run.damaged(META, "no known status")
+        return run
+
+    @classmethod
     def open(cls, path: Path) -> Self:
         """The run at `path`, which has finished.
 
@@ -67,19 +85,13 @@ class RunDirectory:
             UsageError: `path` is no run directory, or its run has not finished.
             DamagedRunError: it is one, but what every finished run has is missing or unreadable.
         """
-        if not path.is_dir():
-            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
-        if not (path / META).exists() and not (path / CONFIG).exists():
-            raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
-        run = cls(path)
+        run = cls.look(path)
         match run.meta():
-            case {"status": "finished"}:
-                return run
             case {"status": "failed", "error": error}:
                 raise UsageError(f"{path}: this run failed ({error}); train again")
             case {"status": "running"}:
                 raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, train again")
-        raise run.damaged(META, "no known status")
+        return run
 
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
         """Write the resolved config and the meta data of a run that begins now."""
@@ -150,6 +162,15 @@ class RunDirectory:
         if len(classes) != num_items:
             raise self.damaged(name, f"{len(classes)} classes where the data have {num_items} items")
         return classes
+
+    def history(self) -> list[HistoryLine]:
+        """What history.jsonl says, a line an update; empty before the first."""
+        if not (self.path / HISTORY).exists():
+            return []
+        try:
+            return [read_line(line) for line in self._read(HISTORY).splitlines()]
+        except ValueError as error:
+            raise self.damaged(HISTORY, str(error)) from None
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """The error that says that file `name` of this run is not what was written there."""

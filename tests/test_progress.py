@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from mmcli import progress
-from mmcli.experiment import HistoryLine
+from mmcli.history import HistoryLine
 
 
 def update(

@@ -1,0 +1,37 @@
+"""What history.jsonl says of a run: one line an update."""
+
+import json
+import math
+from typing import NamedTuple
+
+
+class HistoryLine(NamedTuple):
+    """One update."""
+
+    round: int  # from 1
+    module: str
+    acc: float | None  # None, as the next two, where the module names no labels
+    ari: float | None
+    nmi: float | None
+    bound: float  # nats
+    seconds: float
+    compile_seconds: float  # before them
+
+
+def read_line(text: str) -> HistoryLine:
+    """A line that mmcli wrote; keys that this version does not know are left aside.
+
+    Raises:
+        ValueError: it is no such line.
+    """
+    record = json.loads(text)
+    if not isinstance(record, dict) or not record.keys() >= set(HistoryLine._fields):
+        raise ValueError(f"a line without {', '.join(HistoryLine._fields)}")
+    line = HistoryLine(*(record[field] for field in HistoryLine._fields))
+    measures = [measure for measure in line[2:5] if measure is not None]
+    numbers = [*measures, line.bound, line.seconds, line.compile_seconds]
+    if not isinstance(line.round, int) or line.round < 1 or not isinstance(line.module, str):
+        raise ValueError("a round is a whole number from 1, a module a name")
+    if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):
+        raise ValueError("a measure that is no finite number")
+    return line
