@@ -5,13 +5,14 @@ A run that is in the output folder already and has finished is not trained again
 
 import argparse
 import json
+import statistics
 import sys
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from seeds import has_finished, mmcli, spread
+from seeds import has_finished, mmcli
 from sklearn.svm import SVC
 
 from mmcli import load_run
@@ -92,8 +93,9 @@ def table(figures: Mapping[int, Mapping[str, float]]) -> str:
     """Each figure over the seeds, in Markdown."""
     lines = ["| ACC of the MLDA | mean | minimum | maximum | standard deviation |", "| --- | --- | --- | --- | --- |"]
     for name in next(iter(figures.values())):
-        values = spread([figures[seed][name] for seed in sorted(figures)])
-        lines.append(f"| {name} | {' | '.join(f'{value:.4f}' for value in values)} |")
+        values = [figures[seed][name] for seed in sorted(figures)]
+        spread = (statistics.fmean(values), min(values), max(values), statistics.pstdev(values))
+        lines.append(f"| {name} | {' | '.join(f'{value:.4f}' for value in spread)} |")
     return "\n".join(lines)
 
 

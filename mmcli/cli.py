@@ -157,6 +157,29 @@ def report(run_dir: Path, in_browser: bool, output: Path | None) -> None:
 
 
 @cli.command()
+@click.argument("run_dirs", metavar="RUN_DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a run a line.")
+@click.option(
+    "--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw ACC over the rounds to a .png or .svg."
+)
+def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None) -> None:
+    """Put runs side by side: the settings that differ, ACC, ARI, NMI, seconds of learning, status.
+
+    Runs that differ in nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
+    """
+    from mmcli import experiment, tables
+
+    if as_json and as_csv:
+        raise UsageError("--json and --csv: ask for one of them")
+    comparison = experiment.compare(run_dirs, plot)
+    if as_json:
+        click.echo(json.dumps(comparison.record()))
+    else:
+        click.echo(tables.comparison_csv(comparison) if as_csv else tables.comparison(comparison))
+
+
+@cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 def check(config: Path) -> None:
     """Check CONFIG and its data without computing anything."""

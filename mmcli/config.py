@@ -1,7 +1,7 @@
 """A config file -> a checked, frozen `Config`, and back. All problems of a file are reported at once."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from mmcli.spec import Config, DataSource, ModuleConfig, Place, Places
 from mmcli.wording import dotted, got, shown
 from mmcli.yaml_source import CoreDumper, Problems, Reader, read_text
 
-__all__ = ["Config", "DataSource", "ModuleConfig", "dump_config", "load_config"]
+__all__ = ["Config", "DataSource", "ModuleConfig", "dump_config", "load_config", "read_settings"]
 
 
 def load_config(
@@ -29,14 +29,8 @@ def load_config(
     Raises:
         ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
     """
-    name = shown(os.fspath(path))
-    problems = Problems()
-    reader = Reader(lambda line, column: Place(False, line, column, f"{name}:{line}:{column}"), problems)
-    root = reader.read(read_text(os.fspath(path)))
-    if not isinstance(root, dict):
-        if not problems.found:
-            problems.add(reader.places.of(()), (), f"must be a mapping with the key modules (got {got(root)})")
-        raise problems.error()
+    root, reader = _read_mapping(path)
+    problems = reader.problems
     for number, text in enumerate(overrides):
         _override(root, reader.places, text, number, problems)
     for number, (key, value) in enumerate({"seed": seed, "rounds": rounds}.items(), len(overrides)):
@@ -47,6 +41,20 @@ def load_config(
     if problems.found:
         raise problems.error()
     return config
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Every value of a resolved config by its dotted key (modules.vae.epochs); a list is one value.
+
+    No value is checked, so that runs of any version of mmcli can be read.
+
+    Raises:
+        ConfigError: not a mapping in YAML.
+    """
+    root, reader = _read_mapping(path)
+    if reader.problems.found:
+        raise reader.problems.error()
+    return dict(_leaves(root, ""))
 
 
 def dump_config(config: Config) -> str:
@@ -107,3 +115,24 @@ def _assign(
             return
     target[keys[-1]] = value
     places.put(keys, place)
+
+
+def _read_mapping(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Reader]:
+    """The values of a config file, and the reader that has their places and problems."""
+    name = shown(os.fspath(path))
+    problems = Problems()
+    reader = Reader(lambda line, column: Place(False, line, column, f"{name}:{line}:{column}"), problems)
+    root = reader.read(read_text(os.fspath(path)))
+    if not isinstance(root, dict):
+        if not problems.found:
+            problems.add(reader.places.of(()), (), f"must be a mapping with the key modules (got {got(root)})")
+        raise problems.error()
+    return root, reader
+
+
+def _leaves(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield prefix + key, value

@@ -1,4 +1,4 @@
-"""The composition root: train and check wire the parts together. Nothing here formats for people.
+"""The composition root: train, compare and check wire the parts together. Nothing here formats for people.
 
 What is slow to import (jax, scipy, scikit-learn, matplotlib) is imported where it is first needed, so that
 whatever is wrong with the command line, the config or its data is said before.
@@ -6,7 +6,7 @@ whatever is wrong with the command line, the config or its data is said before.
 
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from mmcli import __version__
+from mmcli.comparison import Comparison, compare_runs
 from mmcli.config import Config, dump_config, load_config
 from mmcli.datasets import Datasets, load_datasets
-from mmcli.errors import MmcliError
+from mmcli.errors import MmcliError, UsageError
 from mmcli.graph import Graph, build_graph
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
@@ -101,6 +102,28 @@ def train(experiment: Experiment, watcher: Watcher, *, output: Path | None, forc
         raise
     run.finish()
     return run.path
+
+
+def compare(paths: Iterable[Path], plot: Path | None = None) -> Comparison:
+    """Put runs side by side, whatever their status, and draw their course to the file `plot`.
+
+    Raises:
+        UsageError: no run directory at one of the paths, or nothing can be drawn to `plot`.
+        DamagedRunError: files of a run are missing or unreadable.
+    """
+    if plot is not None and plot.suffix not in (".png", ".svg"):
+        raise UsageError(f"--plot {plot}: draws .png and .svg; name a file that ends so")
+    comparison = compare_runs(paths)
+    if plot is not None:
+        if not comparison.modules:
+            raise UsageError("--plot: no module of these runs has been measured against labels yet")
+        from mmcli import plots
+
+        try:
+            plot.write_bytes(plots.comparison_figure(comparison, plot.suffix.removeprefix(".")))
+        except OSError as error:
+            raise UsageError(f"--plot {plot}: cannot be written ({error.strerror})") from None
+    return comparison
 
 
 def _learn(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:

@@ -1,12 +1,16 @@
 """The text that commands print on stdout."""
 
+import csv
+import io
+import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mmcli.modules import MODULES, ModuleType
-from mmcli.wording import described, listed
+from mmcli.wording import described, listed, shown
 
 if TYPE_CHECKING:
+    from mmcli.comparison import Comparison, Run
     from mmcli.evaluation import Evaluation
     from mmcli.experiment import Experiment
     from mmcli.metrics import Metrics
@@ -56,6 +60,80 @@ def evaluation(evaluation: "Evaluation") -> str:
         f"{_summary(name, metrics, evaluation.rematched.get(name))}\n{_confusion(metrics)}"
         for name, metrics in evaluation.metrics.items()
     )
+
+
+def comparison(comparison: "Comparison") -> str:
+    """A run a line: the settings that differ, the latest measures, seconds, status; then the spread over seeds."""
+    columns = comparison.columns()
+    names = [("ACC",), ("ARI",), ("NMI",)]
+    measures = [(shown(module) if name == names[0] else "", *name) for module in comparison.modules for name in names]
+    rows = _stacked([("run",), *(tuple(map(shown, alike)) for alike in columns), *measures, ("seconds",), ("status",)])
+    for run in comparison.runs:
+        settings = [_setting(run.settings.get(alike[0])) for alike in columns]
+        latest = [_figure(value) for module in comparison.modules for value in run.latest(module).values()]
+        rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", _status(run)])
+    return _aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")
+
+
+def comparison_csv(comparison: "Comparison") -> str:
+    """The runs of a comparison as CSV, in full precision; what a run does not have is empty."""
+    record = comparison.record()["runs"]
+    measures = [f"{shown(module)}.{measure}" for module, latest in record[0]["modules"].items() for measure in latest]
+    ends = ("seconds", "status", "last_round", "error")
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["run", *map(shown, comparison.settings), *measures, *ends])
+    for run in record:
+        settings = map(_setting, run["settings"].values())
+        latest = [value for measures in run["modules"].values() for value in measures.values()]
+        told = [shown(value) if isinstance(value, str) else value for value in map(run.get, ends)]
+        writer.writerow([shown(run["run"]), *settings, *latest, *told])
+    return lines.getvalue().rstrip("\n")
+
+
+def _spreads(comparison: "Comparison") -> str:
+    """How the figures of finished runs vary that differ in the seed only; a figure a line."""
+    columns = [alike for alike in comparison.columns() if alike != ["seed"]]
+    rows = _stacked(
+        [
+            *(tuple(map(shown, alike)) for alike in columns),
+            *((name,) for name in ("runs", "seeds", "", "mean", "minimum", "maximum", "deviation")),
+        ]
+    )
+    for group in comparison.groups:
+        seeds = {run.seed for run in group.runs}
+        settings = [_setting(group.runs[0].settings.get(alike[0])) for alike in columns]
+        head = [*settings, str(len(group.runs)), str(len(seeds))]
+        for module, spreads in group.modules.items():
+            for measure, spread in spreads.items():
+                rows.append([*head, f"{shown(module)} {measure.upper()}", *map(_figure, spread)])
+                head = [""] * len(head)
+        rows.append([*head, "seconds", *(f"{value:.1f}" for value in group.seconds)])
+    return _aligned(rows)
+
+
+def _stacked(headers: Sequence[tuple[str, ...]]) -> list[list[str]]:
+    """The lines of a heading whose cells have several, one above the other; short ones stand at the bottom."""
+    height = max(map(len, headers))
+    return [list(line) for line in zip(*(("",) * (height - len(header)) + header for header in headers), strict=True)]
+
+
+def _setting(value: Any) -> str:
+    """A value of a config as a cell; empty where a run has no such setting."""
+    if value is None:
+        return ""
+    return shown(value if isinstance(value, str) else json.dumps(value))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _status(run: "Run") -> str:
+    if run.status == "finished":
+        return run.status
+    course = f"{run.status} (round {run.last_round} of {run.settings['rounds']})"
+    return course if run.error is None else f"{course}: {shown(run.error, 100)}"
 
 
 def _summary(name: str, metrics: "Metrics", rematched: float | None) -> str:

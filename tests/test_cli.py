@@ -108,6 +108,13 @@ def test_check_shows_who_hears_what(command, tiny_config):
             "mmcli: error: --force needs -o DIR: without it every run has a directory of its own\n",
         ),
         (["train", "x.yaml"], "x.yaml: no such file\n"),
+        (["compare"], "mmcli: error: Missing argument 'RUN_DIR...'. (see `mmcli compare --help`)\n"),
+        (["compare", "x"], "mmcli: error: x: no such directory; name one that `mmcli train` printed\n"),
+        (["compare", "x", "--json", "--csv"], "mmcli: error: --json and --csv: ask for one of them\n"),
+        (
+            ["compare", "x", "--plot", "acc.pdf"],
+            "mmcli: error: --plot acc.pdf: draws .png and .svg; name a file that ends so\n",
+        ),
         (["evaluate", "x"], "mmcli: error: x: no such directory; name one that `mmcli train` printed\n"),
     ],
 )

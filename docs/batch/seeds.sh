@@ -1,21 +1,20 @@
 #!/usr/bin/env bash
-# Train a config under several seeds, one after the other, and collect the ACC of a module.
+# Train a config under several seeds, one after the other, and compare the runs.
 #
-#   docs/batch/seeds.sh [CONFIG [SEEDS [MODULE [OPTION...]]]]
-#   docs/batch/seeds.sh configs/mnist_arabic_tuned.yaml "0 1 2" gmm --threads 1
+#   docs/batch/seeds.sh [CONFIG [SEEDS [OPTION...]]]
+#   docs/batch/seeds.sh configs/mnist_arabic_tuned.yaml "0 1 2" --threads 1
 #
-# CONFIG  a config whose MODULE names labels   configs/mnist_arabic.yaml
-# SEEDS   seeds, in one argument               0 to 9
-# MODULE  the module whose ACC is collected    mlda
+# CONFIG  a config                  configs/mnist_arabic.yaml
+# SEEDS   seeds, in one argument    0 to 9
 # OPTION  more for every `mmcli train`
 #
-# Prints a line per seed and then mean, minimum and maximum. What mmcli says meanwhile goes to stderr.
+# Prints what `mmcli compare` prints: a line per seed, then mean, minimum, maximum and standard deviation. What mmcli
+# says meanwhile goes to stderr.
 set -euo pipefail
 
 config=${1:-configs/mnist_arabic.yaml}
 seeds=${2:-0 1 2 3 4 5 6 7 8 9}
-module=${3:-mlda}
-options=("${@:4}")
+options=("${@:3}")
 
 # What the first seed compiles, the others load.
 if [ -z "${JAX_COMPILATION_CACHE_DIR:-}" ]; then
@@ -24,17 +23,9 @@ if [ -z "${JAX_COMPILATION_CACHE_DIR:-}" ]; then
     export JAX_COMPILATION_CACHE_DIR=$compiled JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0
 fi
 
-collect() {
-    for seed in $seeds; do
-        RUN=$(mmcli train "$config" --seed "$seed" ${options[@]+"${options[@]}"})
-        acc=$(cat "$RUN"/module[0-9][0-9][0-9]_"$module"/acc_learn.txt)
-        printf '%s\t%s\t%s\n' "$seed" "$acc" "$RUN"
-    done
-}
-
-collect | LC_ALL=C awk -F '\t' '
-    BEGIN { print "seed  ACC     run" }
-    { printf "%-4s  %.4f  %s\n", $1, $2, $3; fflush() }
-    { sum += $2; if (NR == 1 || $2 < min) min = $2; if (NR == 1 || $2 > max) max = $2 }
-    END { if (NR) printf "mean %.4f  min %.4f  max %.4f  of %d\n", sum / NR, min, max, NR }
-'
+runs=()
+for seed in $seeds; do
+    run=$(mmcli train "$config" --seed "$seed" ${options[@]+"${options[@]}"})
+    runs+=("$run")
+done
+mmcli compare "${runs[@]}"

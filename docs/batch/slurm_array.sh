@@ -10,7 +10,7 @@
 # One seed per task of a Slurm array; runs that start at once take directories of their own.
 #
 #   sbatch docs/batch/slurm_array.sh configs/mnist_arabic.yaml
-#   grep . runs/mnist_arabic-s*/module*_mlda/acc_learn.txt      # ACC of each, when they are done
+#   mmcli compare runs/mnist_arabic-s*      # at any time
 set -euo pipefail
 
 config=${1:?a config: sbatch docs/batch/slurm_array.sh CONFIG [OPTION...]}

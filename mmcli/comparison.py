@@ -1,0 +1,208 @@
+"""Runs side by side: the settings that differ, what each run has reached, and the spread over seeds."""
+
+import json
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmcli.config import read_settings
+from mmcli.errors import ConfigError
+from mmcli.history import HistoryLine
+from mmcli.store import CONFIG, HISTORY, RunDirectory
+
+MEASURES = ("acc", "ari", "nmi")
+SEED = "seed"
+
+_IDLE = re.compile(r"test\..*")  # held-out data change nothing that a run learns
+_FILE = re.compile(r"data\.[^.]+\.file")  # the same data may lie elsewhere: their SHA-256 tells
+
+
+class Run(NamedTuple):
+    """What a run was asked for, and what it has so far."""
+
+    path: Path  # as it was named
+    settings: dict[str, Any]  # by dotted key; data.X.sha256 besides what config.yaml holds
+    status: str  # running, finished or failed
+    error: str | None  # why it failed
+    history: list[HistoryLine]  # an update a line
+
+    @property
+    def seed(self) -> int:
+        return int(self.settings[SEED])
+
+    @property
+    def last_round(self) -> int:
+        """The latest round with an update; 0 before the first."""
+        return self.history[-1].round if self.history else 0
+
+    @property
+    def seconds(self) -> float:
+        """Of learning, over all rounds and modules, without compiling."""
+        return sum(line.seconds for line in self.history)
+
+    def course(self, module: str) -> dict[int, float]:
+        """ACC of a module by round."""
+        return {line.round: line.acc for line in self.history if line.module == module and line.acc is not None}
+
+    def latest(self, module: str) -> dict[str, float | None]:
+        """ACC, ARI and NMI as a module's latest update left them; None where there are none."""
+        lines = [line for line in self.history if line.module == module]
+        return {measure: getattr(lines[-1], measure) if lines else None for measure in MEASURES}
+
+
+class Spread(NamedTuple):
+    """How a figure varies; `deviation` is the sample's standard deviation."""
+
+    mean: float
+    minimum: float
+    maximum: float
+    deviation: float
+
+
+class Group(NamedTuple):
+    """Finished runs that differ in nothing but the seed, of at least two seeds."""
+
+    runs: list[Run]
+    modules: dict[str, dict[str, Spread]]  # by module and measure
+    seconds: Spread
+
+
+class Comparison(NamedTuple):
+    """Runs in the order named."""
+
+    runs: list[Run]
+    settings: list[str]  # keys of the settings that differ
+    modules: list[str]  # modules measured against labels, in any of the runs
+    groups: list[Group]
+
+    def columns(self) -> list[list[str]]:
+        """The keys of `settings`, those together that have the same value in each run; the seed stands alone."""
+        alike: dict[tuple[bool, str], list[str]] = {}
+        for key in self.settings:
+            values = json.dumps([run.settings.get(key) for run in self.runs])
+            alike.setdefault((key == SEED, values), []).append(key)
+        return list(alike.values())
+
+    def record(self) -> dict[str, Any]:
+        """The same as one JSON object."""
+        runs = [
+            {
+                "run": str(run.path),
+                "settings": {key: run.settings.get(key) for key in self.settings},
+                "modules": {module: run.latest(module) for module in self.modules},
+                "seconds": round(run.seconds, 3),
+                "status": run.status,
+                "last_round": run.last_round,
+                "error": run.error,
+            }
+            for run in self.runs
+        ]
+        summary = [
+            {
+                "runs": [str(run.path) for run in group.runs],
+                "settings": {key: group.runs[0].settings.get(key) for key in self.settings if key != SEED},
+                "seeds": [run.seed for run in group.runs],
+                "modules": {
+                    module: {measure: spread._asdict() for measure, spread in spreads.items()}
+                    for module, spreads in group.modules.items()
+                },
+                "seconds": group.seconds._asdict(),
+            }
+            for group in self.groups
+        ]
+        return {"runs": runs, "summary": summary}
+
+
+def compare_runs(paths: Iterable[Path]) -> Comparison:
+    """Read runs and put them side by side; a run that is named twice is taken once.
+
+    Raises:
+        UsageError: no run directory at one of the paths.
+        DamagedRunError: files of a run are missing or unreadable.
+    """
+    distinct: dict[Path, Path] = {}
+    for path in paths:
+        distinct.setdefault(path.resolve(), path)
+    runs = [_read(path) for path in distinct.values()]
+    settings = _differing([run.settings for run in runs])
+    measured = dict.fromkeys(line.module for run in runs for line in run.history if line.acc is not None)
+    return Comparison(runs, settings, list(measured), _groups(runs, settings, list(measured)))
+
+
+def _read(path: Path) -> Run:
+    run = RunDirectory.look(path)
+    meta = run.meta()  # before the history: a run that finishes meanwhile has more lines than it needs, not fewer
+    try:
+        settings = read_settings(run.config)
+        json.dumps(settings, allow_nan=False)
+    except ConfigError as error:
+        raise run.damaged(CONFIG, error.problems[0]) from None
+    except ValueError:
+        raise run.damaged(CONFIG, "a number that is not finite") from None
+    if not all(isinstance(settings.get(key), int) for key in (SEED, "rounds")):
+        raise run.damaged(CONFIG, "seed and rounds are not whole numbers")
+    digests = run.data_digests()
+    for key in filter(_FILE.fullmatch, list(settings)):
+        settings[_digest(key)] = str(digests.get(str(settings[key])))[:12]
+    why = str(meta.get("error")) if meta["status"] == "failed" else None
+    found = Run(path, settings, meta["status"], why, run.history())
+    if found.status == "finished" and found.last_round != settings["rounds"]:
+        raise run.damaged(HISTORY, f"ends in round {found.last_round} of {settings['rounds']}")
+    return found
+
+
+def _differing(every: Sequence[dict[str, Any]]) -> list[str]:
+    """Keys whose values differ, in the order of the configs.
+
+    An entry that some runs lack, such as a module, differs by its type (or its file); its other keys do where they
+    differ among the runs that have the entry.
+    """
+    entries = [{key.rpartition(".")[0] for key in settings} for settings in every]
+    found = []
+    for key in dict.fromkeys(key for settings in every for key in settings):
+        entry, _, option = key.rpartition(".")
+        having = [
+            settings for settings, has in zip(every, entries, strict=True) if option in ("type", "file") or entry in has
+        ]
+        values = [settings.get(key) for settings in having]
+        if not _IDLE.fullmatch(key) and any(value != values[0] for value in values):
+            found.append(key)
+    for file in filter(_FILE.fullmatch, list(found)):
+        digest = _digest(file)
+        pairs = {(str(settings.get(file)), settings.get(digest)) for settings in every}
+        if digest not in found:
+            found.remove(file)
+        elif len(pairs) == len({path for path, _ in pairs}) == len({content for _, content in pairs}):
+            found.remove(digest)  # the path tells the same, in words
+    return found
+
+
+def _digest(file: str) -> str:
+    """The key of the SHA-256 beside the key of a file."""
+    return f"{file.removesuffix('.file')}.sha256"
+
+
+def _groups(runs: Sequence[Run], settings: Sequence[str], modules: Sequence[str]) -> list[Group]:
+    kinds: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.status == "finished":
+            kind = [run.settings.get(key) for key in settings if key != SEED and _digest(key) not in settings]
+            kinds.setdefault(json.dumps(kind), []).append(run)
+    return [_group(members, modules) for members in kinds.values() if len({run.seed for run in members}) > 1]
+
+
+def _group(runs: list[Run], modules: Sequence[str]) -> Group:
+    measured: dict[str, dict[str, Spread]] = {}
+    for module in modules:
+        for measure in MEASURES:
+            latest = [run.latest(module)[measure] for run in runs]
+            values = [value for value in latest if value is not None]
+            if len(values) > 1:
+                measured.setdefault(module, {})[measure] = _spread(values)
+    return Group(runs, measured, _spread([run.seconds for run in runs]))
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    return Spread(statistics.fmean(values), min(values), max(values), statistics.stdev(values))
