@@ -22,10 +22,12 @@ MAY_IMPORT = {
     "cli": {"experiment", "progress", "tables", "modules", "wording"},
     "progress": {"experiment"},
     "tables": {"experiment", "metrics", "modules", "wording"},
-    "experiment": {"config", "datasets", "graph", "store", "metrics", "plots", "rounds", "modules"},
+    "experiment": {"checkpoint", "config", "datasets", "graph", "store", "metrics", "plots", "rounds", "modules"},
     "plots": {"metrics"},
     "metrics": set(),
-    "store": set(),
+    "store": {"checkpoint", "files"},
+    "checkpoint": set(),
+    "files": set(),
     "config": {"schema", "spec", "wording", "yaml_source"},
     "schema": {"graph", "modules", "spec", "wording", "yaml_source"},
     "datasets": {"graph", "modules", "spec", "wording"},
@@ -33,7 +35,8 @@ MAY_IMPORT = {
     "yaml_source": {"spec", "wording"},
     "wording": {"spec"},
     "spec": {"modules"},
-    "rounds": {"graph", "module", "messages", "modules"},
+    "rounds": {"graph", "module", "messages", "modules", "trees"},
+    "trees": set(),
     "module": {"messages"},
     "messages": {"modules"},
     "numerics": set(),
@@ -44,7 +47,7 @@ MAY_IMPORT = {
     "features.*": set(),
     "errors": set(),
 }
-MAY_IMPORT_JAX = {"messages", "mixture", "numerics", "module", "modules.*", "rounds", "experiment"}
+MAY_IMPORT_JAX = {"messages", "mixture", "numerics", "module", "modules.*", "rounds", "trees", "experiment"}
 
 
 def imports(path: Path) -> set[str]:
