@@ -1,18 +1,18 @@
 """A config file -> a checked, frozen `Config`, and back. All problems of a file are reported at once."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mmcli.schema import Checker
-from mmcli.spec import Config, DataSource, ModuleConfig, Place, Places
+from mmcli.spec import Config, DataSource, Keys, ModuleConfig, Place, Places
 from mmcli.wording import dotted, got, shown
 from mmcli.yaml_source import CoreDumper, Problems, Reader, read_text
 
-__all__ = ["Config", "DataSource", "ModuleConfig", "dump_config", "load_config"]
+__all__ = ["Config", "DataSource", "ModuleConfig", "config_differences", "dump_config", "load_config", "plain_config"]
 
 
 def load_config(
@@ -51,6 +51,18 @@ def load_config(
 
 def dump_config(config: Config) -> str:
     """The config as YAML, every default filled in and data paths absolute; `load_config` gives an equal one."""
+    return yaml.dump(
+        plain_config(config),
+        Dumper=CoreDumper,
+        sort_keys=False,
+        default_flow_style=None,
+        allow_unicode=True,
+        width=120,
+    )
+
+
+def plain_config(config: Config) -> dict[str, Any]:
+    """What `dump_config` writes, as plain values: two configs that ask for the same run give equal ones."""
     modules: dict[str, dict[str, Any]] = {}
     for name, module in config.modules.items():
         links = {"type": module.type, "data": module.data, "inputs": list(module.inputs), "labels": module.labels}
@@ -60,15 +72,37 @@ def dump_config(config: Config) -> str:
         name: {"file": str(source.file)} | ({"key": source.key} if source.key else {})
         for name, source in config.data.items()
     }
-    top = {"seed": config.seed, "rounds": config.rounds, "messages": config.messages}
-    return yaml.dump(
-        top | {"data": sources, "modules": modules},
-        Dumper=CoreDumper,
-        sort_keys=False,
-        default_flow_style=None,
-        allow_unicode=True,
-        width=120,
-    )
+    top: dict[str, Any] = {
+        "seed": config.seed,
+        "rounds": config.rounds,
+        "messages": config.messages,
+        "checkpoint_every": config.checkpoint_every,
+    }
+    return top | {"data": sources, "modules": modules}
+
+
+def config_differences(before: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:
+    """What differs between two plain configs: by key the value before and the value asked for, in words."""
+    then, now = _by_key(before), _by_key(asked)
+    differences = {}
+    for key in then | now:
+        if key not in then or key not in now or then[key] != now[key]:
+            was, is_now = (got(values[key]) if key in values else "left out" for values in (then, now))
+            differences[key] = f"{was} before, {is_now} now"
+    if not differences and [*before["modules"]] != [*asked["modules"]]:
+        differences["modules"] = "in another order"
+    return differences
+
+
+def _by_key(values: Mapping[str, Any], keys: Keys = ()) -> dict[str, Any]:
+    """The values of nested mappings by their dotted keys; lists as tuples."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= _by_key(value, (*keys, key))
+        else:
+            flat[dotted((*keys, key))] = tuple(value) if isinstance(value, list | tuple) else value
+    return flat
 
 
 def _override(root: dict[str, Any], places: Places, text: str, number: int, problems: Problems) -> None:

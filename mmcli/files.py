@@ -2,12 +2,15 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 import re
+import shutil
 import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import BufferedReader
 from pathlib import Path
 
 from mmcli.errors import SaveError, UsageError
@@ -47,11 +50,14 @@ def read(path: Path) -> bytes:
     Raises:
         OSError: it cannot be read.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "not a regular file")
+    with _open(path) as file:
         return file.read()
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a regular file, in hex; errors as in `read`."""
+    with _open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def remove(path: Path) -> None:
@@ -88,6 +94,21 @@ def sweep(folder: Path) -> None:
     """
     for path in folder.glob(f".*{TEMPORARY}"):
         remove(path)
+
+
+def require_room(path: Path, size: float) -> None:
+    """Refuse to write to `path`, which need not be there yet, if its disk has less than `size` bytes free.
+
+    Raises:
+        UsageError: it has less.
+    """
+    place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    free = shutil.disk_usage(place).free
+    if free < size:
+        raise UsageError(
+            f"{path}: {free / 1e6:.0f} MB are free where this run may need {size / 1e6:.0f}; "
+            "free some, or name another place with -o"
+        )
 
 
 @contextmanager
@@ -139,6 +160,15 @@ def saving(path: Path) -> Iterator[None]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise SaveError(f"{path}: cannot be written ({reason}); mend that, then go on with --resume") from error
+
+
+def _open(path: Path) -> BufferedReader:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file
 
 
 def _sync_folder(path: Path) -> None:

@@ -69,6 +69,7 @@ class Config:
     seed: int
     rounds: int
     messages: Literal["cavity", "serket"]
+    checkpoint_every: int  # updates
     data: Mapping[str, DataSource]
     modules: Mapping[str, ModuleConfig]  # in the order written, which is the order of updates
     places: Places = field(compare=False, repr=False)
