@@ -1,6 +1,7 @@
 """The commands: arguments in, exit code out. What is slow to import is imported where a command needs it."""
 
 import json
+import os
 import signal
 import sys
 import traceback
@@ -12,7 +13,8 @@ from types import FrameType
 import click
 
 from mmcli import __version__
-from mmcli.errors import ConfigError, DataError, MmcliError, UsageError
+from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
+from mmcli.stopping import SIGNALS, stop_requests
 
 
 @dataclass
@@ -48,6 +50,7 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Any value of the config: modules.vae.epochs=20."
 )
+@click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [all cores].")
 def train(
@@ -56,17 +59,21 @@ def train(
     seed: int | None,
     rounds: int | None,
     overrides: tuple[str, ...],
+    resume: bool,
     force: bool,
     threads: int | None,
 ) -> None:
     """Train the model in CONFIG and print the run directory."""
     from mmcli import experiment, progress
 
-    if force and output is None:
-        raise UsageError("--force needs -o DIR: without it every run has a directory of its own")
+    for option, is_given in (("--force", force), ("--resume", resume)):
+        if is_given and output is None:
+            raise UsageError(f"{option} needs -o DIR: without it every run has a directory of its own")
+    if force and resume:
+        raise UsageError("--force begins anew and --resume goes on; choose one")
     checked = experiment.check(config, overrides, seed=seed, rounds=rounds)
-    with progress.display() as watcher:
-        run = experiment.train(checked, watcher, output=output, force=force, threads=threads)
+    with stop_requests() as stop, progress.display() as watcher:
+        run = experiment.train(checked, watcher, stop, output=output, force=force, resume=resume, threads=threads)
     click.echo(run)
 
 
@@ -203,11 +210,17 @@ def modules(type_name: str | None) -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 fault of mmcli, 128 + n after signal n, else the error's own code."""
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in SIGNALS:
+        if number != signal.SIGINT:
+            signal.signal(number, _terminate)
     session = Session()
     try:
         # Not standalone: click would print a usage error on three lines and let all others through.
         code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
+    except StoppedError as stopped:
+        click.echo(f"mmcli: {stopped}", err=True)
+        # At once, although modules may still compile in a thread that Python would wait for.
+        os._exit(stopped.exit_code)
     except Exception as error:
         if session.debug:
             traceback.print_exc()

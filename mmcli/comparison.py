@@ -15,7 +15,7 @@ from mmcli.store import CONFIG, HISTORY, RunDirectory
 MEASURES = ("acc", "ari", "nmi")
 SEED = "seed"
 
-_IDLE = re.compile(r"test\..*")  # held-out data change nothing that a run learns
+_IDLE = re.compile(r"test\..*|checkpoint_every")  # neither changes anything that a run learns
 _FILE = re.compile(r"data\.[^.]+\.file")  # the same data may lie elsewhere: their SHA-256 tells
 
 
@@ -24,7 +24,7 @@ class Run(NamedTuple):
 
     path: Path  # as it was named
     settings: dict[str, Any]  # by dotted key; data.X.sha256 besides what config.yaml holds
-    status: str  # running, finished or failed
+    status: str  # running, stopped, finished or failed
     error: str | None  # why it failed
     history: list[HistoryLine]  # an update a line
 

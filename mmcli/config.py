@@ -12,7 +12,16 @@ from mmcli.spec import Config, DataSource, ModuleConfig, Place, Places
 from mmcli.wording import dotted, got, shown
 from mmcli.yaml_source import CoreDumper, Problems, Reader, read_text
 
-__all__ = ["Config", "DataSource", "ModuleConfig", "dump_config", "load_config", "read_settings"]
+__all__ = [
+    "Config",
+    "DataSource",
+    "ModuleConfig",
+    "config_differences",
+    "dump_config",
+    "load_config",
+    "plain_config",
+    "read_settings",
+]
 
 
 def load_config(
@@ -59,21 +68,44 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 def dump_config(config: Config) -> str:
     """The config as YAML, every default filled in and data paths absolute; `load_config` gives an equal one."""
-    modules: dict[str, dict[str, Any]] = {}
-    for name, module in config.modules.items():
-        links = {"type": module.type, "data": module.data, "inputs": list(module.inputs), "labels": module.labels}
-        written = {key: value for key, value in links.items() if value}
-        modules[name] = written | module.options.model_dump(mode="json")
-    top = {"seed": config.seed, "rounds": config.rounds, "messages": config.messages}
-    data = {"data": _written(config.data)} | ({"test": _written(config.test)} if config.test else {})
     return yaml.dump(
-        top | data | {"modules": modules},
+        plain_config(config),
         Dumper=CoreDumper,
         sort_keys=False,
         default_flow_style=None,
         allow_unicode=True,
         width=120,
     )
+
+
+def plain_config(config: Config) -> dict[str, Any]:
+    """What `dump_config` writes, as plain values: two configs that ask for the same run give equal ones."""
+    modules: dict[str, dict[str, Any]] = {}
+    for name, module in config.modules.items():
+        links = {"type": module.type, "data": module.data, "inputs": list(module.inputs), "labels": module.labels}
+        written = {key: value for key, value in links.items() if value}
+        modules[name] = written | module.options.model_dump(mode="json")
+    top: dict[str, Any] = {
+        "seed": config.seed,
+        "rounds": config.rounds,
+        "messages": config.messages,
+        "checkpoint_every": config.checkpoint_every,
+    }
+    data = {"data": _written(config.data)} | ({"test": _written(config.test)} if config.test else {})
+    return top | data | {"modules": modules}
+
+
+def config_differences(before: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:
+    """What differs between two plain configs: by key the value before and the value asked for, in words."""
+    then, now = dict(_leaves(before, "")), dict(_leaves(asked, ""))
+    differences = {}
+    for key in then | now:
+        if key not in then or key not in now or then[key] != now[key]:
+            was, is_now = (got(values[key]) if key in values else "left out" for values in (then, now))
+            differences[shown(key, 120)] = f"{was} before, {is_now} now"
+    if not differences and [*before["modules"]] != [*asked["modules"]]:
+        differences["modules"] = "in another order"
+    return differences
 
 
 def _written(sources: Mapping[str, DataSource]) -> dict[str, dict[str, str]]:
@@ -130,9 +162,9 @@ def _read_mapping(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Reader]
     return root, reader
 
 
-def _leaves(values: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
     for key, value in values.items():
-        if isinstance(value, dict):
+        if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{key}.")
         else:
             yield prefix + key, value

@@ -31,6 +31,12 @@ class DataError(MmcliError):
     exit_code = 2
 
 
+class SaveError(MmcliError):
+    """The file system does not take what a run has to write."""
+
+    exit_code = 2
+
+
 class DivergedError(MmcliError):
     """A number became NaN or infinite while learning."""
 
@@ -41,3 +47,11 @@ class DamagedRunError(MmcliError):
     """A run directory does not hold what mmcli wrote there."""
 
     exit_code = 4
+
+
+class StoppedError(MmcliError):
+    """A signal asked a run to stop; all it has learned is saved."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

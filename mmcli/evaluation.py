@@ -47,7 +47,7 @@ def evaluate(path: Path) -> Evaluation:
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
     datasets = load_datasets(run.config, run.graph)
-    refuse_changed_data(run.directory, datasets)
+    refuse_changed_data(run.directory, run.directory.data_digests(), datasets)
     found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
 
     from mmcli import metrics, plots

@@ -6,28 +6,35 @@ whatever is wrong with the command line, the config or its data is said before.
 
 import os
 import platform
-from collections.abc import Iterable, Sequence
+import shlex
+import signal
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmcli import __version__
+from mmcli import __version__, resuming
+from mmcli.checkpoint import Checkpoint
 from mmcli.comparison import Comparison, compare_runs
-from mmcli.config import Config, dump_config, load_config
+from mmcli.config import Config, dump_config, load_config, plain_config
 from mmcli.datasets import Datasets, load_datasets
-from mmcli.errors import MmcliError, UsageError
+from mmcli.errors import MmcliError, SaveError, StoppedError, UsageError
+from mmcli.files import require_room
 from mmcli.graph import Graph, build_graph
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
-from mmcli.store import RunDirectory, set_aside
+from mmcli.store import CHECKPOINTS, RunDirectory, set_aside
 
 if TYPE_CHECKING:
     from mmcli.rounds import Update
 
 RUNS = Path("runs")  # where a run goes that is not told where
 FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
+# Bytes that a run may write, and how many more for each byte that it observes: an estimate on the safe side.
+ROOM, ROOM_PER_BYTE = 32e6, 8
 
 
 class Experiment(NamedTuple):
@@ -48,7 +55,10 @@ class Watcher(Protocol):
         """A module finished a chunk of its inner iterations."""
 
     def updated(self, line: HistoryLine) -> None:
-        """A module finished its update of a round and its files are written."""
+        """A module finished its update of a round; its files, and a checkpoint where one is due, are written."""
+
+    def told(self, line: str) -> None:
+        """Something that a person should know."""
 
 
 def check(
@@ -64,43 +74,74 @@ def check(
     return Experiment(config, graph, load_datasets(config, graph))
 
 
-def train(experiment: Experiment, watcher: Watcher, *, output: Path | None, force: bool, threads: int | None) -> Path:
+def train(
+    experiment: Experiment,
+    watcher: Watcher,
+    stop: Callable[[], int | None],
+    *,
+    output: Path | None,
+    force: bool = False,
+    resume: bool = False,
+    threads: int | None = None,
+) -> Path:
     """Learn, and write a run directory.
 
     Args:
         experiment: from `check`.
         watcher: is told what happens.
+        stop: asked after every chunk for the number of the signal that wants the run to stop, or None.
         output: where the run goes; the next free runs/<config>-s<seed>-NNN where it is None.
         force: whether a run that is at `output` already is set aside.
-        threads: CPU threads to compute with; None is one for each core there is.
+        resume: whether a run that is at `output` already goes on where it was, or is left alone if it is finished.
+        threads: CPU threads to compute with; None is as many as before, or one for each core there is.
 
     Returns:
         The run directory.
 
     Raises:
-        UsageError: the run directory cannot be made.
+        UsageError: the run directory cannot be made, is in use, or is of another config.
+        DataError: the run learned from other data.
+        DamagedRunError: what is there cannot be gone on with.
+        SaveError: something cannot be written.
+        StoppedError: a signal asked for it.
         DivergedError: a number became NaN or infinite; the run directory keeps what came before.
     """
     config, graph, datasets = experiment
+    require_room(output or RUNS, ROOM + ROOM_PER_BYTE * sum(values.nbytes for values in datasets.observations.values()))
     aside = set_aside(output) if output is not None and force else None
-    run = (
-        RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")
-        if output is None
-        else RunDirectory.create(output)
-    )
-    threads = threads or _num_cores()
-    run.start(dump_config(config), _facts(config, datasets, threads))
-    os.environ["PJRT_NPROC"] = str(threads)  # read once, when jax starts; nothing has imported jax yet
-    try:
-        watcher.started(run.path, aside, config.rounds, [name for name, node in graph.nodes.items() if node.parents])
-        _learn(experiment, run, watcher)
-    except Exception as error:
-        run.fail(str(error) if isinstance(error, MmcliError) else f"{type(error).__name__}: {error}")
-        raise
-    except BaseException:
-        run.fail("interrupted")
-        raise
-    run.finish()
+    if output is None:
+        run = RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")
+    else:
+        run = RunDirectory.take_up(output) if resume else RunDirectory.create(output)
+    with run.lock() as is_locked:
+        watcher.started(run.path, aside, config.rounds, graph.learners)
+        if not is_locked:
+            watcher.told("this file system has no locks: see that no other process works on this run")
+        checkpoint, is_done = (
+            resuming.look_back(run, config, graph, datasets, watcher.told) if resume else resuming.NO_PAST
+        )
+        if is_done:
+            watcher.told("finished before; more --rounds would extend it")
+            return run.path
+        threads = threads or resuming.threads_of(checkpoint) or _num_cores()
+        facts = _facts(config, datasets, threads)
+        if checkpoint is not None:
+            facts = resuming.go_on(run, checkpoint, facts, watcher.told)
+        run.start(dump_config(config), facts)
+        os.environ["PJRT_NPROC"] = str(threads)  # read once, when jax starts; nothing has imported jax yet
+        try:
+            _learn(experiment, run, watcher, stop, checkpoint)
+        except StoppedError:
+            run.stop()
+            raise
+        except Exception as error:
+            with suppress(SaveError):  # the disk may be what failed
+                run.fail(str(error) if isinstance(error, MmcliError) else f"{type(error).__name__}: {error}")
+            raise
+        except BaseException:
+            run.fail("interrupted")
+            raise
+        run.finish()
     return run.path
 
 
@@ -126,21 +167,62 @@ def compare(paths: Iterable[Path], plot: Path | None = None) -> Comparison:
     return comparison
 
 
-def _learn(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:
+def _learn(
+    experiment: Experiment,
+    run: RunDirectory,
+    watcher: Watcher,
+    stop: Callable[[], int | None],
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Train to the end, from a checkpoint or from the beginning, or until a signal asks to stop."""
     import jax
 
-    from mmcli.rounds import Progress, train_rounds
+    from mmcli import rounds
 
     config, graph, datasets = experiment
     run.note(device=jax.devices()[0].device_kind)
-    events = train_rounds(
-        graph, datasets.observations, datasets.known, seed=config.seed, rounds=config.rounds, rule=config.messages
-    )
+    facts, plain = run.meta(), plain_config(config)
+    history = list(checkpoint.history) if checkpoint else []
+    num_updates = config.rounds * len(graph.learners)
+
+    def keep(saved: rounds.Saved) -> tuple[int, int]:
+        run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
+        return saved.updates, saved.chunk
+
+    begun = checkpoint is not None and checkpoint.updates + checkpoint.chunk > 0
+    saved = rounds.Saved(*checkpoint[:3]) if checkpoint and begun else None
+    kept = saved[:2] if saved else keep(rounds.Saved(0, 0, {}))
+    try:
+        events = rounds.train_rounds(
+            graph,
+            datasets.observations,
+            datasets.known,
+            seed=config.seed,
+            rounds=config.rounds,
+            rule=config.messages,
+            saved=saved,
+        )
+    except ValueError as error:
+        raise run.damaged(CHECKPOINTS, str(error)) from None
     for event in events:
-        if isinstance(event, Progress):
+        moment = event.moment
+        if isinstance(event, rounds.Progress):
             watcher.advanced(event.round, event.module, event.chunk, event.num_chunks)
         else:
-            watcher.updated(_record(experiment, run, event))
+            line = _record(experiment, run, event)
+            history.append(line._asdict())
+            if moment.updates % config.checkpoint_every == 0 or moment.updates == num_updates:
+                kept = keep(rounds.save(moment))
+            watcher.updated(line)
+        number = stop()
+        if number is not None and moment.updates < num_updates:
+            if kept != (moment.updates, moment.chunk):
+                keep(rounds.save(moment))
+            go_on = shlex.join(["mmcli", "train", str(run.config), "-o", str(run.path), "--resume"])
+            where = f"in round {event.round}, module {event.module}"
+            raise StoppedError(
+                f"stopped by {signal.Signals(number).name} {where}; all is saved; go on with: {go_on}", number
+            )
 
 
 def _record(experiment: Experiment, run: RunDirectory, update: "Update") -> HistoryLine:

@@ -28,6 +28,11 @@ class Graph:
 
     nodes: Mapping[str, Node]
 
+    @property
+    def learners(self) -> list[str]:
+        """Names of the modules that learn, in the order of updates."""
+        return [node.name for node in self.nodes.values() if node.parents]
+
     def folder(self, name: str) -> str:
         """What the module is called in a run directory: module002_vae."""
         return f"module{self.nodes[name].place:03d}_{name}"

@@ -37,7 +37,7 @@ class Lines:
         self._rounds = rounds
         self._width = max(map(len, modules))
         for line in heading(run, aside):
-            sys.stderr.write(line + "\n")
+            self.told(line)
 
     def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
         """A log has no use for it."""
@@ -49,6 +49,9 @@ class Lines:
             f"round {line.round:{len(str(self._rounds))}}/{self._rounds}  {line.module:{self._width}}"
             f"  {measure:9}  bound {line.bound:#.6g}  {line.seconds:.1f} s{compiling}\n"
         )
+
+    def told(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
 
 
 class Board:
@@ -66,7 +69,7 @@ class Board:
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
         self._modules, self._rounds = modules, rounds
         for line in heading(run, aside):
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self.told(line)
 
     def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
         self._num_done = self._num_before(round_number, module)
@@ -76,6 +79,9 @@ class Board:
         self._latest[line.module] = line
         self._num_done = self._num_before(line.round, line.module) + 1
         self._share = 0.0
+
+    def told(self, line: str) -> None:
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
         """From the last time that each module took; None until every one has had its first update."""

@@ -18,7 +18,8 @@ from mmcli.graph import Graph
 from mmcli.messages import Categorical, Message, combine
 from mmcli.module import Inputs
 from mmcli.modules import Rule
-from mmcli.rounds import Edge, Program, RoundState, build_program, hear, module_key, observe, restore, speak
+from mmcli.rounds import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
+from mmcli.trees import restore
 
 BATCH = 500
 

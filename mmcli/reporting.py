@@ -28,7 +28,7 @@ def report(path: Path, folder: Path | None = None) -> Path:
     datasets, problem = None, ""
     try:
         datasets = load_datasets(config, graph)
-        refuse_changed_data(run, datasets)
+        refuse_changed_data(run, run.data_digests(), datasets)
     except DataError as error:
         datasets, problem = None, str(error).splitlines()[0]
 

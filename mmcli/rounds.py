@@ -6,7 +6,7 @@ Modules are compiled while those before them train, and never again; messages st
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -19,9 +19,9 @@ from mmcli.graph import Graph
 from mmcli.messages import Categorical, Counts, Message, Points, combine, neutral
 from mmcli.module import Info, Inputs, Module
 from mmcli.modules import MODULES, Kind, Port, Rule, build
+from mmcli.trees import KEY_IMPL, named_leaves, restore
 
-# Not threefry: with rbg what draws numbers compiles in less than half the time.
-KEY_IMPL = "rbg"
+COMPILE_WAIT = 0.5  # seconds between two signs of life of a run that waits for its compiler
 
 Edge: TypeAlias = tuple[str, str]  # parent, child
 
@@ -34,13 +34,31 @@ class RoundState(NamedTuple):
     backward: dict[Edge, Message]
 
 
+class Moment(NamedTuple):
+    """A run between two chunks: with its graph, data and seed, all that the rest of it follows from."""
+
+    state: RoundState
+    updates: int = 0  # done, over all rounds and modules
+    chunk: int = 0  # done of the next update
+    work: Any = None  # of that update, where a chunk of it is done
+
+
+class Saved(NamedTuple):
+    """A moment on the host, without what the data say."""
+
+    updates: int
+    chunk: int
+    arrays: Mapping[str, np.ndarray]
+
+
 class Progress(NamedTuple):
-    """A module finished a chunk of its inner iterations. Rounds and chunks count from 1."""
+    """A module finished a chunk of its inner iterations, or (0) still compiles. Rounds and chunks count from 1."""
 
     round: int
     module: str
     chunk: int
     num_chunks: int
+    moment: Moment  # to be read before the run goes on
 
 
 class Update(NamedTuple):
@@ -54,6 +72,7 @@ class Update(NamedTuple):
     params: dict[str, np.ndarray]  # the leaves of its state by name
     seconds: float  # of learning
     compile_seconds: float  # of waiting until the module was compiled
+    moment: Moment
 
 
 class Program(NamedTuple):
@@ -148,9 +167,10 @@ def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> C
         # An observation does not listen; what would be sent to it is never computed.
         sent = zip(parents, outputs.backward, strict=True)
         backward = {parent: message for parent, message in sent if parent in program.modules}
-        numbers = jax.tree.leaves((state, outputs.forward, backward, info))
+        report = module.report(state, outputs)
+        numbers = jax.tree.leaves((state, outputs.forward, backward, info, report))
         finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        return Ended(state, outputs.forward, backward, info, module.report(state, outputs), jnp.stack(finite).all())
+        return Ended(state, outputs.forward, backward, info, report, jnp.stack(finite).all())
 
     state = jax.eval_shape(module.init, key, inputs)
     work = jax.eval_shape(module.begin, key, state, inputs)
@@ -171,47 +191,103 @@ def absorb(program: Program, state: RoundState, name: str, ended: Ended) -> Roun
     )
 
 
-def run(program: Program, state: RoundState, root: Array, rounds: int) -> Iterator[Progress | Update]:
-    """Every module in turn, round after round; arguments and errors as in `train_rounds`."""
+def run(program: Program, moment: Moment, root: Array, rounds: int) -> Iterator[Progress | Update]:
+    """Every module in turn, round after round, from a moment on; arguments and errors as in `train_rounds`."""
+    state, names = moment.state, list(program.modules)
     compiler = ThreadPoolExecutor(max_workers=1)
     try:
+        # Those whose turn comes first compile first.
+        turns = range(moment.updates, min(moment.updates + len(names), rounds * len(names)))
         compiling = {
             name: compiler.submit(compile_module, program, name, root, hear(program, state, name))
-            for name in program.modules
+            for name in (names[turn % len(names)] for turn in turns)
         }
-        for round_number in range(1, rounds + 1):
-            for name, module in program.modules.items():
-                begun = time.perf_counter()
-                compiled = compiling[name].result()
-                ready = time.perf_counter()
-                inputs = hear(program, state, name)
+        for number in range(moment.updates, rounds * len(names)):
+            round_number, name = number // len(names) + 1, names[number % len(names)]
+            module = program.modules[name]
+            chunk, work = (moment.chunk, moment.work) if number == moment.updates else (0, None)
+            begun = time.perf_counter()
+            while not wait([compiling[name]], timeout=COMPILE_WAIT).done:
+                yield Progress(round_number, name, 0, module.num_chunks, Moment(state, number, chunk, work))
+            compiled = compiling[name].result()
+            ready = time.perf_counter()
+            inputs = hear(program, state, name)
+            if work is None:
                 module_state = state.states.get(name)
                 if module_state is None:
                     module_state = compiled.init(module_key(root, name, 0), inputs)
                 work = compiled.begin(module_key(root, name, round_number), module_state, inputs)
-                for chunk in range(1, module.num_chunks + 1):
-                    work = jax.block_until_ready(compiled.advance(work, inputs))
-                    yield Progress(round_number, name, chunk, module.num_chunks)
-                ended = compiled.end(work, inputs)
-                if not ended.finite:
-                    remedy = MODULES[program.graph.nodes[name].type].remedy
-                    raise DivergedError(
-                        f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}"
-                    )
-                state = absorb(program, state, name, ended)
-                yield Update(
-                    round=round_number,
-                    module=name,
-                    bound=float(ended.info.bound),
-                    trace=np.asarray(ended.info.trace),
-                    report={stem: np.asarray(array) for stem, array in ended.report.items()},
-                    params=named_leaves(ended.state),
-                    seconds=time.perf_counter() - ready,
-                    compile_seconds=ready - begun,
-                )
+            for done in range(chunk + 1, module.num_chunks + 1):
+                work = jax.block_until_ready(compiled.advance(work, inputs))
+                yield Progress(round_number, name, done, module.num_chunks, Moment(state, number, done, work))
+            ended = compiled.end(work, inputs)
+            if not ended.finite:
+                remedy = MODULES[program.graph.nodes[name].type].remedy
+                raise DivergedError(f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}")
+            state = absorb(program, state, name, ended)
+            yield Update(
+                round=round_number,
+                module=name,
+                bound=float(ended.info.bound),
+                trace=np.asarray(ended.info.trace),
+                report={stem: np.asarray(array) for stem, array in ended.report.items()},
+                params=named_leaves(ended.state),
+                seconds=time.perf_counter() - ready,
+                compile_seconds=ready - begun,
+                moment=Moment(state, number + 1),
+            )
     finally:
-        # A run that stops early does not wait for modules whose turn never came.
-        compiler.shutdown(cancel_futures=True)
+        # A run that stops early does not wait for what still compiles.
+        compiler.shutdown(wait=False, cancel_futures=True)
+
+
+def save(moment: Moment) -> Saved:
+    """A moment on the host. What observations sent is left out: the data say it."""
+    return Saved(moment.updates, moment.chunk, named_leaves(_learned(moment)))
+
+
+def load(program: Program, root: Array, beginning: RoundState, saved: Saved) -> Moment:
+    """The moment that was saved; the inverse of `save`.
+
+    Args:
+        program: the same graph over the same data.
+        root: the key of all randomness.
+        beginning: `observe` of the data.
+        saved: what `save` gave.
+
+    Raises:
+        ValueError: it is not from a run of this program.
+    """
+    names = list(program.modules)
+    turn = names[saved.updates % len(names)]
+    if not 0 <= saved.chunk <= program.modules[turn].num_chunks:
+        raise ValueError(f"{saved.chunk} chunks of {turn} are done where there are {program.modules[turn].num_chunks}")
+    states, work = {}, None
+    for name in names:
+        module, inputs = program.modules[name], hear(program, beginning, name)
+        state = jax.eval_shape(module.init, root, inputs)
+        if names.index(name) < saved.updates:
+            states[name] = state
+        if name == turn and saved.chunk:
+            work = jax.eval_shape(module.begin, root, state, inputs)
+    shapes = Moment(beginning._replace(states=states), saved.updates, saved.chunk, work)
+    learned = restore(_learned(shapes), saved.arrays)
+    sent = {way: _by_edge(learned[way]) for way in ("forward", "backward")}
+    state = RoundState(learned["states"], {**beginning.forward, **sent["forward"]}, sent["backward"])
+    return shapes._replace(state=state, work=learned["work"])
+
+
+def _learned(moment: Moment) -> dict[str, Any]:
+    """The part of a moment that is not in the data, as nested dictionaries."""
+    tree: dict[str, Any] = {"states": moment.state.states, "work": moment.work, "forward": {}, "backward": {}}
+    for parent, child in moment.state.backward:  # observations do not listen
+        for way in ("forward", "backward"):
+            tree[way].setdefault(parent, {})[child] = getattr(moment.state, way)[parent, child]
+    return tree
+
+
+def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Message]:
+    return {(parent, child): sent for parent, to in messages.items() for child, sent in to.items()}
 
 
 def train_rounds(
@@ -222,6 +298,7 @@ def train_rounds(
     seed: int,
     rounds: int,
     rule: Rule,
+    saved: Saved | None = None,
 ) -> Iterator[Progress | Update]:
     """Train a graph; every module updates once a round, in the order written.
 
@@ -232,52 +309,15 @@ def train_rounds(
         seed: of all randomness.
         rounds: how many.
         rule: what a backward message leaves out.
+        saved: where to go on; None is the beginning.
 
     Raises:
         DivergedError: a number became NaN or infinite.
+        ValueError: what was saved is not from such a run.
     """
     widths = {name: values.shape[1] for name, values in observations.items()}
     program = build_program(graph, widths, len(next(iter(observations.values()))), rule)
     root = jax.random.key(seed, impl=KEY_IMPL)
-    return run(program, observe(program, observations, known), root, rounds)
-
-
-def named_leaves(tree: Any) -> dict[str, np.ndarray]:
-    """The arrays of a pytree by their path: "params.means"; of a random key its data."""
-    return {
-        name: np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
-        for name, leaf in _named(tree).items()
-    }
-
-
-def restore(shapes: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The pytree whose `named_leaves` are `arrays`; the inverse of `named_leaves`.
-
-    Args:
-        shapes: the pytree with arrays or their `jax.ShapeDtypeStruct` as leaves, such as `jax.eval_shape` gives.
-        arrays: by name, exactly those of the tree.
-
-    Raises:
-        ValueError: an array is missing, or unknown to the tree, or of another shape or dtype.
-    """
-    leaves = _named(shapes)
-    for name in arrays:
-        if name not in leaves:
-            raise ValueError(f"{name}: nothing of that name is known here")
-
-    def read(name: str, leaf: Any) -> Array:
-        if name not in arrays:
-            raise ValueError(f"{name}: missing")
-        array, is_key = arrays[name], jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-        data = jax.eval_shape(jax.random.key_data, leaf) if is_key else leaf
-        if (array.shape, array.dtype) != (data.shape, data.dtype):
-            raise ValueError(f"{name}: {array.dtype} {array.shape} where {data.dtype} {data.shape} is expected")
-        copy = jnp.array(array)  # of its own: an update writes over what it is given
-        return jax.random.wrap_key_data(copy, impl=KEY_IMPL) if is_key else copy
-
-    return jax.tree.unflatten(jax.tree.structure(shapes), [read(name, leaf) for name, leaf in leaves.items()])
-
-
-def _named(tree: Any) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    beginning = observe(program, observations, known)
+    moment = Moment(beginning) if saved is None else load(program, root, beginning, saved)
+    return run(program, moment, root, rounds)

@@ -26,6 +26,7 @@ class _Top(Options):
     seed: int = Field(0, ge=0, le=2**32 - 1)
     rounds: PositiveInt = 5
     messages: Literal["cavity", "serket"] = "cavity"
+    checkpoint_every: PositiveInt = 1
     data: dict[str, Any] = Field(default_factory=dict)
     test: dict[str, Any] = Field(default_factory=dict)
     modules: dict[str, Any] = Field(min_length=1)
@@ -75,6 +76,7 @@ class Checker:
             seed=top.seed,
             rounds=top.rounds,
             messages=top.messages,
+            checkpoint_every=top.checkpoint_every,
             data=data,
             test=test,
             modules={name: module for name, module in modules.items() if module is not None},

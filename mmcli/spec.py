@@ -71,6 +71,7 @@ class Config:
     seed: int
     rounds: int
     messages: Literal["cavity", "serket"]
+    checkpoint_every: int  # updates
     data: Mapping[str, DataSource]
     test: Mapping[str, DataSource]  # held-out data, by the names of `data`
     modules: Mapping[str, ModuleConfig]  # in the order written, which is the order of updates

@@ -4,10 +4,12 @@ Every file appears whole or not at all, and nothing is pickled.
 """
 
 import errno
+import hashlib
 import io
 import json
-import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -15,9 +17,12 @@ from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
+from mmcli import files
 from mmcli.arrays import array_names, read_array
+from mmcli.checkpoint import Checkpoint
 from mmcli.errors import DamagedRunError, DataError, UsageError
 from mmcli.history import HistoryLine, read_line
+from mmcli.shelf import Shelf
 
 MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
 
@@ -33,6 +38,12 @@ CONFUSION: dict[Stage, str] = {"learn": "confusion.png", "recog": "confusion_rec
 REPORT = "report"
 PAGE = "report.html"
 FIGURES = "figures"
+LOCK = "lock"
+SUMS = "SHA256SUMS"  # of the files of a finished run, as sha256sum writes and checks them; meta.json is its last
+CHECKPOINTS = "checkpoint"
+
+_RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
+_FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, what only the first round writes
 
 
 class RunDirectory:
@@ -40,6 +51,8 @@ class RunDirectory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.checkpoints = Shelf(path / CHECKPOINTS)
+        self._digests: dict[str, str] = {}  # SHA-256 in hex of what was written, by name
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -51,7 +64,7 @@ class RunDirectory:
         try:
             _make_exclusively(path)
         except FileExistsError:
-            raise UsageError(f"{path}: exists already; --force sets it aside, another -o leaves it as it is") from None
+            raise UsageError(f"{path}: exists already; --resume goes on with it, --force sets it aside") from None
         return cls(path)
 
     @classmethod
@@ -68,7 +81,7 @@ class RunDirectory:
 
     @classmethod
     def look(cls, path: Path) -> Self:
-        """The run at `path`, whether it goes on, has finished or has failed.
+        """The run at `path`, whether it goes on, has finished, was stopped or has failed.
 
         Raises:
             UsageError: `path` is no run directory.
@@ -79,13 +92,26 @@ class RunDirectory:
         if not (path / META).exists() and not (path / CONFIG).exists():
             raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
         run = cls(path)
-        if run.meta().get("status") not in ("running", "finished", "failed"):
+        if run.meta().get("status") not in ("running", "stopped", "finished", "failed"):
             raise run.damaged(META, "no known status")
         return run
 
     @classmethod
+    def take_up(cls, path: Path) -> Self:
+        """The run at `path`, finished or not, or a new one where there is nothing.
+
+        Raises:
+            UsageError: what is there is no run directory, or nothing can be made there.
+        """
+        if not path.exists():
+            return cls.create(path)
+        if not path.is_dir() or not ((path / META).exists() or all(map(_is_passing, path.iterdir()))):
+            raise UsageError(f"{path}: no run directory, so --resume leaves it alone; name another with -o")
+        return cls(path)
+
+    @classmethod
     def open(cls, path: Path) -> Self:
-        """The run at `path`, which has finished.
+        """The run at `path`, which has finished and is as it was written.
 
         Raises:
             UsageError: `path` is no run directory, or its run has not finished.
@@ -93,10 +119,13 @@ class RunDirectory:
         """
         run = cls.look(path)
         match run.meta():
-            case {"status": "failed", "error": error}:
-                raise UsageError(f"{path}: this run failed ({error}); train again")
+            case {"status": "failed"} as meta:
+                raise UsageError(f"{path}: this run failed ({meta.get('error')}); train again")
             case {"status": "running"}:
-                raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, train again")
+                raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, --resume it")
+            case {"status": "stopped"}:
+                raise UsageError(f"{path}: this run was stopped; let it finish with --resume")
+        run.verify()
         return run
 
     @classmethod
@@ -112,10 +141,29 @@ class RunDirectory:
             raise UsageError(f"{path}: cannot be made ({error.strerror}); name a place to write to with -o") from None
         return cls(path)
 
+    def lock(self) -> AbstractContextManager[bool]:
+        """Hold the run against other processes; False where the file system has no locks.
+
+        Raises:
+            UsageError: another process holds it.
+        """
+        return files.locked(self.path / LOCK)
+
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
-        """Write the resolved config and the meta data of a run that begins now."""
-        self._write_meta({**facts, "status": "running", "started": _now()})
-        _write(self.path / CONFIG, config.encode())
+        """Write the resolved config and the meta data of a run that begins now, or goes on."""
+        self._write_meta({**facts, "status": "running", "started": facts.get("started", _now())})
+        self._put(CONFIG, config.encode())
+
+    def go_on(self, checkpoint: Checkpoint) -> None:
+        """Make the directory say what a checkpoint says; what is later goes."""
+        for name in (SUMS, EVALUATION["learn"]):
+            files.remove(self.path / name)
+        for folder in (self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())):
+            for pattern in (files.HALF_DONE, CONFUSION["learn"], "*_recog.*"):
+                files.remove_all(folder, pattern)
+        self.checkpoints.drop_after(checkpoint)
+        self._digests = dict(checkpoint.files)
+        self._put(HISTORY, b"".join(json.dumps(line).encode() + b"\n" for line in checkpoint.history))
 
     def note(self, **facts: Any) -> None:
         """Add to the meta data."""
@@ -123,32 +171,76 @@ class RunDirectory:
 
     def finish(self) -> None:
         self.note(status="finished", ended=_now())
+        names = sorted(self._digests, key=lambda name: (name == META, name))
+        files.write(self.path / SUMS, "".join(f"{self._digests[name]}  {name}\n" for name in names).encode())
 
     def fail(self, error: str) -> None:
         self.note(status="failed", error=error, ended=_now())
+
+    def stop(self) -> None:
+        self.note(status="stopped", ended=_now())
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / SUMS).exists()
+
+    def verify(self) -> None:
+        """Compare a finished run with its SHA-256s.
+
+        Raises:
+            DamagedRunError: a file is not what was written there, or is missing.
+        """
+        lines = self._read(SUMS).split("\n")
+        sums = [re.fullmatch(r"([0-9a-f]{64})  (.*)", line) for line in lines[:-1]]
+        names = {found[2]: found[1] for found in sums if found}
+        if None in sums or lines[-1] or [*names][-1:] != [META]:
+            raise self.damaged(SUMS, "not the SHA-256s of a run")
+        self._compare(names)
+
+    @property
+    def results(self) -> dict[str, str]:
+        """SHA-256 in hex of each file that modules wrote, by name."""
+        return {name: digest for name, digest in self._digests.items() if _RESULT.fullmatch(name)}
+
+    def verify_results(self, checkpoint: Checkpoint, folders: Iterable[str]) -> None:
+        """Compare what some modules wrote, and what the first round left of any, with what a checkpoint says of it.
+
+        Raises:
+            DamagedRunError: a file is not what was written there, or is missing.
+        """
+        if not all(map(_RESULT.fullmatch, checkpoint.files)):
+            raise self.damaged(CHECKPOINTS, "it names files that no module writes")
+        kept = set(folders)
+        self._compare(
+            {
+                name: digest
+                for name, digest in checkpoint.files.items()
+                if name.split("/")[0] in kept or _FIRST.fullmatch(name)
+            }
+        )
 
     def append_history(self, record: Mapping[str, Any]) -> None:
         """Add one line to history.jsonl."""
         path = self.path / HISTORY
         lines = path.read_bytes() if path.exists() else b""
-        _write(path, lines + json.dumps(record).encode() + b"\n")
+        self._put(HISTORY, lines + json.dumps(record).encode() + b"\n")
 
     def write_params(self, folder: str, params: Mapping[str, np.ndarray]) -> None:
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **params)
-        _write(self._module(folder) / PARAMS, buffer.getvalue())
+        self._put(f"{folder}/{PARAMS}", buffer.getvalue())
 
     def write_arrays(self, folder: str, arrays: Mapping[str, np.ndarray], kind: Stage) -> None:
         """Write each array as `<its name>_<kind>`: .txt where a person can read it, .npy where it is too wide."""
         for name, array in arrays.items():
             suffix, content = _encode(array)
-            _write(self._module(folder) / f"{name}_{kind}{suffix}", content)
+            self._put(f"{folder}/{name}_{kind}{suffix}", content)
 
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
-        _write(self.path / EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
+        self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
 
     def write_confusion(self, folder: str, png: bytes, kind: Stage) -> None:
-        _write(self._module(folder) / CONFUSION[kind], png)
+        self._put(f"{folder}/{CONFUSION[kind]}", png)
 
     def report_folder(self, folder: Path | None) -> Path:
         """Where a report goes: a folder that was asked for, or report/ in the run directory.
@@ -173,8 +265,8 @@ class RunDirectory:
                 if old.suffix in (".png", ".svg") and old.name not in figures:
                     old.unlink()
             for name, content in figures.items():
-                _write(folder / FIGURES / name, content)
-            _write(folder / PAGE, page)
+                files.replace(folder / FIGURES / name, content)
+            files.replace(folder / PAGE, page)
         except OSError as error:
             raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another folder with -o") from None
         return folder / PAGE
@@ -265,7 +357,7 @@ class RunDirectory:
 
     def _read(self, name: str) -> str:
         try:
-            return (self.path / name).read_text(encoding="utf-8")
+            return files.read(self.path / name).decode()
         except OSError as error:
             raise self.damaged(name, str(error.strerror)) from None
 
@@ -277,12 +369,24 @@ class RunDirectory:
         return np.loadtxt(lines, ndmin=2 if ndim == 2 else 1, comments=None)
 
     def _write_meta(self, meta: Mapping[str, Any]) -> None:
-        _write(self.path / META, json.dumps(meta, indent=2).encode() + b"\n")
+        self._put(META, json.dumps(meta, indent=2).encode() + b"\n")
 
-    def _module(self, folder: str) -> Path:
-        path = self.path / folder
-        path.mkdir(exist_ok=True)
-        return path
+    def _put(self, name: str, content: bytes) -> None:
+        """Write a file of the run, and remember what was written."""
+        path = self.path / name
+        if path.parent != self.path:
+            files.make_folder(path.parent)
+        files.write(path, content)
+        self._digests[name] = hashlib.sha256(content).hexdigest()
+
+    def _compare(self, digests: Mapping[str, str]) -> None:
+        for name, digest in digests.items():
+            try:
+                found = files.digest(self.path / name)
+            except (OSError, ValueError) as error:
+                raise self.damaged(name, getattr(error, "strerror", None) or str(error)) from None
+            if found != digest:
+                raise self.damaged(name, "its SHA-256 is not that of what was written")
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -292,7 +396,7 @@ def write_file(path: Path, content: bytes) -> None:
         UsageError: it cannot be written there.
     """
     try:
-        _write(path, content)
+        files.replace(path, content)
     except OSError as error:
         raise UsageError(f"{path}: cannot be written ({error.strerror}); name a place to write to with -o") from None
 
@@ -301,22 +405,24 @@ def set_aside(path: Path) -> Path | None:
     """Rename a run directory to the first free of `path`.old-001, .old-002, ...; None where there is nothing.
 
     Raises:
-        UsageError: what is there is neither a run directory nor empty.
+        UsageError: what is there is neither a run directory nor empty, or a process is at work in it.
     """
     path = path.absolute()  # "." has no name to append to
     if not path.exists():
         return None
     if not path.is_dir() or (any(path.iterdir()) and not (path / META).exists()):
         raise UsageError(f"{path}: no run directory, so --force leaves it alone; name another with -o")
-    for number in count(1):
-        aside = path.with_name(f"{path.name}.old-{number:03d}")
-        try:
-            path.rename(aside)
-        except OSError as error:
-            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise
-            continue
-        break
+    with files.locked(path / LOCK):
+        for number in count(1):
+            aside = path.with_name(f"{path.name}.old-{number:03d}")
+            try:
+                path.rename(aside)
+            except OSError as error:
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                    raise
+                continue
+            break
+        files.remove(aside / LOCK)
     return aside
 
 
@@ -343,22 +449,9 @@ def _encode(array: np.ndarray) -> tuple[str, bytes]:
     return ".txt", buffer.getvalue()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that at any moment, a crash included, it is absent, the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)  # the new name itself survives a crash
-    finally:
-        os.close(directory)
+def _is_passing(path: Path) -> bool:
+    """Whether a file is one that a run which was killed at its very start leaves behind."""
+    return path.name == LOCK or path.suffix == files.TEMPORARY
 
 
 def _now() -> str:

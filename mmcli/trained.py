@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -74,9 +74,8 @@ def read_graph(run: RunDirectory) -> tuple[Config, Graph]:
         raise run.damaged(CONFIG, error.problems[0]) from None
 
 
-def refuse_changed_data(run: RunDirectory, datasets: Datasets) -> None:
-    """Raise DataError where datasets are not those that a run learned from."""
-    learned_from = run.data_digests()
+def refuse_changed_data(run: RunDirectory, learned_from: Mapping[str, Any], datasets: Datasets) -> None:
+    """Raise DataError where datasets are not those that a run learned from, SHA-256 by path."""
     for file, digest in datasets.digests.items():
         if learned_from.get(file) != digest:
             raise DataError(f"{file}: not the file that {run.path} learned from (SHA-256 differs); bring it back")

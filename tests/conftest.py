@@ -16,7 +16,7 @@ from tiny import TINY, tiny_arrays
 from mmcli import rounds
 from mmcli.cli import main
 from mmcli.graph import Graph
-from mmcli.rounds import Progress, Update
+from mmcli.rounds import Moment, Progress, RoundState, Update
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.
@@ -95,13 +95,15 @@ def train(command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tiny_co
     classes = np.repeat([2, 0, 0, 1, 1, 2], [15, 5, 15, 5, 15, 5])
     report = {"class": classes, "Pdz": np.eye(3, dtype=np.float32)[classes]}
 
-    def give_classes(
-        _graph: Graph, _observations: object, _known: object, **options: Any
-    ) -> Iterator[Progress | Update]:
-        for number in range(1, options["rounds"] + 1):
-            for name in ("gmm", "mlda"):
-                yield Progress(number, name, 1, 1)
-                yield Update(number, name, -1234.5, np.zeros(2), report, {"mu": np.zeros(3)}, 0.25, 1.0)
+    def give_classes(_graph: Graph, *_data: object, **options: Any) -> Iterator[Progress | Update]:
+        saved, names = options["saved"], ("gmm", "mlda")
+        for done in range(saved.updates if saved else 0, len(names) * options["rounds"]):
+            number, name = done // len(names) + 1, names[done % len(names)]
+            params = {"mu": np.full(3, done)}
+            moment = Moment(RoundState({name: params}, {}, {}), done)
+            yield Progress(number, name, 1, 1, moment._replace(chunk=1))
+            after = moment._replace(updates=done + 1)
+            yield Update(number, name, -1234.5, np.zeros(2), report, params, 0.25, 1.0, after)
 
     monkeypatch.chdir(tiny_config.parent)
     monkeypatch.setattr(rounds, "train_rounds", give_classes)

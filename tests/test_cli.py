@@ -188,16 +188,21 @@ def test_an_interrupt_gives_exit_code_130_and_a_failed_run(command, monkeypatch,
     assert json.loads(Path("runs/tiny-s0-001/meta.json").read_text())["error"] == "interrupted"
 
 
-def test_a_terminated_run_gives_exit_code_143_and_says_so(tiny_config):
+def test_a_terminated_run_gives_exit_code_143_and_says_how_to_go_on(tiny_config):
     line = [sys.executable, "-m", "mmcli", "train", tiny_config, "--rounds", "1000000"]
     with subprocess.Popen(line, cwd=tiny_config.parent, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         process.stderr.readline()  # the run directory is there
         process.send_signal(signal.SIGTERM)
+        *_, last = process.stderr
 
     meta = json.loads((tiny_config.parent / "runs/tiny-s0-001/meta.json").read_text())
     assert process.returncode == 128 + signal.SIGTERM
-    assert (meta["status"], meta["error"]) == ("failed", "interrupted")
+    assert meta["status"] == "stopped"
+    assert last == (
+        "mmcli: stopped by SIGTERM in round 1, module vae; all is saved; go on with: "
+        "mmcli train runs/tiny-s0-001/config.yaml -o runs/tiny-s0-001 --resume\n"
+    )
 
 
 def test_a_reader_that_leaves_is_no_error(tmp_path):

@@ -62,7 +62,10 @@ CHANGES = {
         ("seed: 0\nseed: 1", "2:1: seed: duplicate key (first on line 1); remove one"),
         ("messages: cavty", '1:11: messages: must be one of cavity, serket (got "cavty") (did you mean cavity?)'),
         ("message: cavity", "1:1: message: unknown key (did you mean messages?)"),
-        ("qqq: 1", "1:1: qqq: unknown key; the keys here are seed, rounds, messages, data, test, modules"),
+        (
+            "qqq: 1",
+            "1:1: qqq: unknown key; the keys here are seed, rounds, messages, checkpoint_every, data, test, modules",
+        ),
         ("3: 1", "1:1: (3): a key must be text; put it in quotes"),
         ("? [a]\n: 1", "1:3: (a mapping or list): a key must be text; put it in quotes"),
         ("~: 1", "1:1: (~): a key must be text; put it in quotes"),

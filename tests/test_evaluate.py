@@ -58,9 +58,9 @@ def test_evaluate_refuses_data_that_the_run_did_not_learn_from(train, command, t
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("config.yaml", "runs/tiny-s0-001/config.yaml:1:1: must be a mapping with the key modules"),
+        ("config.yaml", "its SHA-256 is not that of what was written"),
         ("meta.json", "Expecting value: line 1 column 1 (char 0)"),
-        ("module003_gmm/class_learn.txt", "not one whole number a line"),
+        ("module003_gmm/class_learn.txt", "its SHA-256 is not that of what was written"),
     ],
 )
 def test_a_damaged_run_gives_exit_code_4(train, command, name, reason):

@@ -19,22 +19,30 @@ FILES = {
 MAY_IMPORT = {
     "mmcli": {"trained"},
     "__main__": {"cli"},
-    "cli": {"evaluation", "experiment", "generation", "progress", "reporting", "tables", "modules", "wording"},
+    "cli": {
+        *("evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
+        *("tables", "modules", "wording"),
+    },
     "tables": {"comparison", "evaluation", "experiment", "metrics", "modules", "wording"},
     "experiment": {
-        *("comparison", "config", "datasets", "graph", "history"),
-        *("store", "metrics", "plots", "rounds", "modules"),
+        *("checkpoint", "comparison", "config", "datasets", "files", "graph", "history"),
+        *("resuming", "store", "metrics", "plots", "rounds", "modules"),
     },
+    "resuming": {"checkpoint", "config", "datasets", "graph", "store", "trained"},
+    "stopping": set(),
     "evaluation": {"datasets", "metrics", "plots", "store", "trained", "unseen"},
     "generation": {"datasets", "plots", "store", "trained", "unseen"},
     "reporting": {"datasets", "store", "trained", "report.content", "report.page"},
     "trained": {"config", "datasets", "graph", "modules", "recognition", "store", "wording"},
     "unseen": {"arrays", "spec", "wording"},
-    "recognition": {"graph", "messages", "module", "modules", "rounds"},
+    "recognition": {"graph", "messages", "module", "modules", "rounds", "trees"},
     "plots": {"comparison", "metrics", "wording"},
     "comparison": {"config", "history", "store"},
     "metrics": set(),
-    "store": {"arrays", "history"},
+    "store": {"arrays", "checkpoint", "files", "history", "shelf"},
+    "shelf": {"checkpoint", "files"},
+    "checkpoint": set(),
+    "files": set(),
     "progress": {"experiment", "history"},
     "report.content": {
         *("config", "datasets", "graph", "store"),
@@ -59,7 +67,8 @@ MAY_IMPORT = {
     "yaml_source": {"spec", "wording"},
     "wording": {"spec"},
     "spec": {"modules"},
-    "rounds": {"graph", "module", "messages", "modules"},
+    "rounds": {"graph", "module", "messages", "modules", "trees"},
+    "trees": set(),
     "module": {"messages"},
     "messages": {"modules"},
     "numerics": set(),
@@ -70,7 +79,10 @@ MAY_IMPORT = {
     "features.*": set(),
     "errors": set(),
 }
-MAY_IMPORT_JAX = {"messages", "mixture", "numerics", "module", "modules.*", "rounds", "recognition", "experiment"}
+MAY_IMPORT_JAX = {
+    *("messages", "mixture", "numerics", "module", "modules.*"),
+    *("trees", "rounds", "recognition", "experiment"),
+}
 
 
 def imports(path: Path) -> set[str]:

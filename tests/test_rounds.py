@@ -1,7 +1,6 @@
 """Rounds: exact marginals on a tree by the cavity rule, randomness by name, no compile after the first round."""
 
 import itertools
-import re
 import zlib
 from typing import NamedTuple
 
@@ -19,7 +18,7 @@ from mmcli.graph import Graph, Node, build_graph
 from mmcli.messages import Categorical, Counts, Points, combine, neutral, normalized
 from mmcli.module import Info, Module, Outputs
 from mmcli.modules import MODULES, Kind, Port
-from mmcli.rounds import Program, Progress, RoundState, Update
+from mmcli.rounds import Moment, Program, Progress, RoundState, Update
 from mmcli.spec import ModuleConfig
 
 N, STATES = 5, 3
@@ -133,7 +132,7 @@ def make_program(tree, module_rule="cavity", rule="cavity", **options):
 
 def updates_of(program, num_rounds):
     """The updates of a run by round and module."""
-    steps = rounds.run(program, observed(program, OBSERVATIONS), jax.random.key(0), num_rounds)
+    steps = rounds.run(program, Moment(observed(program, OBSERVATIONS)), jax.random.key(0), num_rounds)
     return {(update.round, update.module): update for update in steps if isinstance(update, Update)}
 
 
@@ -237,15 +236,16 @@ def test_a_key_depends_on_seed_name_and_round():
 def test_every_chunk_and_update_is_told_in_order():
     program = make_program({"a": TREE["a"], "b": TREE["b"]})
 
-    steps = list(rounds.run(program, observed(program, OBSERVATIONS), jax.random.key(0), 2))
+    steps = list(rounds.run(program, Moment(observed(program, OBSERVATIONS)), jax.random.key(0), 2))
 
     expected = [
         step
         for round_number in (1, 2)
         for name in "ab"
-        for step in (Progress(round_number, name, 1, 2), Progress(round_number, name, 2, 2), (round_number, name))
+        for step in ((round_number, name, 1, 2), (round_number, name, 2, 2), (round_number, name))
     ]
-    assert [step if isinstance(step, Progress) else (step.round, step.module) for step in steps] == expected
+    told = [step[:4] if isinstance(step, Progress) else (step.round, step.module) for step in steps]
+    assert [step for step in told if step[2:] != (0, 2)] == expected  # 0: a module still compiles
     assert steps[-1].bound == -1.5
     assert set(steps[-1].params) == {"draw", "updates"}
     assert steps[-1].params["updates"] == 2
@@ -349,7 +349,7 @@ def test_nothing_compiles_after_the_first_round_where_several_hear_one():
     observations = {name: np.ones((num_items, STATES), np.float32) for name in OBSERVATIONS}
     program = make_program(TREE)._replace(num_items=num_items)
 
-    done = record(rounds.run(program, observed(program, observations), jax.random.key(0), 3))
+    done = record(rounds.run(program, Moment(observed(program, observations)), jax.random.key(0), 3))
 
     *_, after_first = done.compiles[: len(TREE)]
     assert after_first >= 4 * len(TREE)
@@ -372,47 +372,3 @@ def test_same_seed_same_bytes_and_another_seed_others(train, trained_once):
     for update, same, other in zip(trained_once.updates, train(0).updates, train(1).updates, strict=True):
         assert contents(update) == contents(same)
         assert contents(update) != contents(other)
-
-
-class Kept(NamedTuple):
-    weights: dict[str, Array]
-    labels: tuple[Array, ...]
-    key: Array
-
-
-KEPT = Kept({"a": jnp.ones((2, 3)), "b": jnp.zeros(0)}, (jnp.int32(4), jnp.array(True)), jax.random.key(5, impl="rbg"))
-
-
-@pytest.mark.parametrize("shapes", [KEPT, jax.eval_shape(lambda: KEPT)], ids=["arrays", "shapes"])
-def test_a_tree_comes_back_from_its_named_leaves(shapes):
-    named = rounds.named_leaves(KEPT)
-
-    restored = rounds.restore(shapes, named)
-
-    assert list(named) == ["weights.a", "weights.b", "labels.0", "labels.1", "key"]
-    assert jax.tree.structure(restored) == jax.tree.structure(KEPT)
-    assert [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(restored)] == [
-        (leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(KEPT)
-    ]
-    for name, array in rounds.named_leaves(restored).items():
-        np.testing.assert_array_equal(array, named[name])
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"weights.a": None}, "weights.a: missing"),
-        ({"weights.c": np.ones(3)}, "weights.c: nothing of that name is known here"),
-        (
-            {"weights.a": np.ones((3, 2), np.float32)},
-            "weights.a: float32 (3, 2) where float32 (2, 3) is expected",
-        ),
-        ({"labels.0": np.float32(4)}, "labels.0: float32 () where int32 () is expected"),
-        ({"key": np.zeros(2, np.uint32)}, "key: uint32 (2,) where uint32 (4,) is expected"),
-    ],
-)
-def test_what_is_not_the_tree_is_not_restored(change, message):
-    arrays = {name: array for name, array in (rounds.named_leaves(KEPT) | change).items() if array is not None}
-
-    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        rounds.restore(KEPT, arrays)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmcli.errors import DamagedRunError, UsageError
+from mmcli.errors import DamagedRunError, SaveError, UsageError
 from mmcli.store import RunDirectory, set_aside
 
 
@@ -34,7 +34,7 @@ def test_create_refuses_what_exists(tmp_path, kind):
     with pytest.raises(UsageError) as error:
         RunDirectory.create(path)
 
-    assert str(error.value) == f"{path}: exists already; --force sets it aside, another -o leaves it as it is"
+    assert str(error.value) == f"{path}: exists already; --resume goes on with it, --force sets it aside"
 
 
 def test_create_says_why_a_directory_cannot_be_made(tmp_path):
@@ -182,9 +182,13 @@ def test_a_write_that_breaks_off_leaves_the_old_file_alone(run, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(SaveError) as error:
         run.append_history({"round": 2})
 
+    assert str(error.value) == (
+        f"{run.path}/history.jsonl: cannot be written (No space left on device); "
+        "mend that, then do it again (train with --resume)"
+    )
     assert (run.path / "history.jsonl").read_text() == '{"round": 1}\n'
     assert sorted(path.name for path in run.path.iterdir()) == ["config.yaml", "history.jsonl", "meta.json"]
 
@@ -245,7 +249,7 @@ def test_open_refuses_a_run_that_has_not_finished(run):
         RunDirectory.open(run.path)
 
     assert str(running.value) == (
-        f"{run.path}: this run has not finished; wait for it or, if it was killed, train again"
+        f"{run.path}: this run has not finished; wait for it or, if it was killed, --resume it"
     )
     assert str(failed.value) == f"{run.path}: this run failed (gmm: the evidence is NaN); train again"
 

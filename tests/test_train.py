@@ -127,7 +127,7 @@ def test_a_run_is_not_overwritten_but_set_aside_on_request(train):
 
     assert (refused.code, refused.err) == (
         2,
-        "mmcli: error: run: exists already; --force sets it aside, another -o leaves it as it is\n",
+        "mmcli: error: run: exists already; --resume goes on with it, --force sets it aside\n",
     )
     assert (forced.code, forced.out) == (0, "run\n")
     aside = Path("run.old-001").absolute()
@@ -139,7 +139,9 @@ def test_a_run_is_not_overwritten_but_set_aside_on_request(train):
 @pytest.mark.slow
 def test_a_run_directory_holds_what_the_design_promises(trained):
     assert trained.out == "runs/tiny-s0-001\n"
-    assert set(files(trained.run)) - {"evaluation.json"} == RESULTS | {"config.yaml", "meta.json", "history.jsonl"}
+    described = {"config.yaml", "meta.json", "history.jsonl", "SHA256SUMS"}
+    checkpoints = {"checkpoint/000005-0000.safetensors", "checkpoint/000006-0000.safetensors"}
+    assert set(files(trained.run)) - {"evaluation.json"} == RESULTS | described | checkpoints
     assert "\x1b" not in trained.err
     assert "\r" not in trained.err
     heading, *lines = trained.err.splitlines()

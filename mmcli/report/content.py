@@ -63,6 +63,8 @@ def _course(meta: Mapping[str, Any], config: Config, num_done: int) -> tuple[str
     match meta["status"]:
         case "running":
             return (f"This run has not finished ({begun}), or it was killed. The page shows what was there at {now}.",)
+        case "stopped":
+            return (f"This run was stopped ({begun}); --resume goes on with it. The page shows what it left.",)
         case "failed":
             return (f"This run failed ({meta.get('error', 'no reason given')}); {begun}. The page shows what it left.",)
     return ()

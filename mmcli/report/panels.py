@@ -117,7 +117,7 @@ class Report(NamedTuple):
     """All that the page says."""
 
     title: str
-    status: str  # running, finished or failed
+    status: str  # running, stopped, finished or failed
     remarks: tuple[str, ...]  # what has to be known before the rest is believed
     sections: tuple[Section, ...]
     settings: Mapping[str, str]

@@ -1,0 +1,112 @@
+"""A checkpoint as bytes: named arrays and what a run was made of, in the safetensors format, under one SHA-256.
+
+The last tensor, `sha256`, is the digest of all bytes before it, so that whatever was changed or cut off is known
+before anything is believed. Arrays are read by the description of their bytes; nothing is unpickled or executed.
+
+Source of the format: https://huggingface.co/docs/safetensors, "Format".
+"""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+VERSION = 1
+DIGEST_SIZE = hashlib.sha256().digest_size
+ALIGNMENT = 8  # bytes; arrays begin at multiples of it
+
+_TYPES = {
+    "BOOL": np.dtype("|b1"),
+    **{f"{kind.upper()}{8 * size}": np.dtype(f"<{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)},
+    **{f"F{8 * size}": np.dtype(f"<f{size}") for size in (2, 4, 8)},
+}
+_NAMES = {dtype: name for name, dtype in _TYPES.items()}
+
+
+class Checkpoint(NamedTuple):
+    """All that the rest of a run follows from, with its data; and what its directory said of it.
+
+    Attributes:
+        updates: done, over all rounds and modules.
+        chunk: done of the next update.
+        arrays: states, messages and the update under way, by name.
+        config: of the run, as plain values.
+        facts: of meta.json.
+        history: of history.jsonl, a line an update.
+        files: SHA-256 in hex of each file of results, by its path in the run directory.
+    """
+
+    updates: int
+    chunk: int
+    arrays: Mapping[str, np.ndarray]
+    config: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    history: list[Mapping[str, Any]]
+    files: Mapping[str, str]
+
+
+def pack(checkpoint: Checkpoint) -> bytes:
+    """The bytes of a checkpoint; equal ones make equal bytes."""
+    structure = {"version": VERSION, **checkpoint._asdict()}
+    del structure["arrays"]
+    entries: dict[str, Any] = {"__metadata__": {"checkpoint": json.dumps(structure, allow_nan=False)}}
+    pieces, offset = [], 0
+    for name, array in sorted(checkpoint.arrays.items()):
+        stored = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
+        entries[name] = _entry(_NAMES[stored.dtype], stored.shape, offset, stored.nbytes)
+        pieces.append(stored.tobytes())
+        offset += stored.nbytes
+    entries["sha256"] = _entry("U8", (DIGEST_SIZE,), offset, DIGEST_SIZE)
+    header = json.dumps(entries, allow_nan=False).encode()
+    header += b" " * (-len(header) % ALIGNMENT)
+    content = b"".join([len(header).to_bytes(8, "little"), header, *pieces])
+    return content + hashlib.sha256(content).digest()
+
+
+def unpack(content: bytes) -> Checkpoint:
+    """The checkpoint of `pack`.
+
+    Raises:
+        ValueError: it is not what was written, or says what no checkpoint of this version says.
+    """
+    body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError("its SHA-256 is not that of what was written")
+    start = 8 + int.from_bytes(body[:8], "little")
+    data = body[start:]
+    try:
+        entries = json.loads(body[8:start])
+        structure = json.loads(entries.pop("__metadata__")["checkpoint"])
+        del entries["sha256"]
+        arrays = {name: _array(entry, data) for name, entry in entries.items()}
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"not a checkpoint ({type(error).__name__}: {error})") from None
+    match structure:
+        case {
+            "version": 1,
+            "updates": int(updates),
+            "chunk": int(chunk),
+            "config": dict(config),
+            "facts": dict(facts),
+            "history": list(history),
+            "files": dict(files),
+        } if len(history) == updates and chunk >= 0 and all(isinstance(line, dict) for line in history):
+            return Checkpoint(updates, chunk, arrays, config, facts, history, files)
+    raise ValueError(f"not a checkpoint of version {VERSION}")
+
+
+def _entry(dtype: str, shape: tuple[int, ...], offset: int, size: int) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [offset, offset + size]}
+
+
+def _array(entry: Any, data: bytes) -> np.ndarray:
+    """One array, after all that its entry says is compared with the bytes there are."""
+    dtype, shape, (first, last) = _TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
+    if not all(type(size) is int and 0 <= size <= len(data) for size in (*shape, first, last)):
+        raise ValueError("sizes that the file has no room for")
+    if last - first != math.prod(shape) * dtype.itemsize:
+        raise ValueError("an array whose size is not that of its shape")
+    return np.frombuffer(data[first:last], dtype).reshape(shape)

@@ -1,0 +1,192 @@
+"""Files that appear whole or not at all, and a lock that ends with its holder."""
+
+import errno
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import socket
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import BufferedReader
+from pathlib import Path
+
+from mmcli.errors import SaveError, UsageError
+
+TEMPORARY = ".tmp"  # what a file is called at the end until it is whole
+HALF_DONE = f".*{TEMPORARY}"  # pattern of what writers that were killed leave behind
+
+
+def write(path: Path, content: bytes) -> None:
+    """As `replace`, for a file of a run that is learning.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    with saving(path):
+        replace(path, content)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file so that at any moment, a crash included, it is absent, the old one or the new one.
+
+    Raises:
+        OSError: it cannot be written; the old one is there, or the whole new one where only its folder's
+            entry could not be made to last.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
+        try:
+            rest = memoryview(content)
+            while rest:
+                rest = rest[os.write(descriptor, rest) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+        temporary.replace(path)
+    except OSError:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def read(path: Path) -> bytes:
+    """The content of a regular file; a link, a pipe or a device is none.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with _open(path) as file:
+        return file.read()
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a regular file, in hex; errors as in `read`."""
+    with _open(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove(path: Path) -> None:
+    """Delete a file that may be there.
+
+    Raises:
+        SaveError: it cannot be deleted.
+    """
+    with saving(path):
+        with suppress(FileNotFoundError):
+            path.unlink()
+        _sync_folder(path.parent)
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder that may be there.
+
+    Raises:
+        SaveError: it cannot be made, or is a link, which may lead anywhere.
+    """
+    with saving(path):
+        with suppress(FileExistsError):
+            path.mkdir()
+            _sync_folder(path.parent)
+        if not stat.S_ISDIR(path.lstat().st_mode):
+            raise OSError(errno.ENOTDIR, "not a folder")
+
+
+def remove_all(folder: Path, pattern: str) -> None:
+    """Delete the files of a folder whose names match a pattern.
+
+    Raises:
+        SaveError: one cannot be deleted.
+    """
+    for path in folder.glob(pattern):
+        remove(path)
+
+
+def require_room(path: Path, size: float) -> None:
+    """Refuse to write to `path`, which need not be there yet, if its disk has less than `size` bytes free.
+
+    Raises:
+        UsageError: it has less.
+    """
+    place = next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+    free = shutil.disk_usage(place).free
+    if free < size:
+        raise UsageError(
+            f"{path}: {free / 1e6:.0f} MB are free where this run may need {size / 1e6:.0f}; "
+            "free some, or name another place with -o"
+        )
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path`; False where the file system has no locks. A lock ends with its process.
+
+    Raises:
+        UsageError: another process holds it.
+        SaveError: it cannot be made.
+    """
+    with saving(path):
+        descriptor, is_held = _take(path)
+    try:
+        with saving(path):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, f"host {socket.gethostname()} pid {os.getpid()}\n".encode())
+        yield is_held
+    finally:
+        with suppress(OSError):  # one that stays behind locks nothing
+            path.unlink()
+        os.close(descriptor)
+
+
+def _take(path: Path) -> tuple[int, bool]:
+    """An open lock file, and whether it is locked."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with os.fdopen(descriptor, "rb") as file:
+                holder = re.fullmatch(rb"host ([\w.-]+) pid (\d+)\n", file.read(300))
+            who = f"process {holder[2].decode()} on {holder[1].decode()}" if holder else "another process"
+            raise UsageError(f"{path.parent}: in use by {who}; wait for it, or stop it") from None
+        except OSError:
+            return descriptor, False
+        # The last holder may have deleted it between the two calls: then this is the lock of a file that is no more.
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor, True
+        os.close(descriptor)
+
+
+@contextmanager
+def saving(path: Path) -> Iterator[None]:
+    """Turn what the file system says into a `SaveError` that names a file."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise SaveError(
+            f"{path}: cannot be written ({reason}); mend that, then do it again (train with --resume)"
+        ) from error
+
+
+def _open(path: Path) -> BufferedReader:
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    file = os.fdopen(descriptor, "rb")
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        file.close()
+        raise OSError(errno.EINVAL, "not a regular file")
+    return file
+
+
+def _sync_folder(path: Path) -> None:
+    """Make names in a folder survive a crash."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

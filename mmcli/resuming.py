@@ -1,0 +1,98 @@
+"""Whether a run directory can be gone on with, and from where. Nothing in it is believed before it is checked."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from mmcli.checkpoint import Checkpoint
+from mmcli.config import Config, config_differences, plain_config
+from mmcli.datasets import Datasets
+from mmcli.errors import UsageError
+from mmcli.graph import Graph
+from mmcli.store import CONFIG, RunDirectory
+from mmcli.trained import read_graph, refuse_changed_data
+
+
+class Past(NamedTuple):
+    """What a run has behind it."""
+
+    checkpoint: Checkpoint | None  # None where it has only just begun, or is done
+    is_done: bool  # with all that is asked for
+
+
+NO_PAST = Past(None, False)
+
+
+def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Datasets, tell: Callable[[str], None]) -> Past:
+    """The past of a run that is asked to go on.
+
+    Args:
+        run: locked by this process.
+        config: that is asked for.
+        graph: of the config.
+        datasets: of the config.
+        tell: is given a line for each damaged checkpoint.
+
+    Raises:
+        UsageError: the run is of another config.
+        DataError: it learned from other data.
+        DamagedRunError: none of its checkpoints is whole, or a result that stays is not what was written.
+    """
+    if run.is_finished:
+        run.verify()
+    checkpoint, problems = run.checkpoints.load()
+    for problem in problems:
+        tell(f"{problem}; the one before it is whole")
+    if checkpoint is None and not run.is_finished:
+        return Past(None, False)
+    before = plain_config(read_graph(run)[0]) if checkpoint is None else checkpoint.config
+    try:
+        differences = config_differences(before, plain_config(config))
+    except (AttributeError, KeyError, TypeError, RecursionError):
+        raise run.damaged(CONFIG, "no config of a run") from None
+    rounds = before.get("rounds")
+    if isinstance(rounds, int) and rounds < config.rounds:
+        del differences["rounds"]
+    if differences:
+        listed = "; ".join(f"{key} ({words})" for key, words in differences.items())
+        raise UsageError(f"{run.path}: this run has another config: {listed}; name another directory with -o")
+    if run.is_finished and rounds == config.rounds:
+        return Past(None, True)
+    if checkpoint is None:
+        raise UsageError(f"{run.path}: without its checkpoints a finished run cannot be extended; train it anew")
+    learned_from = checkpoint.facts.get("data")
+    refuse_changed_data(run, learned_from if isinstance(learned_from, dict) else {}, datasets)
+    names, num_updates = graph.learners, config.rounds * len(graph.learners)
+    if checkpoint.updates > num_updates:
+        raise run.damaged(CONFIG, f"{checkpoint.updates} updates are done of {num_updates}")
+    turns = range(max(checkpoint.updates, num_updates - len(names)), num_updates)
+    to_come = {names[turn % len(names)] for turn in turns}
+    # A module that updates again writes its results anew.
+    run.verify_results(checkpoint, [graph.folder(name) for name in names if name not in to_come])
+    return Past(checkpoint, False)
+
+
+def go_on(
+    run: RunDirectory, checkpoint: Checkpoint, facts: dict[str, Any], tell: Callable[[str], None]
+) -> dict[str, Any]:
+    """Make the directory say what the checkpoint says; the facts for meta.json.
+
+    Args:
+        run: locked by this process.
+        checkpoint: where it goes on.
+        facts: of this process.
+        tell: is given a line where they are not those of the process before.
+    """
+    for key in ("versions", "threads"):
+        if checkpoint.facts.get(key) != facts[key]:
+            tell(f"{key} were {checkpoint.facts.get(key)} and are {facts[key]}: last digits may differ")
+    run.go_on(checkpoint)
+    tell(f"going on after {checkpoint.updates} updates and {checkpoint.chunk} chunks of the next")
+    return facts | {"started": checkpoint.facts.get("started")}
+
+
+def threads_of(checkpoint: Checkpoint | None) -> int | None:
+    """CPU threads that a run computed with, if it is known."""
+    match checkpoint and checkpoint.facts.get("threads"):
+        case int(threads) if threads > 0:
+            return threads
+    return None

@@ -1,0 +1,77 @@
+"""The folder of a run's last checkpoints. Each is called after the moment that it holds."""
+
+import errno
+import re
+from pathlib import Path
+
+from mmcli import files
+from mmcli.checkpoint import Checkpoint, pack, unpack
+from mmcli.errors import DamagedRunError
+
+NUM_KEPT = 2
+
+_NAME = re.compile(r"(\d{6,})-(\d{4,})\.safetensors", re.ASCII)  # updates and chunks done
+
+
+class Shelf:
+    """The checkpoints in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint and read it back; then all but the last two go.
+
+        Raises:
+            SaveError: it cannot be written, or does not come back; those before it are still there.
+        """
+        files.make_folder(self._folder)
+        path = self._folder / _name(checkpoint)
+        content = pack(checkpoint)
+        files.write(path, content)
+        with files.saving(path):
+            if files.read(path) != content:
+                raise OSError(errno.EIO, "it does not come back as it was written")
+        for _, old in self._all()[:-NUM_KEPT]:
+            files.remove(old)
+
+    def load(self) -> tuple[Checkpoint | None, list[str]]:
+        """The last checkpoint that is whole, None where there is none; and a line for each damaged one after it.
+
+        Raises:
+            DamagedRunError: all are damaged.
+        """
+        problems = []
+        for _, path in reversed(self._all()):
+            try:
+                checkpoint = unpack(files.read(path))
+                if _name(checkpoint) != path.name:
+                    raise ValueError("it holds another moment than its name says")
+            except (OSError, ValueError, MemoryError) as error:
+                problems.append(f"{path}: damaged ({error})")
+            else:
+                return checkpoint, problems
+        if problems:
+            raise DamagedRunError(f"{problems[0]}, and there is no other; --force sets the run aside and begins again")
+        return None, []
+
+    def drop_after(self, checkpoint: Checkpoint) -> None:
+        """Delete those of later moments.
+
+        Raises:
+            SaveError: one cannot be deleted.
+        """
+        for position, path in self._all():
+            if position > (checkpoint.updates, checkpoint.chunk):
+                files.remove(path)
+
+    def _all(self) -> list[tuple[tuple[int, int], Path]]:
+        """Updates and chunks done, and the file, of each; the earliest first."""
+        if not self._folder.exists():
+            return []
+        found = [(match, path) for path in self._folder.iterdir() if (match := _NAME.fullmatch(path.name))]
+        return sorted(((int(match[1]), int(match[2])), path) for match, path in found)
+
+
+def _name(checkpoint: Checkpoint) -> str:
+    return f"{checkpoint.updates:06d}-{checkpoint.chunk:04d}.safetensors"
