@@ -158,7 +158,10 @@ class RunDirectory:
         Raises:
             DamagedRunError: a file is not what was written there, or is missing.
         """
-        lines = self._read(SUMS).split("\n")
+        try:
+            lines = self._read(SUMS).split("\n")
+        except UnicodeDecodeError:
+            raise self.damaged(SUMS, "not text") from None
         sums = [re.fullmatch(r"([0-9a-f]{64})  (.*)", line) for line in lines[:-1]]
         names = {found[2]: found[1] for found in sums if found}
         if None in sums or lines[-1] or [*names][-1:] != [META]:

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 from lab import Done, call, explain, is_one_line, lay_out, options, report, results, spread, watched_calls
+
 from mmcli.errors import MmcliError
 from mmcli.store import RunDirectory
 

@@ -197,12 +197,12 @@ def call(*arguments: object, learn: Callable[..., Any] = learn_nothing) -> Done:
 
     out, err = io.StringIO(), io.StringIO()
     argv = ["mmcli", *map(str, arguments)]
-    with mock.patch.object(sys, "argv", argv), mock.patch.object(rounds, "train_rounds", learn):
-        with redirect_stdout(out), redirect_stderr(err):
-            try:
-                main()
-            except SystemExit as ended:
-                return Done(int(ended.code or 0), out.getvalue(), err.getvalue())
+    faked = mock.patch.object(rounds, "train_rounds", learn)
+    with mock.patch.object(sys, "argv", argv), faked, redirect_stdout(out), redirect_stderr(err):
+        try:
+            main()
+        except SystemExit as ended:
+            return Done(int(ended.code or 0), out.getvalue(), err.getvalue())
     raise AssertionError("main() returned")
 
 

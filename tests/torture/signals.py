@@ -20,7 +20,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()
         lay_out(folder)
-        long = ("rounds=1", "modules.vae.epochs=4000", "modules.gmm.sweeps=8000", "modules.mlda.sweeps=8000")
+        long = ("rounds=1", "modules.vae.epochs=100000", "modules.gmm.sweeps=20000", "modules.mlda.sweeps=100000")
         overrides = asked.set if asked.config else long
         line = ["-m", "mmcli", "train", asked.config.resolve() if asked.config else "chain.yaml", "--threads", "1"]
         line += [word for override in overrides for word in ("--set", override)]
@@ -34,7 +34,7 @@ def main() -> None:
             assert process.stderr is not None
             for _ in range(1 + place):
                 process.stderr.readline()  # the run directory, and a line for each update before
-            time.sleep(1.5 if place else 6)  # before the first update the process has to import and compile
+            time.sleep(2 if place else 10)  # before the first update the process has to import and compile
             process.send_signal(signal.SIGTERM)
             sent = time.perf_counter()
             stopped = finish(process)
