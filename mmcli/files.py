@@ -16,7 +16,6 @@ from pathlib import Path
 from mmcli.errors import SaveError, UsageError
 
 TEMPORARY = ".tmp"  # what a file is called at the end until it is whole
-HALF_DONE = f".*{TEMPORARY}"  # pattern of what writers that were killed leave behind
 
 
 def write(path: Path, content: bytes) -> None:
@@ -96,13 +95,13 @@ def make_folder(path: Path) -> None:
             raise OSError(errno.ENOTDIR, "not a folder")
 
 
-def remove_all(folder: Path, pattern: str) -> None:
-    """Delete the files of a folder whose names match a pattern.
+def sweep(folder: Path) -> None:
+    """Delete what writers that were killed left half done.
 
     Raises:
-        SaveError: one cannot be deleted.
+        SaveError: it cannot be deleted.
     """
-    for path in folder.glob(pattern):
+    for path in folder.glob(f".*{TEMPORARY}"):
         remove(path)
 
 

@@ -159,8 +159,9 @@ class RunDirectory:
         for name in (SUMS, EVALUATION["learn"]):
             files.remove(self.path / name)
         for folder in (self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())):
-            for pattern in (files.HALF_DONE, CONFUSION["learn"], "*_recog.*"):
-                files.remove_all(folder, pattern)
+            files.sweep(folder)
+            for path in (folder / CONFUSION["learn"], *folder.glob("*_recog.*")):
+                files.remove(path)
         self.checkpoints.drop_after(checkpoint)
         self._digests = dict(checkpoint.files)
         self._put(HISTORY, b"".join(json.dumps(line).encode() + b"\n" for line in checkpoint.history))
@@ -190,7 +191,10 @@ class RunDirectory:
         Raises:
             DamagedRunError: a file is not what was written there, or is missing.
         """
-        lines = self._read(SUMS).split("\n")
+        try:
+            lines = self._read(SUMS).split("\n")
+        except UnicodeDecodeError:
+            raise self.damaged(SUMS, "not text") from None
         sums = [re.fullmatch(r"([0-9a-f]{64})  (.*)", line) for line in lines[:-1]]
         names = {found[2]: found[1] for found in sums if found}
         if None in sums or lines[-1] or [*names][-1:] != [META]:
