@@ -79,9 +79,10 @@ class RunDirectory:
         if not (path / META).exists() and not (path / CONFIG).exists():
             raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
         run = cls(path)
-        if run.meta().get("status") not in ("running", "finished", "failed"):
-            raise run.damaged(META, "no known status")
-        return run
+        match run.meta():
+            case {"status": "running" | "finished"} | {"status": "failed", "error": str()}:
+                return run
+        raise run.damaged(META, "no known status")
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -242,7 +243,7 @@ class RunDirectory:
             return []
         try:
             return [read_line(line) for line in self._read(HISTORY).splitlines()]
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise self.damaged(HISTORY, str(error)) from None
 
     def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
