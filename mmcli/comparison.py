@@ -146,7 +146,7 @@ def _read(path: Path) -> Run:
     digests = run.data_digests()
     for key in filter(_FILE.fullmatch, list(settings)):
         settings[_digest(key)] = str(digests.get(str(settings[key])))[:12]
-    why = str(meta.get("error")) if meta["status"] == "failed" else None
+    why = meta["error"] if meta["status"] == "failed" else None
     found = Run(path, settings, meta["status"], why, run.history())
     if found.status == "finished" and found.last_round != settings["rounds"]:
         raise run.damaged(HISTORY, f"ends in round {found.last_round} of {settings['rounds']}")

@@ -92,9 +92,10 @@ class RunDirectory:
         if not (path / META).exists() and not (path / CONFIG).exists():
             raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
         run = cls(path)
-        if run.meta().get("status") not in ("running", "stopped", "finished", "failed"):
-            raise run.damaged(META, "no known status")
-        return run
+        match run.meta():
+            case {"status": "running" | "stopped" | "finished"} | {"status": "failed", "error": str()}:
+                return run
+        raise run.damaged(META, "no known status")
 
     @classmethod
     def take_up(cls, path: Path) -> Self:
@@ -119,8 +120,8 @@ class RunDirectory:
         """
         run = cls.look(path)
         match run.meta():
-            case {"status": "failed"} as meta:
-                raise UsageError(f"{path}: this run failed ({meta.get('error')}); train again")
+            case {"status": "failed", "error": error}:
+                raise UsageError(f"{path}: this run failed ({error}); train again")
             case {"status": "running"}:
                 raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, --resume it")
             case {"status": "stopped"}:
@@ -338,7 +339,7 @@ class RunDirectory:
             return []
         try:
             return [read_line(line) for line in self._read(HISTORY).splitlines()]
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise self.damaged(HISTORY, str(error)) from None
 
     def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from mmcli import plots
 from mmcli.comparison import compare_runs
+from mmcli.history import HistoryLine
 from mmcli.store import RunDirectory
 
 CONFIG = """\
@@ -26,6 +27,7 @@ modules:
   gmm: {{type: gmm, inputs: [image], num_classes: 3, sweeps: {sweeps}}}
 """
 MLDA = "  mlda: {{type: mlda, inputs: [gmm], num_classes: 3, weights: [20.0], sweeps: {sweeps}}}\n"
+HUGE = json.dumps(HistoryLine(1, "gmm", 0.5, 0.5, 0.5, 10**400, 1.0, 0.0)._asdict())
 
 
 @pytest.fixture
@@ -362,9 +364,10 @@ def test_what_is_no_run_is_refused(make, command):
         ("config.yaml", "seed: 0\nrounds: 2\nx: .nan\n", "a number that is not finite"),
         ("config.yaml", None, "a/config.yaml: no such file"),
         ("meta.json", '{"status": "finished"}', "no data files named"),
-        ("meta.json", '{"status": "resting"}', "no known status"),
+        ("meta.json", '{"status": "failed"}', "no known status"),
         ("history.jsonl", None, "ends in round 0 of 2"),
         ("history.jsonl", "mud\n", "Expecting value: line 1 column 1 (char 0)"),
+        ("history.jsonl", HUGE, "int too large to convert to float"),
         ("history.jsonl", '{"round": 1}\n', "a line without round, module, acc, ari, nmi, bound, seconds, comp"),
     ],
 )

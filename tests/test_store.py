@@ -261,6 +261,7 @@ def test_open_refuses_a_run_that_has_not_finished(run):
         ('{"status": "fin', "Unterminated string starting at: line 1 column 12 (char 11)"),
         ("[]", "not an object"),
         ('{"status": "resting"}', "no known status"),
+        ('{"status": "failed"}', "no known status"),
     ],
 )
 def test_open_reports_damaged_meta_data(run, content, reason):

@@ -30,7 +30,7 @@ def gather(run: RunDirectory, config: Config, graph: Graph, datasets: Datasets |
     """
     meta = run.meta()
     findings = read_findings(run, graph, datasets)
-    widths = None if datasets is None else {name: rows.shape[1] for name, rows in datasets.observations.items()}
+    widths = None if datasets is None else datasets.widths
     remarks = _course(meta, config, max((lines[-1].round for lines in findings.history.values()), default=0))
     if datasets is None:
         remarks += (f"The data are not at hand, so pictures and labels are left out: {problem}",)

@@ -143,5 +143,5 @@ def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dic
             x_hat = reader.items(node, "x_hat", 2) if node.parents == (name,) else None
             if x_hat is not None and x_hat.shape[1] == side**2:
                 rebuilt[node.name] = x_hat.reshape(-1, side, side)
-        shown[name] = Shown(values.reshape(-1, side, side), np.ones(len(values), bool), rebuilt)
+        shown[name] = Shown(values.reshape(-1, side, side), datasets.known[name], rebuilt)
     return shown
