@@ -53,10 +53,10 @@ def topic_scores(memberships: Array, words: Sequence[Array], beta: float) -> Arr
 def merits(memberships: Array, observed: Sequence[Array], told: Sequence[Array], child: Array, beta: float) -> Array:
     """What each of R mixtures is chosen by, (R,) nats.
 
-    log p(observed, parameters) + 2 n sum over messages of log [p(message | observed) / p(message)], n the mean
-    number of words observed of an item: the evidence of what was observed, and the information it shares with
-    what the parents say, the topics being the channel. The joint evidence would reward a class that one parent
-    sees and nothing else confirms.
+    log p(observed, parameters) + 2 n I, with n the number of words observed and I the mean over items, of those
+    that have both, of log [p(message | observed) / p(message)], a message after the other: the evidence of what
+    was observed, and the information it shares with what the parents say, the topics being the channel. The
+    joint evidence would reward a class that one parent sees and nothing else confirms.
 
     Args:
         memberships: (N, R, K).
@@ -68,17 +68,18 @@ def merits(memberships: Array, observed: Sequence[Array], told: Sequence[Array],
     log_shares = topic_shares(memberships)  # (R, K)
     scores = topic_scores(memberships, observed, beta) + child
     evidence = logsumexp(scores, axis=-1).sum(0) + log_shares.sum(-1)
-    mean_mass = jnp.zeros(())
+    num_words = jnp.zeros(memberships.shape[0])
     for counts in observed:
         evidence += beta * topic_words(memberships, counts, beta).sum((-1, -2))
-        mean_mass += counts.sum(-1).mean()
+        num_words += counts.sum(-1)
     posterior = jax.nn.softmax(scores, axis=-1)
     shared = jnp.zeros_like(evidence)
     for counts in told:
         mass = counts.sum(-1, keepdims=True)  # (N, 1)
+        both = (mass > 0) & (num_words[:, None] > 0)
         word_topics = jax.nn.softmax(topic_words(memberships, counts, beta) + log_shares[:, :, None], axis=1)
         probs = counts / jnp.maximum(mass, TINY)
         told_topics = (probs @ word_topics.reshape(-1, counts.shape[1]).T).reshape(posterior.shape)  # (N, R, K)
         information = jnp.log((posterior * told_topics / jnp.exp(log_shares)[None]).sum(-1) + TINY)  # (N, R)
-        shared += jnp.where(mass > 0, information, 0).sum(0)
-    return evidence + SHARED_WEIGHT * mean_mass * shared
+        shared += jnp.where(both, information, 0).sum(0) / jnp.maximum(both.sum(), 1)
+    return evidence + SHARED_WEIGHT * num_words.sum() * shared

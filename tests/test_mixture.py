@@ -81,7 +81,7 @@ def test_merits_add_what_observations_share_with_what_is_told(memberships, words
 
     for start in range(R):
         shared = shared_information(memberships[:, start], [observed], told)
-        assert float(found[start]) == pytest.approx(2 * observed.sum() / N * shared, rel=1e-8)
+        assert float(found[start]) == pytest.approx(2 * observed.sum() * shared / (N - 1), rel=1e-8)
 
 
 def test_a_message_that_repeats_the_classes_is_worth_more_than_one_that_cuts_across():

@@ -179,16 +179,18 @@ def tells(message: Array) -> Array:
     return (jnp.ptp(message, axis=-1) > 0).astype(float)
 
 
-def shared_evidence(scores: Array, message: Array, message_weight: float) -> Array:
+def shared_evidence(scores: Array, message: Array, known: Array, message_weight: float) -> Array:
     """log p(points) + g log [p(points | message) / p(points)], () nats.
 
     The second term is the information that points and message share, item by item, with the classes as
-    the channel; it is 0 when the message says the same of every item it tells of. The likelihood alone would
+    the channel; it is 0 when the message says the same of every item it tells of. Where only some items have
+    both, they stand for all points. The likelihood alone would
     prefer one broad class for what the other senses tell apart.
 
     Args:
         scores: (N, K) log pi_k N(x_t; k).
         message: (N, K) log probabilities.
+        known: (N,) 1 where the point is known, else 0.
         message_weight: g.
     """
     told = tells(message)
@@ -196,7 +198,9 @@ def shared_evidence(scores: Array, message: Array, message_weight: float) -> Arr
     # Of nobody told anything, the shares are -inf.
     class_shares = jnp.where(told.sum() > 0, class_shares, 0)
     shared = logsumexp(jax.nn.log_softmax(scores, axis=-1) + message - class_shares[None, :], axis=-1)
-    return logsumexp(scores, axis=-1).sum() + message_weight * (told * shared).sum()
+    both = told * known
+    information = (both * shared).sum() * (known.sum() / jnp.maximum(both.sum(), 1))
+    return logsumexp(scores, axis=-1).sum() + message_weight * information
 
 
 def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
@@ -271,7 +275,11 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
             labels, message = chain
             params = mean_params(niw_posterior(prepare(points), labels, num_classes, options.prior_scale))
             scores = log_joint(params, points)
-            return shared_evidence(scores, message, weight), params, (scores + weight * message).argmax(-1)
+            return (
+                shared_evidence(scores, message, points.weight, weight),
+                params,
+                (scores + weight * message).argmax(-1),
+            )
 
         evidence, params, classes = jax.lax.map(judge, (work.labels, work.messages))
         best = evidence.argmax()

@@ -261,8 +261,12 @@ def test_shared_evidence_adds_the_information_that_points_and_message_share():
 
     with jax.enable_x64(True):
         agreed, opposed, constant = (
-            float(gmm.shared_evidence(scores, said, 2.5))
+            float(gmm.shared_evidence(scores, said, np.ones(30), 2.5))
             for said in (message, message[:, [1, 2, 0]], np.tile(np.log([0.7, 0.2, 0.1]), (30, 1)))
+        )
+        told, known = np.arange(30) % 3 > 0, np.arange(30) % 5 > 0
+        some = float(
+            gmm.shared_evidence(scores, np.where(told[:, None], message, -np.log(3)), known.astype(float), 2.5)
         )
 
     assert constant == pytest.approx(evidence, rel=1e-12)
@@ -270,6 +274,9 @@ def test_shared_evidence_adds_the_information_that_points_and_message_share():
     posterior, shares = np.exp(log_softmax(scores, axis=-1)), np.exp(message).mean(0)
     shared = np.log((posterior * np.exp(message) / shares).sum(-1)).sum()
     assert agreed == pytest.approx(evidence + 2.5 * shared, rel=1e-12)
+    both, shares = told & known, np.exp(message)[told].mean(0)
+    shared = np.log((posterior * np.exp(message) / shares).sum(-1))[both].mean() * known.sum()
+    assert some == pytest.approx(evidence + 2.5 * shared, rel=1e-12)
 
 
 def blobs(centres, size, spread):

@@ -321,3 +321,19 @@ def test_a_missing_input_is_as_if_it_were_not_there(trained):
 
     np.testing.assert_allclose(outputs.forward.log_probs, only.forward.log_probs, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(outputs.items["Pdz"], only.items["Pdz"], rtol=1e-4)
+
+
+def test_an_item_of_which_nothing_else_is_known_hears_nothing_back():
+    counts = jnp.asarray(np.random.default_rng(0).poisson(2.0, (6, 5)), float).at[2].set(0)
+    parent = normalized(jnp.asarray(np.random.default_rng(1).normal(size=(6, 3)), float))
+    ports = (Port(Kind.COUNTS, 5), Port(Kind.CATEGORICAL, 3))
+    options = MldaOptions(num_classes=2, weights=(20, 20), sweeps=5, anneal_sweeps=5, restarts=2)
+    inputs = Inputs((Counts(counts), parent), neutral(Port(Kind.CATEGORICAL, 2), 6))
+    module = mlda.build(options, ports, "cavity")
+
+    _, outputs, _ = contract.step(module, jax.random.key(0), module.init(jax.random.key(0), inputs), inputs)
+
+    said = np.asarray(outputs.backward[1].log_probs)
+    np.testing.assert_allclose(said[2], -np.log(3), rtol=1e-6)
+    assert (np.ptp(said, axis=-1) > 0).tolist() == [True, True, False, True, True, True]
+    np.testing.assert_allclose(outputs.backward[0].values.sum(-1)[2], 1, rtol=1e-5)
