@@ -59,6 +59,8 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]
             run.finish()
         elif status == "failed":
             run.fail(error)
+        elif status == "stopped":
+            run.stop()
         return run.path
 
     return write
@@ -113,8 +115,9 @@ def test_data_differ_by_content_and_not_by_path(make, files, expected):
     assert alike == ([] if len({digest for _, digest in files}) == len(files) else [["run-0", "run-1"]])
 
 
-def test_held_out_data_make_no_difference(make):
-    paths = [make("a", gmm=[0.5, 0.5]), make("b", config=CONFIG.replace("test.npy", "other.npy"), gmm=[0.5, 0.5])]
+@pytest.mark.parametrize("config", [CONFIG.replace("test.npy", "other.npy"), "checkpoint_every: 9\n" + CONFIG])
+def test_what_no_learning_depends_on_makes_no_difference(make, config):
+    paths = [make("a", gmm=[0.5, 0.5]), make("b", config=config, gmm=[0.5, 0.5])]
 
     assert compare_runs(paths).settings == []
 
@@ -162,8 +165,9 @@ def test_the_table(make, command):
     make("a-1", config=CONFIG + MLDA, seed=1, gmm=[0.5, 0.6], mlda=[0.5, 0.8])
     make("b", config=CONFIG + MLDA, sweeps=20, status="failed", error="gmm:\x1b[31m NaN", gmm=[0.25], mlda=[None])
     make("c", config=CONFIG + MLDA, sweeps=20, status="running")
+    make("d", config=CONFIG + MLDA, sweeps=20, status="stopped")
 
-    done = command("compare", "a-0", "a-1", "b", "c")
+    done = command("compare", "a-0", "a-1", "b", "c", "d")
 
     assert (done.code, done.err) == (0, "")
     assert done.out == (
@@ -175,6 +179,8 @@ def test_the_table(make, command):
         "  failed (round 1 of 2): gmm:\\x1b[31m NaN\n"
         "c    0     20                                                                       0.0"
         "  running (round 0 of 2)\n"
+        "d    0     20                                                                       0.0"
+        "  stopped (round 0 of 2)\n"
         "\n"
         "modules.gmm.sweeps\n"
         "modules.mlda.sweeps  runs  seeds            mean    minimum  maximum  deviation\n"

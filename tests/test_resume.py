@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny import NUM_ITEMS, tiny_arrays
 
 from mmcli import rounds
 from mmcli.errors import DivergedError
@@ -79,6 +80,8 @@ def test_a_finished_run_has_nothing_to_do(train):
 def test_more_rounds_extend_a_finished_run(train, command):
     train("-o", "run")
     command("evaluate", "run")
+    for name in ("evaluation_recog.json", "module003_gmm/class_recog.txt", "module003_gmm/confusion_recog.png"):
+        (RUN / name).touch()
 
     done = train("-o", "run", "--resume", "--rounds", "3")
     train("-o", "whole", "--rounds", "3")
@@ -97,6 +100,54 @@ def test_another_config_is_refused_with_what_differs(train):
         "mmcli: error: run: this run has another config: seed (0 before, 1 now); rounds (2 before, 1 now); "
         "modules.vae.epochs (200 before, 201 now); name another directory with -o"
     )
+
+
+@pytest.mark.parametrize(
+    ("setting", "difference"),
+    [
+        ("data.images.missing=nan", 'data.images.missing (left out before, "nan" now)'),
+        ("data.words.known=kinds", 'data.words.known (left out before, "kinds" now)'),
+        ("test.images.file=held.npy", 'test.images.file (left out before, "'),
+        ("checkpoint_every=2", "checkpoint_every (1 before, 2 now)"),
+        ("modules.mlda.inputs=[gmm, word]", "modules.mlda.inputs (['word', 'gmm'] before, ['gmm', 'word'] now)"),
+    ],
+)
+def test_what_can_differ(train, tiny_config, setting, difference):
+    np.savez(tiny_config.with_name("tiny.npz"), **(tiny_arrays() | {"labels": np.arange(NUM_ITEMS) % 2}))  # a mask too
+    train("-o", "run")
+
+    done = train("-o", "run", "--resume", "--set", setting)
+
+    assert done.code == 2
+    assert f"this run has another config: {difference}" in done.err
+
+
+@pytest.mark.usefixtures("broken_off")
+def test_what_the_first_round_left_and_nothing_writes_again_has_to_be_whole(train):
+    (RUN / "module003_gmm" / "class_first.txt").write_text("mud\n")
+
+    done = train("-o", "run", "--resume")
+
+    assert done.code == 4
+    assert "run/module003_gmm/class_first.txt: damaged run: its SHA-256" in done.err
+
+
+def test_what_evaluate_and_report_write_leaves_a_run_whole(train, command):
+    train("-o", "run")
+
+    codes = [command(name, "run").code for name in ("evaluate", "report", "evaluate", "compare")]
+
+    assert codes == [0, 0, 0, 0]
+    assert train("-o", "run", "--resume").code == 0
+
+
+@pytest.mark.usefixtures("broken_off")
+def test_a_run_that_was_broken_off_is_reported_and_compared(train, command):
+    reported, compared = command("report", "run"), command("compare", "run")
+
+    assert (reported.code, reported.out) == (0, "run/report/report.html\n")
+    assert "failed (round 2 of 2): interrupted" in compared.out
+    assert train("-o", "run", "--resume").code == 0
 
 
 @pytest.mark.usefixtures("broken_off")

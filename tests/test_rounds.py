@@ -251,6 +251,25 @@ def test_every_chunk_and_update_is_told_in_order():
     assert steps[-1].params["updates"] == 2
 
 
+def test_a_run_goes_on_from_any_moment_to_the_same_end_with_rows_missing_too():
+    program, root = make_program(TREE), jax.random.key(0)
+    known = everything(OBSERVATIONS) | {"seen_d": np.arange(N) > 1}
+    beginning = rounds.observe(program, OBSERVATIONS, known)
+    kept, updates = {}, []
+    for step in rounds.run(program, Moment(beginning), root, 2):
+        kept[step.moment.updates, step.moment.chunk] = rounds.save(step.moment)
+        updates += [step] if isinstance(step, Update) else []
+
+    for where in ((0, 0), (2, 1), (5, 0), (7, 2)):
+        moment = rounds.load(program, root, rounds.observe(program, OBSERVATIONS, known), kept[where])
+        rest = [step for step in rounds.run(program, moment, root, 2) if isinstance(step, Update)]
+
+        assert len(rest) == len(updates) - where[0]
+        for ours, theirs in zip(rest, updates[where[0] :], strict=True):
+            assert (ours.round, ours.module) == (theirs.round, theirs.module)
+            assert contents(ours) == contents(theirs)
+
+
 @pytest.mark.parametrize(("poison", "number"), [*dict.fromkeys(POISONS, np.nan).items(), ("forward", -np.inf)])
 def test_a_number_that_diverged_stops_the_run(poison, number):
     program = make_program({"a": TREE["a"], "d": TREE["d"]}, poison=poison, number=number)

@@ -18,7 +18,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def test_look_at_a_run_in_any_state(run):
-    for change in (lambda: None, run.finish, lambda: run.fail("NaN")):
+    for change in (lambda: None, run.stop, run.finish, lambda: run.fail("NaN")):
         change()
         assert RunDirectory.look(run.path).path == run.path
 

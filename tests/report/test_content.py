@@ -243,6 +243,14 @@ def test_a_run_within_its_first_round(written):
     ]
 
 
+def test_a_run_that_was_stopped(written):
+    written.set_meta(status="stopped")
+
+    assert written.report().remarks == (
+        "This run was stopped (round 3 of 3); --resume goes on with it. The page shows what it left.",
+    )
+
+
 def test_a_run_that_failed(written):
     written.set_meta(status="failed", error="gmm: NaN")
 
