@@ -129,7 +129,7 @@ class RunDirectory:
         for folder in (self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())):
             files.sweep(folder)
             files.remove(folder / CONFUSION)
-        self.checkpoints.drop_after(checkpoint)
+        self.checkpoints.go_on_from(checkpoint)
         self._digests = dict(checkpoint.files)
         self._put(HISTORY, b"".join(json.dumps(line).encode() + b"\n" for line in checkpoint.history))
 
