@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test test-fast lint format bench clean
+.PHONY: help install run test torture test-fast lint format bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -25,6 +25,9 @@ run: install  ## train CONFIG (configs/mnist_arabic.yaml) and evaluate the run
 
 test: lint  ## linter, types and all tests
 	$(BIN)/python -m pytest
+
+torture: install  ## kills, full disks, damaged files, signals, bad configs: docs/reliability.md; an hour
+	for script in configs diverge damage disk signals kills; do $(BIN)/python tests/torture/$$script.py || exit 1; done
 
 test-fast: install  ## the tests that take no more than moments
 	$(BIN)/python -m pytest -m "not slow"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 RUNS = Path("runs")  # where a run goes that is not told where
 FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
 # Bytes that a run may write, and how many more for each byte that it observes: an estimate on the safe side.
-ROOM, ROOM_PER_BYTE = 32e6, 8
+ROOM, ROOM_PER_BYTE = 32e6, 4
 
 
 class Experiment(NamedTuple):

@@ -32,8 +32,7 @@ class Shelf:
         with files.saving(path):
             if files.read(path) != content:
                 raise OSError(errno.EIO, "it does not come back as it was written")
-        for _, old in self._all()[:-NUM_KEPT]:
-            files.remove(old)
+        self._drop_old()
 
     def load(self) -> tuple[Checkpoint | None, list[str]]:
         """The last checkpoint that is whole, None where there is none; and a line for each damaged one after it.
@@ -55,8 +54,8 @@ class Shelf:
             raise DamagedRunError(f"{problems[0]}, and there is no other; --force sets the run aside and begins again")
         return None, []
 
-    def drop_after(self, checkpoint: Checkpoint) -> None:
-        """Delete those of later moments.
+    def go_on_from(self, checkpoint: Checkpoint) -> None:
+        """Delete those of later moments, and any but the last two.
 
         Raises:
             SaveError: one cannot be deleted.
@@ -64,6 +63,11 @@ class Shelf:
         for position, path in self._all():
             if position > (checkpoint.updates, checkpoint.chunk):
                 files.remove(path)
+        self._drop_old()
+
+    def _drop_old(self) -> None:
+        for _, old in self._all()[:-NUM_KEPT]:
+            files.remove(old)
 
     def _all(self) -> list[tuple[tuple[int, int], Path]]:
         """Updates and chunks done, and the file, of each; the earliest first."""

@@ -163,7 +163,7 @@ class RunDirectory:
             files.sweep(folder)
             for path in (folder / CONFUSION["learn"], *folder.glob("*_recog.*")):
                 files.remove(path)
-        self.checkpoints.drop_after(checkpoint)
+        self.checkpoints.go_on_from(checkpoint)
         self._digests = dict(checkpoint.files)
         self._put(HISTORY, b"".join(json.dumps(line).encode() + b"\n" for line in checkpoint.history))
 

@@ -52,7 +52,7 @@ def main() -> None:
         trials = [(number, code) for number in spread(asked.points, sound.num_calls) for code in ERRORS]
         for number, code in trials:
             done, is_whole = attempt(run, Faulty(number, code))
-            is_told = done.code == 0 if is_whole else done.code in (2, 4) and is_one_line(done)
+            is_told = done.code in (2, 4) and is_one_line(done) if done.code else is_whole
             again = call("train", "chain.yaml", "-o", run, "--resume")
             if is_told and again.code == 0 and results(run) == expected:
                 good += 1
