@@ -25,18 +25,19 @@ def draw_gamma(key: Array, shape: Array) -> Array:
     offset = shape - 1 / 3
     slope = 1 / jnp.sqrt(9 * offset)
 
-    def attempt(carry: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        tries, accepted, draws = carry
+    def attempt(carry: tuple[Array, Array]) -> tuple[Array, Array]:
+        tries, draws = carry
         normal_key, uniform_key = jax.random.split(jax.random.fold_in(key, tries))
         normal = jax.random.normal(normal_key, shape.shape)
         cube = jnp.maximum(1 + slope * normal, 0) ** 3
         # A cube of 0 has logarithm -inf and is never accepted.
         log_ratio = 0.5 * normal**2 + offset * (1 - cube + jnp.log(cube))
-        now = jnp.log(jax.random.uniform(uniform_key, shape.shape)) < log_ratio
-        return tries + 1, accepted | now, jnp.where(now & ~accepted, offset * cube, draws)
+        accepted = jnp.log(jax.random.uniform(uniform_key, shape.shape)) < log_ratio
+        return tries + 1, jnp.where(accepted & (draws == 0), offset * cube, draws)
 
-    start = (jnp.int32(0), jnp.zeros(shape.shape, bool), jnp.zeros(shape.shape))
-    return jax.lax.while_loop(lambda carry: ~carry[1].all(), attempt, start)[2]
+    # What is 0 has not been drawn: a draw that comes out as 0 is tried again.
+    start = (jnp.int32(0), jnp.zeros(shape.shape))
+    return jax.lax.while_loop(lambda carry: (carry[1] == 0).any(), attempt, start)[1]
 
 
 @jax.custom_vjp
