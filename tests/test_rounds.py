@@ -251,25 +251,6 @@ def test_every_chunk_and_update_is_told_in_order():
     assert steps[-1].params["updates"] == 2
 
 
-def test_a_run_goes_on_from_any_moment_to_the_same_end_with_rows_missing_too():
-    program, root = make_program(TREE), jax.random.key(0)
-    known = everything(OBSERVATIONS) | {"seen_d": np.arange(N) > 1}
-    beginning = rounds.observe(program, OBSERVATIONS, known)
-    kept, updates = {}, []
-    for step in rounds.run(program, Moment(beginning), root, 2):
-        kept[step.moment.updates, step.moment.chunk] = rounds.save(step.moment)
-        updates += [step] if isinstance(step, Update) else []
-
-    for where in ((0, 0), (2, 1), (5, 0), (7, 2)):
-        moment = rounds.load(program, root, rounds.observe(program, OBSERVATIONS, known), kept[where])
-        rest = [step for step in rounds.run(program, moment, root, 2) if isinstance(step, Update)]
-
-        assert len(rest) == len(updates) - where[0]
-        for ours, theirs in zip(rest, updates[where[0] :], strict=True):
-            assert (ours.round, ours.module) == (theirs.round, theirs.module)
-            assert contents(ours) == contents(theirs)
-
-
 @pytest.mark.parametrize(("poison", "number"), [*dict.fromkeys(POISONS, np.nan).items(), ("forward", -np.inf)])
 def test_a_number_that_diverged_stops_the_run(poison, number):
     program = make_program({"a": TREE["a"], "d": TREE["d"]}, poison=poison, number=number)
@@ -323,7 +304,7 @@ REAL_ITEMS = 23  # shapes that no other test uses: what another has compiled wou
 
 @pytest.fixture(scope="module")
 def train(tmp_path_factory):
-    """Seed -> record of three rounds of a graph of all types; only the first call compiles the modules."""
+    """Seed -> the steps of three rounds of a graph of all types; only the first call compiles the modules."""
     path = tmp_path_factory.mktemp("rounds") / "x.yaml"
     path.write_text(REAL)
     graph = build_graph(load_config(path))
@@ -341,13 +322,15 @@ def train(tmp_path_factory):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rounds, "compile_module", compile_once)
-        known = everything(observations)
-        yield lambda seed: record(rounds.train_rounds(graph, observations, known, seed=seed, rounds=3, rule="cavity"))
+        known = {"image": np.arange(REAL_ITEMS) != 9, "speech": np.arange(REAL_ITEMS) > 4}  # some rows are missing
+        yield lambda seed, saved=None: rounds.train_rounds(
+            graph, observations, known, seed=seed, rounds=3, rule="cavity", saved=saved
+        )
 
 
 @pytest.fixture(scope="module")
 def trained_once(train):
-    return train(0)
+    return record(train(0))
 
 
 def contents(update):
@@ -388,6 +371,37 @@ def test_parameters_are_named_by_their_path_and_reports_have_a_row_an_item(train
 
 
 def test_same_seed_same_bytes_and_another_seed_others(train, trained_once):
-    for update, same, other in zip(trained_once.updates, train(0).updates, train(1).updates, strict=True):
+    for update, same, other in zip(
+        trained_once.updates, record(train(0)).updates, record(train(1)).updates, strict=True
+    ):
         assert contents(update) == contents(same)
         assert contents(update) != contents(other)
+
+
+def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once):
+    saved = []
+    for step in train(0):
+        at = rounds.save(step.moment)
+        saved.append(at._replace(arrays={name: np.array(array) for name, array in at.arrays.items()}))
+
+    assert {at.chunk for at in saved} >= {0, 1, 2}  # between updates, and in the middle of one
+    for at in saved:
+        resumed = [step for step in train(0, at) if isinstance(step, Update)]
+        assert [contents(update) for update in resumed] == [
+            contents(update) for update in trained_once.updates[at.updates :]
+        ]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"chunk": 9}, "9 chunks of mlda are done where there are"),
+        ({"updates": 1}, "states.gmm.labels: nothing of that name is known here"),
+        ({"arrays": {}}, ": missing"),
+    ],
+)
+def test_what_was_saved_elsewhere_is_refused(train, change, message):
+    at = next(rounds.save(step.moment) for step in train(0) if isinstance(step, Update) and step.module == "gmm")
+
+    with pytest.raises(ValueError, match=message):
+        train(0, at._replace(**change))

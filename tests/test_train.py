@@ -18,7 +18,11 @@ RESULTS = {
     *(
         f"{folder}/{name}"
         for folder in ("module003_gmm", "module004_mlda")
-        for name in ("params.npz", "class_learn.txt", "acc_learn.txt", "Pdz_learn.txt", "loglik_learn.txt")
+        for name in (
+            "params.npz",
+            "loglik_learn.txt",
+            *(f"{stem}_learn.txt" for stem in ("class", "name", "acc", "Pdz")),
+        )
     ),
     "module003_gmm/mu_learn.txt",
     "module004_mlda/Pmdw0_learn.txt",
@@ -181,7 +185,7 @@ def test_labels_measure_and_never_teach(trained, tiny_config):
 
     other = files(tiny_config.parent / mmcli("train", "tiny.yaml", cwd=tiny_config.parent).stdout.strip())
 
-    names = ("class_learn", "class_first", "acc_learn")
+    names = ("class_learn", "class_first", "name_learn", "acc_learn")
     measured = {f"module00{place}/{name}.txt" for place in ("3_gmm", "4_mlda") for name in names}
     first = files(trained.run)
     assert {name: other[name] for name in RESULTS - measured} == {name: first[name] for name in RESULTS - measured}

@@ -1,6 +1,7 @@
 """SIGTERM during each module's update: a checkpoint within 10 s, exit code 143, and on to the same bytes."""
 
 import argparse
+import shutil
 import signal
 import tempfile
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 from lab import explain, finish, lay_out, report, results, start
 
 LIMIT = 10  # seconds from the signal to the end of the process
+DELAYS = (1, 2, 4, 8, 16, 32)  # seconds to wait for a process to import and compile, until it is in its update
 
 
 def main() -> None:
@@ -30,18 +32,22 @@ def main() -> None:
         updates = [line.split()[2] for line in whole.err.splitlines() if line.startswith("round 1/")]
         for place, module in enumerate(updates):
             run = folder / module
-            process = start(*line, "-o", run, "--resume", cwd=folder)
-            assert process.stderr is not None
-            for _ in range(1 + place):
-                process.stderr.readline()  # the run directory, and a line for each update before
-            time.sleep(2 if place else 10)  # before the first update the process has to import and compile
-            process.send_signal(signal.SIGTERM)
-            sent = time.perf_counter()
-            stopped = finish(process)
-            seconds = time.perf_counter() - sent
+            for delay in DELAYS:
+                shutil.rmtree(run, ignore_errors=True)
+                process = start(*line, "-o", run, "--resume", cwd=folder)
+                assert process.stderr is not None
+                for _ in range(1 + place):
+                    process.stderr.readline()  # the run directory, and a line for each update before
+                time.sleep(delay)
+                process.send_signal(signal.SIGTERM)
+                sent = time.perf_counter()
+                stopped = finish(process)
+                seconds = time.perf_counter() - sent
+                checkpoints = sorted(path.stem for path in (run / "checkpoint").iterdir())
+                print(f"{module}: ended after {seconds:.2f} s, checkpoints {', '.join(checkpoints)}", flush=True)
+                if not checkpoints[-1].endswith("-0000"):
+                    break  # in the middle of the update, not before it
             slowest = max(slowest, seconds)
-            checkpoints = sorted(path.stem for path in (run / "checkpoint").iterdir())
-            print(f"{module}: ended after {seconds:.2f} s, checkpoints {', '.join(checkpoints)}", flush=True)
             again = finish(start(*line, "-o", run, "--resume", cwd=folder))
             said = f"stopped by SIGTERM in round 1, module {module};"
             if stopped.code == 143 and said in stopped.err and seconds < LIMIT and results(run) == expected:
