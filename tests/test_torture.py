@@ -13,9 +13,9 @@ SCRIPTS = Path(__file__).parent / "torture"
 @pytest.mark.parametrize(
     "line",
     [
-        ["disk.py", "--points", "6"],
+        ["disk.py", "--points", "3"],
         ["damage.py", "--flips", "20", "--cuts", "10", "--swaps", "6"],
-        ["kills.py", "--moments", "2", "--points", "2"],
+        ["kills.py", "--moments", "1", "--points", "1"],
     ],
     ids=lambda line: line[0],
 )

@@ -198,23 +198,6 @@ def test_one_array_is_named_and_needs_no_labels(command):
     assert not Path("run/module004_mlda/acc_recog.txt").exists()
 
 
-def test_held_out_data_are_those_of_the_config(trained, command, tmp_path, monkeypatch):
-    shutil.copytree(trained.run, tmp_path / "run")
-    monkeypatch.chdir(tmp_path)
-    np.savez("held.npz", **{name: array[5:25] for name, array in ARRAYS.items()})
-    config = Path("run/config.yaml")
-    sections = "".join(
-        f"  {name}: {{file: ../held.npz, key: {key}}}\n"
-        for name, key in (("images", "images"), ("words", "words"), ("kinds", "labels"))
-    )
-    config.write_text(config.read_text() + f"test:\n{sections}")
-
-    done = command("evaluate", "run", "--test", "--json")
-
-    assert json.loads(done.out)["items"] == 20
-    assert json.loads(done.out)["modules"]["mlda"]["acc"] == 1
-
-
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -243,19 +226,13 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
 
 def test_parameters_that_are_not_those_of_the_run(copy, command):
     params = copy / "module003_gmm/params.npz"
-    with np.load(params) as arrays:
-        changed = {name: arrays[name] for name in arrays}
-    np.savez(params, **{**changed, "params.means": changed["params.means"][:, :1]})
-    shape = command("evaluate", copy, "--without", "images")
-    params.write_bytes(b"PK mud")
-    mud = command("evaluate", copy, "--without", "images")
+    params.write_bytes(params.read_bytes()[:-1])
 
-    assert (shape.code, mud.code) == (4, 4)
-    assert shape.err.startswith(
-        "mmcli: error: run/module003_gmm/params.npz: damaged run: params.means: float32 (3, 1) where float32 (3, 2)"
-    )
-    assert mud.err.startswith("mmcli: error: run/module003_gmm/params.npz: damaged run: ")
-    assert shape.err.count("\n") == mud.err.count("\n") == 1
+    done = command("evaluate", copy, "--without", "images")
+
+    assert (done.code, done.out) == (4, "")
+    assert done.err.startswith("mmcli: error: run/module003_gmm/params.npz: damaged run: its SHA-256 is not that of")
+    assert done.err.count("\n") == 1
 
 
 def test_generate_writes_arrays_and_classes(copy, command):
@@ -293,15 +270,19 @@ def test_what_cannot_be_generated(copy, command, options, text):
     assert not Path("out.npz").exists()
 
 
-def test_a_graph_learns_with_rows_missing(command, tmp_path, monkeypatch):
+def test_a_graph_learns_with_rows_missing_and_is_asked_about_held_out_data(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     images, words = IMAGES.copy(), WORDS.astype(float)
     images[::5] = np.nan
     words[2::5] = np.nan
     np.savez("tiny.npz", images=images, words=words, labels=LABELS)
-    Path("tiny.yaml").write_text(
-        TINY.replace("key: images}", "key: images, missing: nan}").replace("key: words}", "key: words, missing: nan}")
+    np.savez("held.npz", **{name: array[5:25] for name, array in ARRAYS.items()})
+    keys = {"images": "images", "words": "words", "kinds": "labels"}
+    test = "".join(f"  {name}: {{file: held.npz, key: {key}}}\n" for name, key in keys.items())
+    config = TINY.replace("key: images}", "key: images, missing: nan}").replace(
+        "key: words}", "key: words, missing: nan}"
     )
+    Path("tiny.yaml").write_text(f"{config}test:\n{test}")
 
     done = command("train", "tiny.yaml", "-o", "run")
     acc = {
@@ -312,3 +293,6 @@ def test_a_graph_learns_with_rows_missing(command, tmp_path, monkeypatch):
     assert done.code == 0, done.err
     assert acc == {"gmm": 1, "mlda": 1}
     np.testing.assert_array_equal(load_run("run").predict(images=IMAGES)["mlda"].classes, LABELS)
+    held_out = json.loads(command("evaluate", "run", "--test", "--json").out)
+    assert held_out["items"] == 20
+    assert held_out["modules"]["mlda"]["acc"] == 1
