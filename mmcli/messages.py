@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from mmcli.counts import Rows
 from mmcli.modules import Kind, Port
 
 
@@ -27,9 +28,12 @@ class Categorical(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How often each of V words occurred in each item: non-negative reals."""
+    """How often each of V words occurred in each item: non-negative reals.
 
-    values: Array  # (N, V)
+    Sparse ones come from observations alone; nobody combines them.
+    """
+
+    values: Rows  # (N, V)
 
 
 Message: TypeAlias = Points | Categorical | Counts
