@@ -50,7 +50,7 @@ def on_device(rows: np.ndarray | csr_array | Rows, num_items: int | None = None,
     if not isinstance(rows, csr_array):
         return jnp.asarray(rows)
     num_entries, (num_rows, num_words) = rows.nnz, rows.shape
-    padding = (0, (capacity or num_entries) - num_entries)
+    padding = (0, (capacity or max(num_entries, 1)) - num_entries)
     empty = (0, (num_items or num_rows) - num_rows)
     items = np.repeat(np.arange(num_rows), np.diff(rows.indptr))
     word_order = np.concatenate([rows.indices.argsort(kind="stable"), num_entries + np.arange(padding[1])])

@@ -9,10 +9,12 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli import sparse
 from mmcli.errors import DataError
-from mmcli.formats import Array, read_array
+from mmcli.formats import read_array
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
+from mmcli.sparse import HostRows
 from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.wording import located, shown
 
@@ -23,14 +25,15 @@ class Datasets(NamedTuple):
     """What the modules observe. N items; rows are items.
 
     Attributes:
-        observations: (N, D) float32, C order, by name of the observation module; zeros where not known.
+        observations: (N, D) float32, by name of the observation module; zeros where not known. In C order, or a
+            scipy csr_array where it was read from one, only counts are heard of it, and `sparse.pays`.
         known: (N,) which rows are there, by name of the observation module.
         labels: (N,) int64, by name of the data.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
     """
 
-    observations: Mapping[str, NDArray[np.float32]]
+    observations: Mapping[str, HostRows]
     known: Mapping[str, NDArray[np.bool_]]
     labels: Mapping[str, NDArray[np.int64]]
     num_items: int
@@ -51,7 +54,13 @@ class Datasets(NamedTuple):
     @property
     def widths(self) -> dict[str, int]:
         """Columns of the data of each observation."""
-        return {module: points.shape[1] for module, points in self.observations.items()}
+        return {module: rows.shape[1] for module, rows in self.observations.items()}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of each sparse observation is not zero."""
+        rows_of = {module: rows for module, rows in self.observations.items() if sparse.is_sparse(rows)}
+        return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
 
 
 def load_datasets(config: Config, graph: Graph) -> Datasets:
@@ -84,7 +93,7 @@ def load_sources(
     return datasets._replace(digests={str(file): _sha256(file) for file in files})
 
 
-def load_arrays(arrays: Mapping[str, Array], graph: Graph, widths: Mapping[str, int]) -> Datasets:
+def load_arrays(arrays: Mapping[str, HostRows], graph: Graph, widths: Mapping[str, int]) -> Datasets:
     """As `load_sources`, of arrays in memory by the names of the config's `data`; a row of NaN is a missing one."""
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "arrays"))
@@ -111,9 +120,15 @@ def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Dat
     if reader.problems:
         raise DataError("\n".join(reader.problems))
     for module in shows.keys() - given.keys():
-        observed[module] = np.zeros((num_items, widths[module]), np.float32), np.zeros(num_items, bool)
+        observed[module] = absent(graph, module, (num_items, widths[module])), np.zeros(num_items, bool)
     observations = {module: observed[module][0] for module in shows}
     return Datasets(observations, {module: observed[module][1] for module in shows}, labels, num_items, {})
+
+
+def absent(graph: Graph, module: str, shape: tuple[int, int]) -> HostRows:
+    """What stands for an observation of which no row is known."""
+    hearers = [graph.nodes[child] for child in graph.nodes[module].children]
+    return sparse.nothing(shape, may_be_sparse=_hearer_of_points(module, hearers) is None)
 
 
 class _Reader:
@@ -124,7 +139,7 @@ class _Reader:
         sources: Mapping[str, DataSource],
         places: Places,
         section: str,
-        read: Callable[[DataSource], Array],
+        read: Callable[[DataSource], HostRows],
     ) -> None:
         self.sources = sources
         self.problems: list[str] = []
@@ -137,7 +152,7 @@ class _Reader:
         if line not in self.problems:  # two modules can show the same data
             self.problems.append(line)
 
-    def take_all(self, wanted: Mapping[str, tuple[str, Callable[[Array], _Checked]]]) -> dict[str, _Checked]:
+    def take_all(self, wanted: Mapping[str, tuple[str, Callable[[HostRows], _Checked]]]) -> dict[str, _Checked]:
         """What each check makes of the data of a name, without those that have a problem."""
         taken = {}
         for what, (name, check) in wanted.items():
@@ -166,38 +181,57 @@ def _as_observation(
     source: DataSource,
     masks: Mapping[str, NDArray[np.bool_]],
     width: int | None,
-    array: Array,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(N, D) float32 in C order, fit for every node that hears the module, and which rows are there (N,)."""
+    array: HostRows,
+) -> tuple[HostRows, NDArray[np.bool_]]:
+    """(N, D) float32, dense or sparse, fit for every node that hears the module, and which rows are there (N,)."""
     if array.ndim != 2:
         remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
         raise DataError(f"{_dimensions(array)}; an observation has 2, items by columns: {remedy}")
-    if not array.size:
-        raise DataError(f"empty: {array.shape[0]} rows of {array.shape[1]} columns")
-    if width is not None and array.shape[1] != width:
-        raise DataError(f"{array.shape[1]} columns, but the run learned from {width}; make both in the same way")
-    known = masks.get(source.known or "", np.ones(len(array), bool))
-    if len(known) != len(array):
-        raise DataError(f"{len(array)} rows, but {source.known} says of {len(known)} which are there")
+    num_items, num_columns = array.shape
+    if not num_items or not num_columns:
+        raise DataError(f"empty: {num_items} rows of {num_columns} columns")
+    if width is not None and num_columns != width:
+        raise DataError(f"{num_columns} columns, but the run learned from {width}; make both in the same way")
+    known = masks.get(source.known or "", np.ones(num_items, bool))
+    if len(known) != num_items:
+        raise DataError(f"{num_items} rows, but {source.known} says of {len(known)} which are there")
     if source.missing == "nan":
-        known = known & ~np.isnan(array).all(axis=1)
-    array = array if known.all() else np.where(known[:, None], array, 0)
-    _refuse(array, np.isnan(array), "fill it, drop the item, or say missing: nan (whole rows)")
+        known = known & ~sparse.all_nan(array)
+    array = array if known.all() else sparse.kept(array, known)
+    _refuse(array, np.isnan(sparse.stored(array)), "fill it, drop the item, or say missing: nan (whole rows)")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
-        values = np.ascontiguousarray(array, dtype=np.float32)
+        rows = sparse.as_float32(array)
+    values = sparse.stored(rows)
     _refuse(array, ~np.isfinite(values), "too large for float32; scale the array")
     for node in hearers:
         if node.kinds[node.parents.index(module)] is Kind.COUNTS:
             _refuse(array, values < 0, f"modules.{node.name} takes counts, which are 0 or more")
         bounds = MODULES[node.type].input_range(node.config.options)
-        if bounds is not None:
+        if bounds is not None:  # no type's bounds leave out the zeros of sparse rows
             low, high = bounds
             remedy = f"modules.{node.name} takes {low:g} to {high:g}: scale the array, or change the module's options"
             _refuse(array, (values < low) | (values > high), remedy)
-    return values, known
+    return _in_form(rows, _hearer_of_points(module, hearers)), known
 
 
-def _as_mask(array: Array) -> NDArray[np.bool_]:
+def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
+    """Sparse rows as they are or dense, whichever suits those who hear them."""
+    if isinstance(rows, np.ndarray):
+        return rows
+    if hearer_of_points is None:
+        return rows if sparse.pays(rows.shape, rows.nnz) else rows.toarray()
+    if (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
+        what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
+        raise DataError(f"modules.{hearer_of_points.name} takes points, which are dense: {what}; give it fewer columns")
+    return rows.toarray()
+
+
+def _hearer_of_points(module: str, hearers: Iterable[Node]) -> Node | None:
+    """The first node that hears points from an observation; sparse rows are counts to all."""
+    return next((node for node in hearers if node.kinds[node.parents.index(module)] is Kind.POINTS), None)
+
+
+def _as_mask(array: HostRows) -> NDArray[np.bool_]:
     """(N,) bool."""
     if array.ndim != 1:
         raise DataError(f"{_dimensions(array)}; what says which rows are there has 1: array.ravel()")
@@ -205,7 +239,7 @@ def _as_mask(array: Array) -> NDArray[np.bool_]:
     return array.astype(bool)
 
 
-def _as_labels(array: Array) -> NDArray[np.int64]:
+def _as_labels(array: HostRows) -> NDArray[np.int64]:
     """(N,) int64."""
     if array.ndim != 1:
         raise DataError(f"{_dimensions(array)}; labels have 1: array.ravel()")
@@ -215,16 +249,17 @@ def _as_labels(array: Array) -> NDArray[np.int64]:
     return labels
 
 
-def _refuse(array: Array, wrong: NDArray[np.bool_], remedy: str) -> None:
-    """Raise DataError with the first of the wrong values of an array, if there are any."""
+def _refuse(array: HostRows, wrong: NDArray[np.bool_], remedy: str) -> None:
+    """Raise DataError with the first of the wrong ones of an array's stored values, if there are any."""
     if wrong.any():
-        first = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
-        where = ", ".join(f"{axis} {index}" for axis, index in zip(("row", "column"), first, strict=False))
+        index = int(np.argmax(wrong))
+        first = sparse.position(array, index)
+        where = ", ".join(f"{axis} {place}" for axis, place in zip(("row", "column"), first, strict=False))
         more = f" and {np.count_nonzero(wrong) - 1} more" if np.count_nonzero(wrong) > 1 else ""
-        raise DataError(f"{array[first]:g} at {where} (from 0){more}; {remedy}")
+        raise DataError(f"{sparse.stored(array).flat[index]:g} at {where} (from 0){more}; {remedy}")
 
 
-def _dimensions(array: Array) -> str:
+def _dimensions(array: HostRows) -> str:
     return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"
 
 

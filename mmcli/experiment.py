@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
-from mmcli import __version__, resuming
+from mmcli import __version__, resuming, sparse
 from mmcli.checkpoint import Checkpoint
 from mmcli.comparison import Comparison, compare_runs
 from mmcli.config import Config, dump_config, load_config, plain_config
@@ -107,7 +107,7 @@ def train(
         DivergedError: a number became NaN or infinite; the run directory keeps what came before.
     """
     config, graph, datasets = experiment
-    require_room(output or RUNS, ROOM + ROOM_PER_BYTE * sum(values.nbytes for values in datasets.observations.values()))
+    require_room(output or RUNS, ROOM + ROOM_PER_BYTE * sum(map(sparse.num_bytes, datasets.observations.values())))
     aside = set_aside(output) if output is not None and force else None
     if output is None:
         run = RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")

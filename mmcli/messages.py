@@ -4,13 +4,12 @@ N items, D features, K classes, V words.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.counts import Rows
 from mmcli.modules import Kind, Port
 
 
@@ -33,7 +32,7 @@ class Counts(NamedTuple):
     Sparse ones come from observations alone; nobody combines them.
     """
 
-    values: Rows  # (N, V)
+    values: Any  # (N, V), an Array or, sparse, counts.SparseRows
 
 
 Message: TypeAlias = Points | Categorical | Counts

@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from mmcli.counts import SparseRows, on_device, scaled
 from mmcli.errors import DivergedError
 from mmcli.graph import Graph
 from mmcli.messages import Categorical, Counts, Message, Points, combine, neutral
 from mmcli.module import Info, Inputs, Module
 from mmcli.modules import MODULES, Kind, Port, Rule, build
+from mmcli.sparse import HostRows
 from mmcli.trees import KEY_IMPL, named_leaves, restore
 
 COMPILE_WAIT = 0.5  # seconds between two signs of life of a run that waits for its compiler
@@ -122,7 +124,9 @@ def build_program(graph: Graph, widths: Mapping[str, int], num_items: int, rule:
 
 
 def observe(
-    program: Program, observations: Mapping[str, np.ndarray | Array], known: Mapping[str, np.ndarray | Array]
+    program: Program,
+    observations: "Mapping[str, HostRows | Array | SparseRows]",
+    known: Mapping[str, np.ndarray | Array],
 ) -> RoundState:
     """The state before anything is learned: observations sent, all other messages neutral, no module state."""
     forward: dict[Edge, Message] = {}
@@ -131,8 +135,8 @@ def observe(
         for parent, kind in zip(node.parents, node.kinds, strict=True):
             edge = (parent, node.name)
             if parent in observations:
-                values, weight = jnp.asarray(observations[parent]), jnp.asarray(known[parent], float)
-                values *= weight[:, None]
+                weight = jnp.asarray(known[parent], float)
+                values: Any = scaled(on_device(observations[parent]), weight)  # points are dense
                 forward[edge] = Points(values, weight) if kind is Kind.POINTS else Counts(values)
             else:
                 forward[edge] = backward[edge] = neutral(program.outputs[parent], program.num_items)
@@ -292,7 +296,7 @@ def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Messag
 
 def train_rounds(
     graph: Graph,
-    observations: Mapping[str, np.ndarray],
+    observations: Mapping[str, HostRows],
     known: Mapping[str, np.ndarray],
     *,
     seed: int,
@@ -304,7 +308,7 @@ def train_rounds(
 
     Args:
         graph: the modules and who hears whom.
-        observations: (N, width) float32 by the observation's module name.
+        observations: (N, width) float32 by the observation's module name, those of counts dense or sparse.
         known: (N,) which rows of each are there; the others send the neutral message.
         seed: of all randomness.
         rounds: how many.
@@ -316,7 +320,7 @@ def train_rounds(
         ValueError: what was saved is not from such a run.
     """
     widths = {name: values.shape[1] for name, values in observations.items()}
-    program = build_program(graph, widths, len(next(iter(observations.values()))), rule)
+    program = build_program(graph, widths, len(next(iter(known.values()))), rule)
     root = jax.random.key(seed, impl=KEY_IMPL)
     beginning = observe(program, observations, known)
     moment = Moment(beginning) if saved is None else load(program, root, beginning, saved)

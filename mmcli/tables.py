@@ -39,7 +39,7 @@ def module_type(name: str) -> str:
 def graph(experiment: "Experiment") -> str:
     """The modules of a config that passed every check, and what each hears from whom."""
     config, graph, datasets = experiment
-    widths = datasets.widths
+    widths, shares = datasets.widths, datasets.shares
     ports = graph.ports(widths)
     rows = [("module", "type", "hears")]
     for name, node in graph.nodes.items():
@@ -47,7 +47,10 @@ def graph(experiment: "Experiment") -> str:
             f"{parent} ({port.kind}, {port.width} columns)"
             for parent, port in zip(node.parents, ports.get(name, ()), strict=True)
         ]
-        rows.append((name, node.type, ", ".join(heard) or f"data {node.config.data}, {widths[name]} columns"))
+        shows = f"data {node.config.data}, {widths[name]} columns"
+        if name in shares:
+            shows += f", sparse, {100 * shares[name]:.2g} % not zero"
+        rows.append((name, node.type, ", ".join(heard) or shows))
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     return f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}\n\n{_aligned(rows)}"
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mmcli import sparse
 from mmcli.config import Config, load_config
-from mmcli.datasets import Datasets, load_arrays
+from mmcli.datasets import Datasets, absent, load_arrays
 from mmcli.errors import ConfigError, DataError, UsageError
 from mmcli.graph import Graph, build_graph
 from mmcli.modules import MODULES, Kind
@@ -130,7 +131,8 @@ class TrainedRun:
         """Classes and their probabilities, by module that finds classes.
 
         Args:
-            **senses: (N, width) arrays by name, those that there are; a row of NaN is a missing one.
+            **senses: (N, width) arrays by name, or matrices of scipy.sparse, those that there are; a row of NaN is a
+                missing one.
 
         Raises:
             DataError: an array does not fit, or an item has no sense at all.
@@ -181,8 +183,13 @@ class TrainedRun:
     ) -> NDArray[np.float32]:
         """As `generate`, from datasets without the sense and what is `told` of classes (see `Recognizer.recognize`)."""
         self.refuse_unknown(to)
-        said = self._recognizer.recognize(datasets.observations, datasets.known, told, seed=seed)
-        return said.senses[self.senses[to]]
+        module = self.senses[to]
+        size = sparse.dense_bytes((datasets.num_items, self.widths[module]))
+        if size > sparse.MAX_DENSE:
+            rows = f"{datasets.num_items} rows of {self.widths[module]} columns"
+            raise UsageError(f"{to}: {rows} would fill {size / 1e9:.1f} GB; make fewer at a time")
+        said = self._recognizer.recognize(datasets.observations, datasets.known, told, senses=[module], seed=seed)
+        return said.senses[module]
 
     def refuse_unknown(self, sense: str) -> None:
         """Raise UsageError where no sense goes by that name."""
@@ -208,7 +215,7 @@ class TrainedRun:
         return {name: np.tile(log_probs.astype(np.float32), (num_items, 1))}
 
     def _nothing(self, num_items: int) -> Datasets:
-        observations = {name: np.zeros((num_items, width), np.float32) for name, width in self.widths.items()}
+        observations = {name: absent(self.graph, name, (num_items, width)) for name, width in self.widths.items()}
         known = {name: np.zeros(num_items, bool) for name in self.widths}
         return Datasets(observations, known, {}, num_items, {})
 
@@ -217,4 +224,8 @@ class TrainedRun:
             self.refuse_unknown(name)
         if not senses:
             raise UsageError(f"no sense is given; give one of {listed(self.senses)}")
-        return load_arrays({name: np.asarray(array) for name, array in senses.items()}, self.graph, self.widths)
+        arrays = {
+            name: sparse.as_csr(array) if hasattr(array, "tocsr") else np.asarray(array)
+            for name, array in senses.items()
+        }
+        return load_arrays(arrays, self.graph, self.widths)

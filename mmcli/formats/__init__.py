@@ -7,18 +7,19 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError
-from mmcli.formats import idx, npz
+from mmcli.formats import csr, idx, npz
 from mmcli.formats.opening import GZIP_MAGIC, opened, unpacked
+from mmcli.sparse import HostRows
 
 Array = NDArray[Any]
 
 
-def read_array(file: Path, key: str | None) -> Array:
+def read_array(file: Path, key: str | None) -> HostRows:
     """One array of numbers from a file, as it is stored; of an IDX file, its items as rows (see `idx.as_items`).
 
     Args:
         file: .npz, .npy or IDX, plain or gzip.
-        key: which array of a .npz; None where a file holds one array.
+        key: which array of a .npz; None where a file holds one array, as those of scipy.sparse.save_npz do.
 
     Raises:
         DataError: what is wrong, without the name of the file.
@@ -26,6 +27,8 @@ def read_array(file: Path, key: str | None) -> Array:
     with opened(file) as stream:
         start = _start(stream)
         if npz.is_npz(start):
+            if key is None and csr.is_csr(npz.member_names(stream)):
+                return csr.read_csr(stream)
             return npz.read_member(stream, key)
         if npz.is_npy(start):
             _refuse_key(key, "a .npy file")
@@ -38,7 +41,7 @@ def read_array(file: Path, key: str | None) -> Array:
 
 
 def array_names(file: Path) -> list[str]:
-    """The names of the arrays of a .npz, in its order; empty for any other file.
+    """The names of the arrays of a .npz, in its order; empty for a file of one array.
 
     Raises:
         DataError: as `read_array`.
@@ -46,7 +49,8 @@ def array_names(file: Path) -> list[str]:
     if not file.is_file():
         return []
     with opened(file) as stream:
-        return npz.member_names(stream) if npz.is_npz(_start(stream)) else []
+        names = npz.member_names(stream) if npz.is_npz(_start(stream)) else []
+        return [] if csr.is_csr(names) else names
 
 
 def _start(stream: BufferedReader) -> bytes:

@@ -128,14 +128,15 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         weights = options.weights or [None] * len(ports)
         return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
 
-    def search_words(inputs: Inputs, share: Array) -> tuple[list[Rows], list[Array]]:
+    def search_words(inputs: Inputs, share: Array) -> tuple[list[Rows], list[Rows]]:
         """Modalities observed and told; of the latter `share` words an item for each word observed."""
         item_words = words(inputs)
         observed = [counts for counts, is_told in zip(item_words, told, strict=True) if not is_told]
         mass = total_mass(observed, inputs.child.log_probs.shape[0])
         mean_mass = mass.sum() / jnp.maximum((mass > 0).sum(), 1)
         messages = [message for message, is_told in zip(inputs.parents, told, strict=True) if is_told]
-        return observed, [share * mean_mass * as_counts(message, 1.0) for message in messages]
+        shares = jnp.full(mass.shape, share * mean_mass)
+        return observed, [scaled(as_counts(message, 1.0), shares) for message in messages]
 
     def prior_of(inputs: Inputs) -> Array:
         # The child's message moves the prior of an item's topics; a neutral one leaves it at alpha.

@@ -136,7 +136,7 @@ def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dic
     shown = {}
     for name, values in datasets.observations.items():
         side = math.isqrt(values.shape[1])
-        if side < 2 or side**2 != values.shape[1]:
+        if not isinstance(values, np.ndarray) or side < 2 or side**2 != values.shape[1]:  # sparse counts are no picture
             continue
         rebuilt = {}
         for node in nodes:

@@ -11,6 +11,7 @@ from scipy import integrate, stats
 from scipy.special import digamma, gammaln, logsumexp, softmax
 
 from mmcli import module as contract
+from mmcli.counts import BLOCK, expected_counts
 from mmcli.messages import Categorical, Counts, neutral, normalized
 from mmcli.metrics import evaluate
 from mmcli.module import Inputs
@@ -147,14 +148,14 @@ def test_topics_of_an_item_are_near_those_of_all_assignments(document):
     assert found.sum() == pytest.approx(prior.sum() + len(document), rel=1e-5)
 
 
-@pytest.mark.parametrize("num_items", [1, mlda.BLOCK, mlda.BLOCK + 1])
+@pytest.mark.parametrize("num_items", [1, BLOCK, BLOCK + 1])
 def test_expected_counts_are_the_sums_of_responsibilities_whatever_the_blocks(num_items):
     rng = np.random.default_rng(0)
     factors, word_factors = rng.random((num_items, 3)), rng.random((3, 5))
     counts = rng.poisson(1.0, (num_items, 5)).astype(float)
 
     with jax.enable_x64(True):
-        of_items, of_words = jax.jit(mlda.expected_counts)(factors, word_factors, counts)
+        of_items, of_words = jax.jit(expected_counts)(factors, word_factors, counts)
 
     joint = factors[:, :, None] * word_factors[None]  # (N, K, V)
     topics_of_words = counts[:, None, :] * joint / joint.sum(1, keepdims=True)
