@@ -48,7 +48,7 @@ def on_device(rows: np.ndarray | csr_array | Rows, num_items: int | None = None,
         capacity: and with padding to so many entries.
     """
     if not isinstance(rows, csr_array):
-        return jnp.asarray(rows)
+        return rows if isinstance(rows, SparseRows) else jnp.asarray(rows)
     num_entries, (num_rows, num_words) = rows.nnz, rows.shape
     padding = (0, (capacity or max(num_entries, 1)) - num_entries)
     empty = (0, (num_items or num_rows) - num_rows)

@@ -3,7 +3,7 @@
 N rows, V columns, E entries.
 """
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ def as_csr(matrix: Any, shape: tuple[int, int] | None = None) -> "csr_array":
     return rows
 
 
-def is_sparse(rows: HostRows) -> bool:
+def is_sparse(rows: HostRows) -> TypeGuard[Any]:
     return not isinstance(rows, np.ndarray)
 
 

@@ -47,10 +47,10 @@ def graph(experiment: "Experiment") -> str:
             f"{parent} ({port.kind}, {port.width} columns)"
             for parent, port in zip(node.parents, ports.get(name, ()), strict=True)
         ]
-        shows = f"data {node.config.data}, {widths[name]} columns"
-        if name in shares:
-            shows += f", sparse, {100 * shares[name]:.2g} % not zero"
-        rows.append((name, node.type, ", ".join(heard) or shows))
+        if not heard:
+            sparsity = f", sparse, {100 * shares[name]:.2g} % not zero" if name in shares else ""
+            heard = [f"data {node.config.data}, {widths[name]} columns{sparsity}"]
+        rows.append((name, node.type, ", ".join(heard)))
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     return f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}\n\n{_aligned(rows)}"
 
