@@ -16,7 +16,7 @@ HostRows: TypeAlias = "NDArray[Any] | csr_array"
 # What keeps rows sparse, measured by updates of the MLDA (benchmarks/sweeps.py): dense ones take as long at 5 % of
 # values that are not zero, or at 10 % with 50 topics; of few values either takes a moment.
 MOST_SHARE, FEW_VALUES = 0.05, 1e6
-MAX_DENSE = 2**32  # bytes; what is more is never made dense
+MAX_DENSE = 2**31  # bytes; what is more is never made dense
 
 
 def as_csr(matrix: Any, shape: tuple[int, int] | None = None) -> "csr_array":

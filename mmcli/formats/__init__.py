@@ -27,7 +27,7 @@ def read_array(file: Path, key: str | None) -> HostRows:
     with opened(file) as stream:
         start = _start(stream)
         if npz.is_npz(start):
-            if key is None and csr.is_csr(npz.member_names(stream)):
+            if key is None and csr.is_matrix(npz.member_names(stream)):
                 return csr.read_csr(stream)
             return npz.read_member(stream, key)
         if npz.is_npy(start):
@@ -50,7 +50,7 @@ def array_names(file: Path) -> list[str]:
         return []
     with opened(file) as stream:
         names = npz.member_names(stream) if npz.is_npz(_start(stream)) else []
-        return [] if csr.is_csr(names) else names
+        return [] if csr.is_matrix(names) else names
 
 
 def _start(stream: BufferedReader) -> bytes:

@@ -18,7 +18,7 @@ MAX_WIDTH = 10_000_000  # columns; nothing in the file need back them, and modul
 MAX_ENTRIES = 2**31 - 1  # what int32 counts
 
 
-def is_csr(names: Collection[str]) -> bool:
+def is_matrix(names: Collection[str]) -> bool:
     """Whether a .npz of arrays of these names is a matrix of scipy, of whatever format."""
     return {"format", "shape", "data"} <= set(names)
 
@@ -55,7 +55,9 @@ def read_csr(stream: IO[bytes]) -> "csr_array":
     if num_entries and not 0 <= columns.min() <= columns.max() < num_columns:
         worst = columns.min() if columns.min() < 0 else columns.max()
         raise _damaged(f"indices holds {worst} where there are columns 0 to {num_columns - 1}")
-    return sparse.as_csr((values, columns.astype(np.int32), starts.astype(np.int32)), (num_rows, num_columns))
+    # In the byte order of this machine, which scipy takes for granted.
+    entries = values.astype(np.float64), columns.astype(np.int32), starts.astype(np.int32)
+    return sparse.as_csr(entries, (num_rows, num_columns))
 
 
 def _vector(stream: IO[bytes], name: str, kinds: str) -> NDArray[Any]:
