@@ -46,13 +46,13 @@ class Experiment(NamedTuple):
 
 
 class Watcher(Protocol):
-    """Who looks on while a run learns. Rounds and chunks count from 1."""
+    """Who looks on while a run learns. Rounds count from 1."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
         """The run directory is there; `aside` is where an older one went."""
 
-    def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
-        """A module finished a chunk of its inner iterations."""
+    def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
+        """So many of a module's inner iterations are done; told about twice a second."""
 
     def updated(self, line: HistoryLine) -> None:
         """A module finished its update of a round; its files, and a checkpoint where one is due, are written."""
@@ -89,7 +89,7 @@ def train(
     Args:
         experiment: from `check`.
         watcher: is told what happens.
-        stop: asked after every chunk for the number of the signal that wants the run to stop, or None.
+        stop: asked about twice a second for the number of the signal that wants the run to stop, or None.
         output: where the run goes; the next free runs/<config>-s<seed>-NNN where it is None.
         force: whether a run that is at `output` already is set aside.
         resume: whether a run that is at `output` already goes on where it was, or is left alone if it is finished.
@@ -187,9 +187,9 @@ def _learn(
 
     def keep(saved: rounds.Saved) -> tuple[int, int]:
         run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
-        return saved.updates, saved.chunk
+        return saved.updates, saved.iterations
 
-    begun = checkpoint is not None and checkpoint.updates + checkpoint.chunk > 0
+    begun = checkpoint is not None and checkpoint.updates + checkpoint.iterations > 0
     saved = rounds.Saved(*checkpoint[:3]) if checkpoint and begun else None
     kept = saved[:2] if saved else keep(rounds.Saved(0, 0, {}))
     try:
@@ -207,7 +207,7 @@ def _learn(
     for event in events:
         moment = event.moment
         if isinstance(event, rounds.Progress):
-            watcher.advanced(event.round, event.module, event.chunk, event.num_chunks)
+            watcher.advanced(event.round, event.module, event.done, event.iterations)
         else:
             line = _record(experiment, run, event)
             history.append(line._asdict())
@@ -216,7 +216,7 @@ def _learn(
             watcher.updated(line)
         number = stop()
         if number is not None and moment.updates < num_updates:
-            if kept != (moment.updates, moment.chunk):
+            if kept != (moment.updates, moment.iterations):
                 keep(rounds.save(moment))
             go_on = shlex.join(["mmcli", "train", str(run.config), "-o", str(run.path), "--resume"])
             where = f"in round {event.round}, module {event.module}"
