@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 HostRows: TypeAlias = "NDArray[Any] | csr_array"
 
-# What keeps rows sparse, measured by updates of the MLDA (benchmarks/sweeps.py): dense ones take as long at 5 % of
-# values that are not zero, or at 10 % with 50 topics; of few values either takes a moment.
+# What keeps rows sparse. Updates of the MLDA take as long on dense ones where 5 % of the values are not zero, or up to
+# 10 % with many topics (benchmarks/sparse_or_dense.py); of few values either takes a moment.
 MOST_SHARE, FEW_VALUES = 0.05, 1e6
 MAX_DENSE = 2**31  # bytes; what is more is never made dense
 
