@@ -31,7 +31,7 @@ modules:
 IMAGES = np.linspace(0, 1, 3 * N).reshape(N, 3)
 SPEECH = np.arange(5 * N).reshape(N, 5)
 DIGITS = np.arange(N)
-TRAP = "as only a trap does"
+TRAP = "as a trap does"
 
 
 class Bad(NamedTuple):
@@ -87,13 +87,10 @@ def npz(content: bytes, name: str = "x.npy", compression: int = zipfile.ZIP_DEFL
     return stream.getvalue()
 
 
-def parquet(**columns: Any) -> Callable[[Path], None]:
-    return lambda path: pq.write_table(pa.table(columns), path)
-
-
-def parquet_cut(path: Path) -> None:
-    pq.write_table(pa.table({"x": np.arange(N)}), path)
-    os.truncate(path, path.stat().st_size - 20)
+def parquet(**columns: Any) -> bytes:
+    stream = io.BytesIO()
+    pq.write_table(pa.table(columns), stream)
+    return stream.getvalue()
 
 
 def gzip_of_repeated(block: bytes, times: int) -> bytes:
@@ -259,13 +256,24 @@ BAD_FILES = [
     Bad("bomb of blank lines", "speech", gzip_of_repeated(b"\n" * (1 << 20), 10_000), TRAP),
     Bad("bomb of one line", "speech", gzip_of_repeated(b"1 " * (1 << 19), 10_000), ":1: longer than 16 MB"),
     # Parquet.
-    Bad("Parquet cut short", "speech", parquet_cut, "cannot be read: "),
+    Bad("Parquet cut short", "speech", parquet(x=np.arange(N))[:-20], "cannot be read: "),
     Bad("Parquet of words", "speech", parquet(x=[1], y=["a"]), "no numbers in y; name a column of numbers by key"),
     Bad("Parquet of ragged lists", "speech", parquet(x=[[1, 2], [3]]), "lists of 1 to 2 numbers in column x"),
     Bad("Parquet without the column", "speech", parquet(x=[1]), "no column y; it has x", "y"),
     Bad("Parquet with nothing in a row", "speech", parquet(x=[1.0, None]), f"nan at row 1, column 0 (from 0); {NAN}"),
     Bad("Parquet that is a bomb", "speech", parquet(x=np.zeros(20_000_000)), TRAP),
 ]  # fmt: skip
+# What can be read, and the key, to be damaged at random by the torture.
+GOOD_FILES: dict[str, tuple[bytes, str | None]] = {
+    ".npy": (NPY, None),
+    ".npz": (npz(NPY), "x"),
+    "IDX": (IDX, None),
+    "gzip of IDX": (IDX_GZ, None),
+    "text": (text(IMAGES).encode(), None),
+    "CSV": (b"a,b,c\n1,2,3\n4,5,6\n", "b"),
+    "gzip of text": (gzip.compress(text(IMAGES).encode()), None),
+    "Parquet": (parquet(x=[1.5, None, 3.0], y=[[1, 2], [3, None], None]), None),
+}
 # What takes seconds to read before it is refused, for the torture.
 SLOW_FILES = [
     Bad("bomb of zeros", "speech", gzip_of_repeated(b"0\n" * (1 << 19), 10_000), TRAP),

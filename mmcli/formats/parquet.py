@@ -15,6 +15,7 @@ from mmcli.wording import listed, shown
 Array = NDArray[Any]
 
 _MAGIC = b"PAR1"
+_BATCH = 1 << 14  # rows
 
 
 def is_parquet(start: bytes) -> bool:
@@ -40,6 +41,8 @@ def read_parquet(file: Path, key: str | None) -> Array:
     """
     with opened(file) as stream:
         source = _open(stream)
+        from pyarrow import Table
+
         schema = source.schema_arrow
         wanted = list(range(len(schema.names))) if key is None else [index_of(key, schema.names)]
         odd = [schema.names[index] for index in wanted if not _is_numeric(schema.field(index).type)]
@@ -50,10 +53,15 @@ def read_parquet(file: Path, key: str | None) -> Array:
             raise DataError("has no columns; write it again")
         paths = [source.schema.column(leaf).path for leaf in range(len(source.schema))]
         leaves = [leaf for leaf, path in enumerate(paths) if key is None or f"{path}.".startswith(f"{key}.")]
-        groups = [source.metadata.row_group(group) for group in range(source.metadata.num_row_groups)]
-        num_values = sum(group.column(leaf).num_values for group in groups for leaf in leaves)
-        refuse_bomb(8 * num_values, file.stat().st_size, "write it with numpy.save")
-        table = source.read(columns=[paths[leaf] for leaf in leaves])
+        batches, num_bytes = [], 0
+        # What the file says of its columns is not asked for: where it is damaged, pyarrow ends the process.
+        for batch in source.iter_batches(_BATCH, columns=[paths[leaf] for leaf in leaves], use_threads=False):
+            batches.append(batch)
+            num_bytes += batch.nbytes
+            refuse_bomb(num_bytes, file.stat().st_size, "write it with numpy.save")
+        if not batches:
+            raise DataError("no rows in it; write it again")
+        table = Table.from_batches(batches)
         named = zip(table.column_names, table.columns, strict=True)
         columns = [_column(name, column.combine_chunks()) for name, column in named if key in (None, name)]
     return columns[0] if len(columns) == 1 else np.hstack(columns)

@@ -1,6 +1,7 @@
 """Bad data files: exit code 2 and one line within 5 s and 400 MB, each in a process of its own; a long good text."""
 
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -11,8 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from lab import options, report
 
+from mmcli.errors import DataError
+from mmcli.formats import read_array
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from bad_files import BAD_FILES, SLOW_FILES
+from bad_files import BAD_FILES, GOOD_FILES, SLOW_FILES
 
 SECONDS, MEGABYTES = 5.0, 400.0
 LONG_SECONDS, LONG_MEGABYTES = 40.0, 1500.0
@@ -76,6 +80,28 @@ def bad_files() -> None:
     report("bad files told in one line", good, len(BAD_FILES + SLOW_FILES), begun)
 
 
+def damaged_files(rng: random.Random, num_flips: int) -> None:
+    """Bits flipped, bytes lost: what is left is read or told, and nothing else happens."""
+    begun, good = time.perf_counter(), 0
+    with tempfile.TemporaryDirectory() as name:
+        file = Path(name, "bad")
+        for content, key in GOOD_FILES.values():
+            for _ in range(num_flips):
+                damaged = bytearray(content)
+                for _ in range(rng.choice([1, 1, 2, 4])):
+                    place = rng.randrange(len(damaged))
+                    damaged[place] ^= 1 << rng.randrange(8)
+                    if rng.random() < 0.2:
+                        del damaged[place : place + rng.randrange(1, 9)]
+                file.write_bytes(damaged)
+                try:
+                    read_array(file, key)
+                    good += 1
+                except DataError as error:
+                    good += len(str(error).splitlines()) == 1
+    report("damaged data files read or told", good, num_flips * len(GOOD_FILES), begun)
+
+
 def long_text(num_rows: int) -> None:
     """A text as the tutorial's, 80 KB a row, read, and read again from the cache; and one of short numbers."""
     config = "data: {x: {file: long.txt}}\nmodules:\n  x: {type: observation, data: x}\n"
@@ -102,6 +128,7 @@ def long_text(num_rows: int) -> None:
 
 
 if __name__ == "__main__":
-    asked = options(__doc__, rows=3000)
+    asked = options(__doc__, rows=3000, flips=1000)
     bad_files()
+    damaged_files(random.Random(asked.seed), asked.flips)
     long_text(asked.rows)
