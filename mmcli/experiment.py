@@ -1,4 +1,4 @@
-"""The composition root: train, compare and check wire the parts together. Nothing here formats for people.
+"""The composition root: train and compare wire the parts together. Nothing here formats for people.
 
 What is slow to import (jax, scipy, scikit-learn, matplotlib) is imported where it is first needed, so that
 whatever is wrong with the command line, the config or its data is said before.
@@ -12,20 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mmcli import __version__, resuming, sparse
+from mmcli.checking import Experiment
 from mmcli.checkpoint import Checkpoint
 from mmcli.comparison import Comparison, compare_runs
-from mmcli.config import Config, dump_config, load_config, plain_config
-from mmcli.datasets import Datasets, load_datasets
+from mmcli.config import dump_config, plain_config
+from mmcli.datasets import Datasets
 from mmcli.errors import MmcliError, SaveError, StoppedError, UsageError
 from mmcli.files import require_room
-from mmcli.graph import Graph, build_graph
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
+from mmcli.spec import Config
 from mmcli.store import CHECKPOINTS, RunDirectory, set_aside
 
 if TYPE_CHECKING:
@@ -35,14 +36,6 @@ RUNS = Path("runs")  # where a run goes that is not told where
 FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
 # Bytes that a run may write, and how many more for each byte that it observes: an estimate on the safe side.
 ROOM, ROOM_PER_BYTE = 32e6, 4
-
-
-class Experiment(NamedTuple):
-    """A config whose graph and data have passed every check."""
-
-    config: Config
-    graph: Graph
-    datasets: Datasets
 
 
 class Watcher(Protocol):
@@ -61,19 +54,6 @@ class Watcher(Protocol):
         """Something that a person should know."""
 
 
-def check(
-    path: Path, overrides: Sequence[str] = (), *, seed: int | None = None, rounds: int | None = None
-) -> Experiment:
-    """Everything that can be known to be right before anything is computed.
-
-    Raises:
-        ConfigError, DataError: whatever is wrong.
-    """
-    config = load_config(path, overrides, seed=seed, rounds=rounds)
-    graph = build_graph(config)
-    return Experiment(config, graph, load_datasets(config, graph))
-
-
 def train(
     experiment: Experiment,
     watcher: Watcher,
@@ -87,7 +67,7 @@ def train(
     """Learn, and write a run directory.
 
     Args:
-        experiment: from `check`.
+        experiment: from `checking.check`.
         watcher: is told what happens.
         stop: asked about twice a second for the number of the signal that wants the run to stop, or None.
         output: where the run goes; the next free runs/<config>-s<seed>-NNN where it is None.
