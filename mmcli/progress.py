@@ -2,13 +2,14 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -28,6 +29,16 @@ def display() -> Iterator[Watcher]:
     board = Board(console)
     with Live(get_renderable=board.render, console=console, refresh_per_second=4):
         yield board
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[int, int], None]]:
+    """Something to tell how many items of how many are done: a terminal shows it while it lasts, a log does not."""
+    console = Console(stderr=True)
+    columns = (BarColumn(BAR_WIDTH), MofNCompleteColumn(), TextColumn("items"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as shown:
+        task = shown.add_task("", total=None)
+        yield lambda done, total: shown.update(task, completed=done, total=total)
 
 
 class Lines:

@@ -1,9 +1,9 @@
 """A finished run as an object: what its graph says of other items, and what it can make of one sense from others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,6 +18,8 @@ from mmcli.wording import listed, suggestion
 
 if TYPE_CHECKING:
     from mmcli.recognition import Recognition, Recognizer
+
+Watch: TypeAlias = Callable[[int, int], None]  # told how many items of how many are done
 
 SURE = 1e-6  # what a class that an item is told not to be of keeps
 
@@ -122,9 +124,24 @@ class TrainedRun:
         """(K,) the label that training matched each class of a module to; 0 to K - 1 where it named no labels."""
         return self.directory.class_names(self.graph.folder(module), self.classifiers[module])
 
-    def recognize(self, datasets: Datasets) -> "Recognition":
-        """What every module says of items, in the order in which classes were found; see `Recognition`."""
-        return self._recognizer.recognize(datasets.observations, datasets.known)
+    def recognize(
+        self,
+        datasets: Datasets,
+        told: Mapping[str, NDArray[np.float32]] | None = None,
+        *,
+        seed: int | None = None,
+        watch: Watch | None = None,
+    ) -> "Iterator[Recognition]":
+        """What every module says of items, batch by batch, in the order in which classes were found.
+
+        `told` and `seed` as for `Recognizer.recognize`.
+        """
+        num_done = 0
+        for batch in self._recognizer.recognize(datasets.observations, datasets.known, told, seed=seed):
+            yield batch
+            num_done += len(next(iter(batch.senses.values())))
+            if watch is not None:
+                watch(num_done, datasets.num_items)
 
     def predict(self, **senses: ArrayLike) -> dict[str, Prediction]:
         """Classes and their probabilities, by module that finds classes.
@@ -136,11 +153,15 @@ class TrainedRun:
             DataError: an array does not fit, or an item has no sense at all.
             UsageError: a name is unknown, or there is none.
         """
-        items = self.recognize(self._perceived(senses)).items
+        said = [
+            {name: (batch.items[name]["class"], batch.items[name]["Pdz"]) for name in self.classifiers}
+            for batch in self.recognize(self._perceived(senses))
+        ]
         predictions = {}
         for name in self.classifiers:
+            classes, probabilities = map(np.concatenate, zip(*(batch[name] for batch in said), strict=True))
             names = self.names(name)
-            predictions[name] = Prediction(names[items[name]["class"]], items[name]["Pdz"], names)
+            predictions[name] = Prediction(names[classes], probabilities, names)
         return predictions
 
     def generate(
@@ -177,12 +198,24 @@ class TrainedRun:
         return self.make(to, self._perceived(senses), seed=seed)
 
     def make(
-        self, to: str, datasets: Datasets, told: Mapping[str, NDArray[np.float32]] | None = None, *, seed: int | None
+        self,
+        to: str,
+        datasets: Datasets,
+        told: Mapping[str, NDArray[np.float32]] | None = None,
+        *,
+        seed: int | None,
+        watch: Watch | None = None,
     ) -> NDArray[np.float32]:
         """As `generate`, from datasets without the sense and what is `told` of classes (see `Recognizer.recognize`)."""
         self.refuse_unknown(to)
-        said = self._recognizer.recognize(datasets.observations, datasets.known, told, seed=seed)
-        return said.senses[self.senses[to]]
+        observation = self.senses[to]
+        made = np.empty((datasets.num_items, self.widths[observation]), np.float32)
+        rest = made
+        for batch in self.recognize(datasets, told, seed=seed, watch=watch):
+            rows = batch.senses[observation]
+            rest[: len(rows)] = rows
+            rest = rest[len(rows) :]
+        return made
 
     def refuse_unknown(self, sense: str) -> None:
         """Raise UsageError where no sense goes by that name."""
