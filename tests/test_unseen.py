@@ -2,7 +2,9 @@
 
 import doctest
 import json
+import re
 import shutil
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ import pytest
 from tiny import TINY, tiny_arrays
 
 import mmcli
-from mmcli import load_run
+from mmcli import encoding, load_run
 from mmcli.errors import DataError, UsageError
 
 ARRAYS = tiny_arrays()
@@ -67,16 +69,18 @@ def test_a_row_of_nan_is_a_missing_one(run):
     assert not np.array_equal(alone, both)
 
 
-def test_what_is_said_of_an_item_does_not_depend_on_the_others(run):
+@pytest.mark.parametrize("senses", [("images", "words"), ("images",), ("words",)])
+def test_what_is_said_of_an_item_does_not_depend_on_the_others(run, senses):
     many = np.tile(np.arange(len(IMAGES)), 10)  # more than a batch
     order = RNG.permutation(many)[:507]
 
-    said = run.predict(images=IMAGES[order], words=WORDS[order])
+    said = run.predict(**{sense: ARRAYS[sense][order] for sense in senses})
 
-    alone = run.predict(images=IMAGES, words=WORDS)
-    for name, prediction in said.items():
-        np.testing.assert_array_equal(prediction.classes, alone[name].classes[order])
-        np.testing.assert_array_equal(prediction.probabilities, alone[name].probabilities[order])
+    for few in ([0], [506], order[:7]):
+        alone = run.predict(**{sense: ARRAYS[sense][order[few]] for sense in senses})
+        for name, prediction in said.items():
+            np.testing.assert_array_equal(prediction.classes[few], alone[name].classes)
+            np.testing.assert_array_equal(prediction.probabilities[few], alone[name].probabilities)
 
 
 def test_a_sense_is_made_from_another(run):
@@ -147,6 +151,16 @@ def test_the_examples_of_load_run_hold(trained, monkeypatch):
     assert not hasattr(mmcli, "load_nothing")
 
 
+def test_the_example_of_the_readme_holds(trained):
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    lines = text.partition("The same from Python:\n\n")[2].partition("\n\n**")[0]
+    code = textwrap.dedent(lines).replace('"runs/mnist_arabic-s0-001"', f'"{trained.run}"').replace("speech=", "words=")
+
+    exec(compile(code, "README.md", "exec"), {"speech": WORDS})
+
+    assert code.count("words=speech") == 2
+
+
 @pytest.mark.usefixtures("copy")
 def test_evaluate_measures_other_data_with_the_names_of_training(command):
     order = RNG.permutation(60)[:50]
@@ -173,6 +187,93 @@ def test_classes_are_not_matched_to_other_data_anew(command):
     modules = json.loads(command("evaluate", "run", "--data", "wrong.npz", "--json").out)["modules"]
 
     assert (modules["mlda"]["acc"], modules["mlda"]["acc_rematched"]) == (0, 1)
+
+
+@pytest.mark.usefixtures("copy")
+def test_what_was_said_of_other_data_before_goes(command):
+    np.save("images.npy", IMAGES[:7])
+    Path("run/module003_gmm/mine.txt").touch()
+    command("evaluate", "run", "--without", "words")
+
+    done = command("evaluate", "run", "--data", "images=images.npy")
+
+    assert done.code == 0
+    assert sorted(path.name for path in Path("run").rglob("*_recog.*")) == sorted(
+        [*["Pdz_recog.txt", "class_recog.txt"] * 2, "evaluation_recog.json", "z_recog.txt", "x_hat_recog.txt"]
+    )
+    assert not list(Path("run").rglob("*.tmp"))
+    assert Path("run/module003_gmm/mine.txt").exists()
+
+
+@pytest.mark.usefixtures("copy")
+def test_rows_can_be_missing_item_by_item(command):
+    np.savez("whole.npz", **ARRAYS)
+    there = np.arange(60) % 3 > 0
+    np.save("there.npy", there.astype(np.uint8))
+    np.savez("masks.npz", words=there, images=np.ones(60, bool))
+    holes = WORDS.astype(float)
+    holes[~there] = np.nan
+    np.savez("holes.npz", **{**ARRAYS, "words": holes})
+
+    ways = [
+        ["--data", "whole.npz", "--known", "words=there.npy"],
+        ["--known", "words=masks.npz", "--known", "images=masks.npz"],  # of the data it learned from
+        ["--data", "holes.npz", "--missing", "nan"],
+    ]
+    found = [json.loads(command("evaluate", "run", *way, "--json", "-o", f"{len(way)}").out) for way in ways]
+
+    assert all(one["known"] == {"images": 60, "words": 40} for one in found)
+    assert all(one["modules"] == found[0]["modules"] for one in found)
+    probabilities = np.loadtxt("4/module004_mlda/Pdz_recog.txt")
+    run = load_run("run")
+    by_both, by_images = (
+        run.predict(**senses)["mlda"].probabilities
+        for senses in ({"images": IMAGES, "words": WORDS}, {"images": IMAGES})
+    )
+    np.testing.assert_array_equal(probabilities.astype(np.float32), np.where(there[:, None], by_both, by_images))
+
+
+@pytest.mark.usefixtures("copy")
+def test_wide_arrays_go_to_npy_batch_by_batch(monkeypatch):
+    monkeypatch.setattr(encoding, "MAX_TEXT_COLUMNS", 5)
+    run = load_run("run")
+    rows = np.arange(40.0).reshape(4, 10)
+
+    with run.directory.recognized(6) as append:
+        for batch in (rows, rows[:2]):
+            append("module002_vae", {"x_hat": batch, "z": batch[:, :2]})
+
+    np.testing.assert_array_equal(np.load("run/module002_vae/x_hat_recog.npy"), np.concatenate([rows, rows[:2]]))
+    np.testing.assert_array_equal(np.loadtxt("run/module002_vae/z_recog.txt")[4:], rows[:2, :2])
+
+
+@pytest.mark.usefixtures("copy")
+def test_recognition_that_breaks_off_leaves_what_was_there(command):
+    command("evaluate", "run", "--without", "words")
+    before = {path: path.read_bytes() for path in Path("run").rglob("*_recog.*")}
+
+    def break_off():
+        with load_run("run").directory.recognized(60) as append:
+            append("module002_vae", {"z": np.zeros((2, 2))})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+
+    assert {path: path.read_bytes() for path in Path("run").rglob("*_recog.*")} == before
+    assert not list(Path("run").rglob("*.tmp"))
+
+
+@pytest.mark.usefixtures("copy")
+def test_a_place_that_cannot_be_written(command):
+    Path("there").mkdir()
+    Path("there/module003_gmm").touch()
+
+    done = command("evaluate", "run", "--without", "words", "-o", "there")
+
+    place = "there/module003_gmm: cannot be written (not a folder)"
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"mmcli: error: {place}; mend that, then do it again (train with --resume)\n"
 
 
 @pytest.mark.usefixtures("copy")
@@ -208,6 +309,16 @@ def test_one_array_is_named_and_needs_no_labels(command):
             "--data a.npy: none of images, words, kinds in it; a file of one array needs a name: --data NAME=FILE",
         ),
         (["--data", "x.npz"], "--data x.npz: none of images, words, kinds in it; it holds x, y"),
+        (["--data", "."], "--data .: not a file"),
+        (
+            ["--data", "images=a.npy", "--data", "images=x.npz"],
+            "--data images=x.npz: images is in --data images=a.npy too; name each once, sense by sense",
+        ),
+        (["--known", "words"], "--known words: must be NAME=FILE, such as speech=has_speech.npy"),
+        (["--known", "word=a.npy"], "--known word=a.npy: the run knows no data word (did you mean words?)"),
+        (["--known", "kinds=a.npy"], "--known kinds=a.npy: kinds is no sense that is asked about; leave it out"),
+        (["--known", "words=none.npy"], "--known words=none.npy: no such file"),
+        (["--missing", "0"], "Invalid value for '--missing': '0' is not 'nan'. (see `mmcli evaluate --help`)"),
         (["--test"], "--test: the run's config names no held-out data under test:; use --data"),
         (["--test", "--data", "x.npz"], "--data and --test exclude each other; leave one out"),
         (["--without", "word"], "--without word: the run knows no data word (did you mean words?)"),
@@ -222,6 +333,75 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
     done = command("evaluate", copy, *options)
 
     assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {text}\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--data", "mud.npz"], "--data mud.npz: neither .npz, .npy nor IDX; write it with numpy.savez or numpy.save"),
+        (["--data", "cut.npz"], "--data cut.npz: cannot be read: File is not a zip file"),
+        (
+            ["--data", "narrow.npz"],
+            (
+                "--data narrow.npz: data.images: {}/narrow.npz: 11 columns, but the run learned from 12; "
+                "make both in the same way"
+            ),
+        ),
+        (
+            ["--known", "words=short.npy"],
+            "run/config.yaml:7:10: data.words: {data}: 60 rows, but --known words says of 59 which are there",
+        ),
+        (
+            ["--known", "words=none.npy", "--known", "images=none.npy"],
+            (
+                "run/config.yaml:6:11: data.images: {data}: item 0 (from 0) has none of its senses; "
+                "leave it out of every array"
+            ),
+        ),
+        (
+            ["--known", "words=words.npy"],
+            (
+                "--known words=words.npy: {}/words.npy: 2 dimensions (60, 12); "
+                "what says which rows are there has 1: array.ravel()"
+            ),
+        ),
+    ],
+)
+def test_data_that_do_not_fit_the_run(copy, trained, command, tmp_path, options, text):
+    Path("mud.npz").write_text("mud")
+    np.savez("whole.npz", **ARRAYS)
+    Path("cut.npz").write_bytes(Path("whole.npz").read_bytes()[:500])
+    np.savez("narrow.npz", images=IMAGES[:, 1:], words=WORDS)
+    np.save("short.npy", np.ones(59))
+    np.save("none.npy", np.zeros(60))
+    np.save("words.npy", WORDS)
+
+    done = command("evaluate", copy, *options)
+
+    data = trained.run.parent.parent / "tiny.npz"
+    assert (done.code, done.out, done.err) == (2, "", text.format(tmp_path, data=data) + "\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["evaluate", "run", "--without", "words"], ["generate", "run", "--to", "images"]]
+)
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"status": "running"}, "run: this run has not finished; wait for it or, if it was killed, --resume it"),
+        ({"status": "stopped"}, "run: this run was stopped; let it finish with --resume"),
+        ({"status": "failed", "error": "gmm: NaN"}, "run: this run failed (gmm: NaN); train again"),
+    ],
+)
+def test_a_run_that_never_finished(copy, command, arguments, facts, text):
+    meta = json.loads((copy / "meta.json").read_text())
+    (copy / "meta.json").write_text(json.dumps(meta | facts))
+
+    done = command(*arguments, "-o", "out.npz")
+
+    assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {text}\n")
+    with pytest.raises(UsageError, match=re.escape(text)):
+        load_run("run")
 
 
 def test_parameters_that_are_not_those_of_the_run(copy, command):
@@ -259,6 +439,11 @@ def test_generate_writes_arrays_and_classes(copy, command):
             ["--to", "images", "--class", "1", "--from", "words"],
             "--class makes a sense from nothing else; leave out --data, --test and --from, or --class",
         ),
+        (
+            ["--to", "images", "--class", "1", "--known", "words=x.npy"],
+            "--class makes a sense from nothing else; leave out --data, --test and --from, or --class",
+        ),
+        (["--to", "images", "--seed", "1"], "--seed changes nothing without --sample; add it, or leave --seed out"),
         (["--to", "images", "--from", "images"], "--from images: it is to be made; name other senses"),
         (["--to", "images", "--test"], "--test: the run's config names no held-out data under test:; use --data"),
     ],
