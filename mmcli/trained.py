@@ -96,9 +96,9 @@ class TrainedRun:
             raise directory.damaged("meta.json", "its columns are not those of the config's observations")
         self.widths = {name: columns[name] for name in observations}
         self.classifiers = {
-            name: MODULES[node.type].width(node.config.options)  # type: ignore[misc]
+            name: width(node.config.options)
             for name, node in graph.nodes.items()
-            if Kind.CATEGORICAL in MODULES[node.type].sends
+            if Kind.CATEGORICAL in MODULES[node.type].sends and (width := MODULES[node.type].width) is not None
         }
 
     @cached_property
