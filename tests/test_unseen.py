@@ -149,6 +149,7 @@ def test_the_examples_of_load_run_hold(trained, monkeypatch):
 
     assert (runner.tries > 5, runner.failures) == (True, 0)
     assert not hasattr(mmcli, "load_nothing")
+    assert (Path(mmcli.__file__).parent / "py.typed").exists()  # for the type checkers of those who import it
 
 
 def test_the_example_of_the_readme_holds(trained):
