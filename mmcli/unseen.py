@@ -56,7 +56,8 @@ def choose(config: Config, request: Request, *, without: Collection[str]) -> Sou
     senses = [str(module.data) for module in config.modules.values() if module.data is not None]
     left = {name: source for name, source in chosen.sources.items() if name not in without}
     if not left.keys() & set(senses):
-        raise UsageError(f"no sense is left to go by; give one of {listed(sorted(set(senses)))}")
+        rest = sorted(set(senses) - set(without))
+        raise UsageError(f"no sense is left to go by{f'; give one of {listed(rest)}' if rest else ''}")
     if request.missing is not None:
         left |= {name: replace(left[name], missing=request.missing) for name in left.keys() & set(senses)}
     return _masked(config, chosen._replace(sources=left), request.known, senses)
@@ -88,13 +89,16 @@ def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
         yield _alone(config.data[name], text, option)
         return
     file, keys = _open(text, option)
+    masks = {source.known for source in config.data.values()}
+    others = {source.key for source in config.data.values() if source.name not in masks}
     found = False
     for source in config.data.values():
-        for key in (source.key, source.name):
-            if key in keys:
-                found = True
-                yield replace(source, file=file, key=key)
-                break
+        # A mask can have the key of its sense, in a file of masks; in this file that array is the sense.
+        own_key = None if source.name in masks and source.key in others else source.key
+        key = next((key for key in (own_key, source.name) if key in keys), None)
+        if key is not None:
+            found = True
+            yield replace(source, file=file, key=key)
     if not found:
         holds = f"it holds {listed(keys)}"
         if not keys:

@@ -13,7 +13,9 @@ from tiny import TINY, tiny_arrays
 
 import mmcli
 from mmcli import encoding, load_run
+from mmcli.config import load_config
 from mmcli.errors import DataError, UsageError
+from mmcli.unseen import Request, choose
 
 ARRAYS = tiny_arrays()
 IMAGES, WORDS, LABELS = ARRAYS["images"], ARRAYS["words"], ARRAYS["labels"]
@@ -234,6 +236,25 @@ def test_rows_can_be_missing_item_by_item(command):
     np.testing.assert_array_equal(probabilities.astype(np.float32), np.where(there[:, None], by_both, by_images))
 
 
+def test_a_mask_with_the_key_of_its_sense_is_not_taken_for_it(tmp_path):
+    masks = "  there: {file: masks.npz, key: images}\n"
+    config = TINY.replace("key: images}", "key: images, known: there}").replace("modules:\n", f"{masks}modules:\n")
+    (tmp_path / "tiny.yaml").write_text(config)
+    np.savez(tmp_path / "pairs.npz", images=IMAGES)
+    np.savez(tmp_path / "named.npz", images=IMAGES, there=LABELS > 0)
+
+    plain, named = (
+        choose(load_config(tmp_path / "tiny.yaml"), Request([str(tmp_path / file)]), without=()).sources
+        for file in ("pairs.npz", "named.npz")
+    )
+
+    assert {name: (source.key, source.known) for name, source in plain.items()} == {"images": ("images", None)}
+    assert {name: (source.key, source.known) for name, source in named.items()} == {
+        "images": ("images", "there"),
+        "there": ("there", None),
+    }
+
+
 @pytest.mark.usefixtures("copy")
 def test_wide_arrays_go_to_npy_batch_by_batch(monkeypatch):
     monkeypatch.setattr(encoding, "MAX_TEXT_COLUMNS", 5)
@@ -295,7 +316,7 @@ def test_one_array_is_named_and_needs_no_labels(command):
 
     done = command("evaluate", "run", "--data", "images=images.npy")
 
-    assert done.out == "7 items, no labels to compare with; their classes are in run\n"
+    assert done.out == "7 items, no labels to compare with; what was found is in run\n"
     np.testing.assert_array_equal(np.loadtxt("run/module004_mlda/class_recog.txt", dtype=int), LABELS[:7])
     assert not Path("run/module004_mlda/acc_recog.txt").exists()
 
@@ -315,6 +336,7 @@ def test_one_array_is_named_and_needs_no_labels(command):
             ["--data", "images=a.npy", "--data", "images=x.npz"],
             "--data images=x.npz: images is in --data images=a.npy too; name each once, sense by sense",
         ),
+        (["--data", "kinds=x.npz"], "no sense is left to go by; give one of images, words"),
         (["--known", "words"], "--known words: must be NAME=FILE, such as speech=has_speech.npy"),
         (["--known", "word=a.npy"], "--known word=a.npy: the run knows no data word (did you mean words?)"),
         (["--known", "kinds=a.npy"], "--known kinds=a.npy: kinds is no sense that is asked about; leave it out"),
@@ -323,7 +345,7 @@ def test_one_array_is_named_and_needs_no_labels(command):
         (["--test"], "--test: the run's config names no held-out data under test:; use --data"),
         (["--test", "--data", "x.npz"], "--data and --test exclude each other; leave one out"),
         (["--without", "word"], "--without word: the run knows no data word (did you mean words?)"),
-        (["--without", "words", "--without", "images"], "no sense is left to go by; give one of images, words"),
+        (["--without", "words", "--without", "images"], "no sense is left to go by"),
         (["-o", "there"], "-o needs other data: --data, --test or --without; what was learned is in RUN_DIR"),
     ],
 )
