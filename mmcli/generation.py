@@ -79,7 +79,6 @@ def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) 
 
 
 def _of_classes(run: TrainedRun, to: str, source: Source) -> dict[str, np.ndarray]:
-    classes = run.class_names().tolist() if source.of_class is None else [source.of_class]
-    num_items = source.num_items or 1
-    made = [run.generate(to, of_class=name, num_items=num_items, seed=source.seed) for name in classes]
-    return {to: np.concatenate(made), "class": np.repeat(classes, num_items)}
+    classes = run.class_names() if source.of_class is None else np.array([source.of_class])
+    each = np.repeat(classes, source.num_items or 1)
+    return {to: run.make_classes(to, each, seed=source.seed), "class": each}

@@ -192,7 +192,7 @@ class TrainedRun:
         if (of_class is None) == (not senses):
             raise UsageError("a sense is made from other senses or of a class; give one of the two")
         if of_class is not None:
-            return self.make(to, self._nothing(num_items), self._told(of_class, num_items), seed=seed)
+            return self.make_classes(to, np.full(num_items, of_class), seed=seed)
         if to in senses:
             raise UsageError(f"{to} is to be made, so it cannot be given; leave it out")
         return self.make(to, self._perceived(senses), seed=seed)
@@ -217,6 +217,13 @@ class TrainedRun:
             rest = rest[len(rows) :]
         return made
 
+    def make_classes(self, to: str, classes: NDArray[np.int64], *, seed: int | None) -> NDArray[np.float32]:
+        """As `generate`, an item of each of the `classes` (N,)."""
+        observations = {name: np.zeros((len(classes), width), np.float32) for name, width in self.widths.items()}
+        known = {name: np.zeros(len(classes), bool) for name in self.widths}
+        nothing = Datasets(observations, known, {}, len(classes), {})
+        return self.make(to, nothing, self._told(classes), seed=seed)
+
     def refuse_unknown(self, sense: str) -> None:
         """Raise UsageError where no sense goes by that name."""
         if sense not in self.senses:
@@ -232,18 +239,14 @@ class TrainedRun:
             raise UsageError("no module of this run finds classes")
         return list(self.classifiers)[-1]
 
-    def _told(self, of_class: int, num_items: int) -> dict[str, NDArray[np.float32]]:
+    def _told(self, classes: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """Log probabilities (N, K) that say of which class each item is."""
         name = self._last_classifier()
         names = self.names(name)
-        if of_class not in names:
-            raise UsageError(f"no class {of_class}; {name} has {listed(map(str, sorted(names.tolist())))}")
-        log_probs = np.log(np.where(names == of_class, 1 - SURE, SURE / max(len(names) - 1, 1)))
-        return {name: np.tile(log_probs.astype(np.float32), (num_items, 1))}
-
-    def _nothing(self, num_items: int) -> Datasets:
-        observations = {name: np.zeros((num_items, width), np.float32) for name, width in self.widths.items()}
-        known = {name: np.zeros(num_items, bool) for name in self.widths}
-        return Datasets(observations, known, {}, num_items, {})
+        if unknown := np.setdiff1d(classes, names).tolist():
+            raise UsageError(f"no class {unknown[0]}; {name} has {listed(map(str, sorted(names.tolist())))}")
+        probabilities = np.where(names == classes[:, None], 1 - SURE, SURE / max(len(names) - 1, 1))
+        return {name: np.log(probabilities).astype(np.float32)}
 
     def _perceived(self, senses: Mapping[str, ArrayLike]) -> Datasets:
         for name in senses:

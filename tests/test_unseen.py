@@ -1,6 +1,7 @@
 """A trained graph asked about other items: `evaluate --data`, `generate`, `load_run`."""
 
 import doctest
+import io
 import json
 import re
 import shutil
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from tiny import TINY, tiny_arrays
 
 import mmcli
-from mmcli import encoding, load_run
+from mmcli import encoding, load_run, plots
 from mmcli.config import load_config
 from mmcli.errors import DataError, UsageError
 from mmcli.unseen import Request, choose
@@ -440,6 +442,7 @@ def test_parameters_that_are_not_those_of_the_run(copy, command):
 
 def test_generate_writes_arrays_and_classes(copy, command):
     one_each = command("generate", copy, "--to", "images", "-o", "each.npz")
+    command("generate", copy, "--to", "images", "-n", "2", "--sample", "-o", "two_each.npz")
     some = command("generate", copy, "--to", "images", "--class", "2", "-n", "4", "--sample", "-o", "some.npz")
     from_words = command("generate", copy, "--to", "images", "--from", "words", "-n", "5", "-o", "from.npz")
 
@@ -448,9 +451,24 @@ def test_generate_writes_arrays_and_classes(copy, command):
         np.testing.assert_array_equal(each["class"], [0, 1, 2])
         np.testing.assert_array_equal(each["images"].reshape(3, 3, 4).sum(-1).argmax(-1), [0, 1, 2])
         assert several["images"].shape == (4, 12)
+        assert len(np.unique(several["images"], axis=0)) == 4
         np.testing.assert_array_equal(several["class"], [2, 2, 2, 2])
         assert made["images"].shape == (5, 12)
+    with np.load("two_each.npz") as each, np.load("some.npz") as several:
+        np.testing.assert_array_equal(each["class"], [0, 0, 1, 1, 2, 2])
+        assert not np.isclose(each["images"][4:], several["images"][:2]).all(-1).any()  # each class has its own draws
     assert not Path("each.png").exists()  # 12 columns are no square
+
+
+def test_images_lie_in_a_grid_of_as_many_a_row_as_is_said():
+    images = np.random.default_rng(0).random((12, 3, 3))
+
+    wide, tall = (imread(io.BytesIO(plots.images_png(images, [], per_row))) for per_row in (None, 4))
+
+    assert wide.shape[:2] == (192, 960)  # ten and two
+    assert tall.shape[:2] == (288, 384)
+    titled = imread(io.BytesIO(plots.images_png(images, ["0"] * 12, 4)))
+    assert titled.shape[0] > tall.shape[0]
 
 
 @pytest.mark.parametrize(
