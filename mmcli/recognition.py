@@ -6,7 +6,7 @@ does not depend on the others.
 N items, B items in a batch, K classes.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -29,16 +29,21 @@ Arrays: TypeAlias = Mapping[str, np.ndarray]
 
 
 class Recognition(NamedTuple):
-    """What a graph says of N items.
+    """What a graph says of the B items of a batch.
 
     Attributes:
-        items: (N, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
-        senses: (N, width) what the graph expects of each observation asked for, by its name: from all the other
+        items: (B, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
+        senses: (B, width) what the graph expects of each observation asked for, by its name: from all the other
             messages.
     """
 
     items: dict[str, dict[str, np.ndarray]]
     senses: dict[str, np.ndarray]
+
+    @property
+    def num_items(self) -> int:
+        """B."""
+        return len(next(iter(next(iter(self.items.values())).values())))
 
 
 class _Said(NamedTuple):
@@ -90,8 +95,8 @@ class Recognizer:
         *,
         senses: Collection[str] = (),
         seed: int | None = None,
-    ) -> Recognition:
-        """Let the messages settle and ask every module what it says.
+    ) -> Iterator[Recognition]:
+        """Let the messages settle and ask every module what it says, a batch at a time, in the order of the items.
 
         A message travels one edge a pass, and there are as many passes as modules: on a tree, by the cavity rule,
         nothing changes after that.
@@ -106,12 +111,12 @@ class Recognizer:
         num_items = len(next(iter(known.values())))
         wanted, starts = frozenset(senses), range(0, num_items, BATCH)
         capacities = {name: _capacity(rows, starts) for name, rows in observations.items()}
-        batches = []
         for number, first in enumerate(starts):
+            size = min(BATCH, num_items - first)
 
-            def rows(array: np.ndarray, first: int = first) -> Array:
-                batch = jnp.asarray(array[first : first + BATCH])
-                return jnp.pad(batch, ((0, BATCH - len(batch)), *((0, 0) for _ in batch.shape[1:])))
+            def rows(array: np.ndarray, first: int = first, size: int = size) -> Array:
+                batch = jnp.asarray(array[first : first + size])
+                return jnp.pad(batch, ((0, BATCH - size), *((0, 0) for _ in batch.shape[1:])))
 
             observed = {
                 name: on_device(array[first : first + BATCH], BATCH, capacities[name])
@@ -121,12 +126,11 @@ class Recognizer:
             }
             messages = {name: Categorical(rows(log_probs)) for name, log_probs in (told or {}).items()}
             said = self._settle(wanted, observed, jax.tree.map(rows, dict(known)), messages)
+            made = said.senses
             if seed is not None:
                 key = jax.random.fold_in(jax.random.key(seed), number)
                 made = self._sample(wanted, key, self._states, said.forward, said.backward, messages)
-                said = said._replace(senses=made)
-            batches.append(jax.tree.map(np.asarray, (said.items, said.senses)))
-        return Recognition(*jax.tree.map(lambda *parts: np.concatenate(parts)[:num_items], *batches))
+            yield Recognition(*jax.tree.map(lambda array, size=size: np.asarray(array)[:size], (said.items, made)))
 
     def _settle(
         self,

@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {
         *("checking", "evaluation", "experiment", "watching", "generation", "progress", "reporting", "stopping"),
-        *("tables", "modules", "wording"),
+        *("tables", "modules", "unseen", "wording"),
     },
     "tables": {"checking", "comparison", "evaluation", "metrics", "modules", "wording"},
     "experiment": {
@@ -40,7 +40,8 @@ MAY_IMPORT = {
     "plots": {"comparison", "metrics", "wording"},
     "comparison": {"config", "history", "store"},
     "metrics": set(),
-    "store": {"checkpoint", "files", "formats", "history", "shelf"},
+    "encoding": set(),
+    "store": {"checkpoint", "encoding", "files", "formats", "history", "shelf"},
     "shelf": {"checkpoint", "files"},
     "checkpoint": set(),
     "files": set(),

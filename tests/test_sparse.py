@@ -12,7 +12,7 @@ from mmcli.config import load_config
 from mmcli.datasets import load_datasets, load_sources
 from mmcli.errors import DataError, UsageError
 from mmcli.graph import build_graph
-from mmcli.unseen import choose
+from mmcli.unseen import Request, choose
 
 CONFIG = """\
 data:
@@ -182,7 +182,7 @@ def test_a_run_learns_from_sparse_counts_and_is_asked_about_them(command, tmp_pa
     assert command("report", "run").code == 0
 
     run = load_run("run")
-    sources = choose(run.config, ["words=words.npz"], test=False, without=())
+    sources = choose(run.config, Request(["words=words.npz"]), without=())
     assert isinstance(load_sources(*sources, run.graph, run.widths).observations["word"], csr_array)
     np.testing.assert_array_equal(run.predict(words=words.tocoo())["mlda"].classes, learned)
     (made,) = run.generate("words", of_class=2)
