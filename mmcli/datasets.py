@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.arrays import Array, read_array
 from mmcli.errors import DataError
+from mmcli.formats import Array, read_array
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
 from mmcli.spec import Config, DataSource, Place, Places

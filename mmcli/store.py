@@ -18,9 +18,9 @@ from typing import Any, Literal, Self, TypeAlias
 import numpy as np
 
 from mmcli import files
-from mmcli.arrays import array_names, read_array
 from mmcli.checkpoint import Checkpoint
 from mmcli.errors import DamagedRunError, DataError, UsageError
+from mmcli.formats import array_names, read_array
 from mmcli.history import HistoryLine, read_line
 from mmcli.shelf import Shelf
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from mmcli.arrays import array_names
 from mmcli.errors import DataError, UsageError
+from mmcli.formats import array_names
 from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.wording import listed, shown, suggestion
 

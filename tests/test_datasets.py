@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmcli.arrays import read_array
 from mmcli.config import load_config
 from mmcli.datasets import load_datasets
 from mmcli.errors import DataError
+from mmcli.formats import read_array
 from mmcli.graph import build_graph
 
 CONFIG = """\
@@ -263,9 +263,9 @@ def npy_bytes(array, allow_pickle=False):
     return stream.getvalue()
 
 
-def npz_bytes(content, name="x.npy"):
+def npz_bytes(content, name="x.npy", compression=zipfile.ZIP_STORED):
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with zipfile.ZipFile(stream, "w", compression) as archive:
         archive.writestr(name, content)
     return stream.getvalue()
 
@@ -284,9 +284,9 @@ FLIPPED_NPZ = npz_bytes(GOOD_NPY).replace(np.ones(1).tobytes(), np.full(1, 2.0).
 @pytest.mark.parametrize(
     ("content", "key", "text"),
     [
-        (b"", None, "neither .npz nor .npy; write it with numpy.savez or numpy.save"),
-        (b"1,2,3\n", None, "neither .npz nor .npy; write it with numpy.savez or numpy.save"),
-        (pickle.dumps(Bomb()), None, "neither .npz nor .npy; write it with numpy.savez or numpy.save"),
+        (b"", None, "neither .npz, .npy nor IDX; write it with numpy.savez or numpy.save"),
+        (b"1,2,3\n", None, "neither .npz, .npy nor IDX; write it with numpy.savez or numpy.save"),
+        (pickle.dumps(Bomb()), None, "neither .npz, .npy nor IDX; write it with numpy.savez or numpy.save"),
         (GOOD_NPY, "x", "a .npy file holds one array without a name; remove the key"),
         (npz_bytes(GOOD_NPY), None, "name one of its arrays by key: x"),
         (npz_bytes(GOOD_NPY), "y", "no array y; it holds x"),
@@ -317,6 +317,19 @@ FLIPPED_NPZ = npz_bytes(GOOD_NPY).replace(np.ones(1).tobytes(), np.full(1, 2.0).
             "format 3.0 of numpy is not read; save a plain array of numbers",
         ),
         (npz_bytes(GOOD_NPY)[:-30], "x", "cannot be read: File is not a zip file"),
+        (
+            npz_bytes(GOOD_NPY, compression=zipfile.ZIP_BZIP2),
+            "x",
+            "compressed in a way that numpy does not write; write it with numpy.savez_compressed",
+        ),
+        (
+            npz_bytes(npy_bytes(np.zeros(1 << 28, np.uint8)), compression=zipfile.ZIP_DEFLATED),
+            "x",
+            (
+                "unpacks to 268 MB or more, more than 250 times its size, as only a trap does; "
+                "save it uncompressed, by numpy.savez"
+            ),
+        ),
         (FLIPPED_NPZ, "x", "cannot be read: Bad CRC-32 for file 'x.npy'"),
     ],
 )
@@ -348,8 +361,8 @@ def test_a_header_that_promises_too_much_is_not_believed(folder, wrap):
     ("name", "text"),
     [
         ("no.npz", "no such file; data paths are relative to the config file"),
-        ("", "is a directory; name a .npz or .npy file"),
-        ("pipe", "is not a regular file; name a .npz or .npy file"),
+        ("", "is a directory; name a file that holds an array"),
+        ("pipe", "is not a regular file; name a file that holds an array"),
         ("loop", "cannot be read: Too many levels of symbolic links"),
         ("a.npz/b.npz", "cannot be read: Not a directory"),
     ],
