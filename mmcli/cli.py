@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from mmcli import __version__
+from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
 
@@ -206,6 +207,9 @@ def modules(type_name: str | None) -> None:
     if type_name is not None and type_name not in MODULES:
         raise UsageError(f"no module type {type_name}{suggestion(type_name, MODULES)}; `mmcli modules` lists them")
     click.echo(tables.module_types() if type_name is None else tables.module_type(type_name))
+
+
+cli.add_command(data)
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mmcli.evaluation import Evaluation
     from mmcli.experiment import Experiment
     from mmcli.metrics import Metrics
+    from mmcli.preparation.showing import Contents, Holding
 
 
 def module_types() -> str:
@@ -60,6 +61,24 @@ def evaluation(evaluation: "Evaluation") -> str:
         f"{_summary(name, metrics, evaluation.rematched.get(name))}\n{_confusion(metrics)}"
         for name, metrics in evaluation.metrics.items()
     )
+
+
+def contents(contents: "Contents") -> str:
+    """The arrays of a data file, one a line, and the items of each label."""
+    rows: list[tuple[str, ...]] = [("array", "shape", "type", "range", "zeros", "")]
+    rows += [(shown(name, 60) or "(one)", *_held(holding)) for name, holding in contents.holdings.items()]
+    lines = [_aligned(rows)]
+    for name, counts in contents.labels.items():
+        every = listed(f"{label} ({number})" for label, number in counts.items())
+        lines.append(f"{shown(name, 60) or 'labels'}: {len(counts)} labels (and their items): {every}")
+    return "\n\n".join(lines)
+
+
+def _held(holding: "Holding") -> tuple[str, ...]:
+    shape = "" if holding.shape is None else " x ".join(map(str, holding.shape)) or "one"
+    span = "" if holding.low is None else f"{holding.low:.6g} to {holding.high:.6g}"
+    zeros = "" if holding.zeros is None else f"{holding.zeros:.1%}"
+    return shape, holding.dtype, span, zeros, holding.meaning
 
 
 def comparison(comparison: "Comparison") -> str:

@@ -21,9 +21,32 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {
         *("evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
-        *("tables", "modules", "wording"),
+        *("cli_data", "tables", "modules", "wording"),
     },
-    "tables": {"comparison", "evaluation", "experiment", "metrics", "modules", "wording"},
+    "cli_data": {
+        *("tables", "preparation", "preparation.pairing", "preparation.pictures", "preparation.showing"),
+        "preparation.sounds",
+    },
+    "preparation": set(),
+    "preparation.sounds": {
+        *("features.hac", "features.mfcc", "formats", "wording"),
+        *("preparation.arrays_out", "preparation.gathering", "preparation.listing"),
+    },
+    "preparation.pictures": {
+        *("formats", "formats.idx", "wording"),
+        *("preparation.arrays_out", "preparation.gathering", "preparation.listing"),
+    },
+    "preparation.pairing": {"formats", "wording", "preparation.arrays_out"},
+    "preparation.showing": {
+        *("formats", "store", "wording"),
+        *("preparation.arrays_out", "preparation.charts", "preparation.panels"),
+    },
+    "preparation.charts": {"preparation.panels"},
+    "preparation.panels": {"preparation.arrays_out"},
+    "preparation.gathering": {"wording", "preparation.listing"},
+    "preparation.listing": {"wording"},
+    "preparation.arrays_out": {"store", "wording"},
+    "tables": {"comparison", "evaluation", "experiment", "metrics", "modules", "preparation.showing", "wording"},
     "experiment": {
         *("checkpoint", "comparison", "config", "datasets", "files", "graph", "history"),
         *("resuming", "store", "metrics", "plots", "rounds", "modules"),
@@ -79,7 +102,8 @@ MAY_IMPORT = {
     "mixture": set(),
     "modules.*": {"module", "messages", "mixture", "numerics", "modules"},
     "features": set(),
-    "features.*": set(),
+    "features.hac": set(),
+    "features.mfcc": set(),
     "errors": set(),
 }
 MAY_IMPORT_JAX = {

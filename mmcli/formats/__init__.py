@@ -13,12 +13,13 @@ from mmcli.formats.opening import GZIP_MAGIC, opened, unpacked
 Array = NDArray[Any]
 
 
-def read_array(file: Path, key: str | None) -> Array:
-    """One array of numbers from a file, as it is stored; of an IDX file, its items as rows (see `idx.as_items`).
+def read_array(file: Path, key: str | None, kinds: str = npz.NUMBERS) -> Array:
+    """One array from a file, as it is stored; of an IDX file, its items as rows (see `idx.as_items`).
 
     Args:
         file: .npz, .npy or IDX, plain or gzip.
         key: which array of a .npz; None where a file holds one array.
+        kinds: numpy's letters for the types that are let through: numbers, unless "U" asks for text.
 
     Raises:
         DataError: what is wrong, without the name of the file.
@@ -26,10 +27,10 @@ def read_array(file: Path, key: str | None) -> Array:
     with opened(file) as stream:
         start = _start(stream)
         if npz.is_npz(start):
-            return npz.read_member(stream, key)
+            return npz.read_member(stream, key, kinds)
         if npz.is_npy(start):
             _refuse_key(key, "a .npy file")
-            return npz.read_npy(stream, file.stat().st_size)
+            return npz.read_npy(stream, file.stat().st_size, kinds)
         is_idx = idx.is_idx(start) or (start.startswith(GZIP_MAGIC) and idx.is_idx(_start_inside(stream)))
     if is_idx:
         _refuse_key(key, "an IDX file")
