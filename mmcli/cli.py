@@ -13,6 +13,7 @@ from types import FrameType
 import click
 
 from mmcli import __version__
+from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
 
@@ -31,6 +32,9 @@ class Session:
 def cli(context: click.Context, debug: bool) -> None:
     """Compose probabilistic modules into models that learn from several senses at once."""
     context.ensure_object(Session).debug = debug
+
+
+cli.add_command(data)
 
 
 def data_options(command: Callable[..., None]) -> Callable[..., None]:
