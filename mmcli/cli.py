@@ -34,6 +34,9 @@ def cli(context: click.Context, debug: bool) -> None:
     context.ensure_object(Session).debug = debug
 
 
+cli.add_command(data)
+
+
 def data_options(command: Callable[..., None]) -> Callable[..., None]:
     """What names the data that a trained graph is asked about."""
     file_help = "An .npz with the keys of the config, or the file of one sense."
@@ -207,9 +210,6 @@ def modules(type_name: str | None) -> None:
     if type_name is not None and type_name not in MODULES:
         raise UsageError(f"no module type {type_name}{suggestion(type_name, MODULES)}; `mmcli modules` lists them")
     click.echo(tables.module_types() if type_name is None else tables.module_type(type_name))
-
-
-cli.add_command(data)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The commands of `mmcli data`: from files on disk to what a graph can observe."""
+"""The commands of `mmcli data`: arguments in, what was written out."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,42 @@ SEED = click.IntRange(0, 2**32 - 1)
 
 @click.group()
 def data() -> None:
-    """Make data files of sounds, images and tables, and look into them."""
+    """Make data files of what there is on disk or on the web."""
+
+
+@data.command()
+@click.argument("name", metavar="NAME", type=click.Choice(["mnist-arabic"]))
+@click.option(
+    "-o",
+    "--output",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    default=Path("data/mnist_arabic_uci"),
+    show_default=True,
+    help="Where the files go.",
+)
+@click.option(
+    "--recipe",
+    type=click.Choice(["tutorial", "full"]),
+    default="tutorial",
+    show_default=True,
+    help="The tutorial's 3,000 utterances and 1,000 held-out ones, or all 6,600 and 2,200.",
+)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the pairing.")
+@click.option("--mnist-dir", metavar="DIR", type=click.Path(path_type=Path), help="MNIST's four IDX files, on disk.")
+@click.option(
+    "--arabic-dir", metavar="DIR", type=click.Path(path_type=Path), help="The two UCI text files or their zip, on disk."
+)
+@click.option("--force", is_flag=True, help="Set aside what is at DIR already.")
+def fetch(
+    name: str, output: Path, recipe: str, seed: int, mnist_dir: Path | None, arabic_dir: Path | None, force: bool
+) -> None:
+    """Download recordings and images, pair them, write training and held-out data; print where they are.
+
+    mnist-arabic: MNIST's images and Spoken Arabic Digit of UCI, as configs/mnist_arabic_uci.yaml trains on. Downloads
+    are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and a broken one goes on where it was.
+    """
+    raise NotImplementedError(name, output, recipe, seed, mnist_dir, arabic_dir, force)
 
 
 class Lags(click.ParamType[tuple[int, ...]]):

@@ -76,7 +76,8 @@ def contents(contents: "Contents") -> str:
 
 def _held(holding: "Holding") -> tuple[str, ...]:
     shape = "" if holding.shape is None else " x ".join(map(str, holding.shape)) or "one"
-    span = "" if holding.low is None else f"{holding.low:.6g} to {holding.high:.6g}"
+    ends = [] if holding.low is None else dict.fromkeys((f"{holding.low:.6g}", f"{holding.high:.6g}"))
+    span = " to ".join(ends)
     zeros = "" if holding.zeros is None else f"{holding.zeros:.1%}"
     return shape, holding.dtype, span, zeros, holding.meaning
 

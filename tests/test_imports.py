@@ -20,8 +20,8 @@ MAY_IMPORT = {
     "mmcli": {"trained"},
     "__main__": {"cli"},
     "cli": {
-        *("evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
-        *("cli_data", "tables", "modules", "wording"),
+        *("cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
+        *("tables", "modules", "wording"),
     },
     "cli_data": {
         *("tables", "preparation", "preparation.pairing", "preparation.pictures", "preparation.showing"),

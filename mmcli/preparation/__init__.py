@@ -1,1 +1,1 @@
-"""From what people have on disk to arrays that a graph can observe: sounds, pictures, pairs, and what a file holds."""
+"""What makes data files of what people have on disk or find on the web; needs no jax."""

@@ -65,7 +65,9 @@ def _draw_means(figure: SubFigure, panel: Panel) -> None:
     axes.set_yticks(np.arange(len(means)) + 0.5, list(panel.rows), fontsize=8, parse_math=False)
     axes.set_xlabel("column", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
-    figure.colorbar(image, ax=axes, label=name, pad=0.01).ax.tick_params(labelsize=7)
+    bar = figure.colorbar(image, ax=axes, pad=0.01)
+    bar.set_label(name, fontsize=8)
+    bar.ax.tick_params(labelsize=7)
     for number, block in enumerate(panel.blocks):
         left = number * width / len(panel.blocks)
         axes.axvline(left, color="white", linewidth=0.6)

@@ -24,7 +24,7 @@ class Holding(NamedTuple):
         dtype: numpy's name of its type.
         low: the smallest finite number; None where there is none.
         high: the largest.
-        zeros: share of the values that are 0; None where there are none.
+        zeros: share of the values of rows that are 0; None where there are no rows of values.
         meaning: what it would be to a graph, or why it cannot be read.
     """
 
@@ -107,7 +107,7 @@ def describe(name: str, array: Any) -> Holding:
         return Holding(array.shape, "text", None, None, None, _whole_or(name, "text, for the record"))
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
-    zeros = None if not array.size else 1 - np.count_nonzero(array) / array.size
+    zeros = None if not array.size or array.ndim < 2 or is_whole(name) else 1 - np.count_nonzero(array) / array.size
     return Holding(array.shape, str(array.dtype), low, high, zeros, _whole_or(name, _meaning(array, low, high)))
 
 

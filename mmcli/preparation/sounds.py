@@ -143,6 +143,8 @@ def read_codebooks(file: Path) -> Earlier:
         DataError: it holds no codebooks, or what it says cannot be.
     """
     try:
+        if not file.exists():
+            raise DataError("no such file")
         names = array_names(file)
         prefix = "hac_" if f"hac_{Streams._fields[0]}" in names else ""
         if not {prefix + stream for stream in Streams._fields} <= set(names):
