@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmcli.modules import MODULES, ModuleType
-from mmcli.wording import described, listed, shown
+from mmcli.wording import counted, described, listed, shown
 
 if TYPE_CHECKING:
     from mmcli.comparison import Comparison, Run
@@ -70,7 +70,7 @@ def contents(contents: "Contents") -> str:
     lines = [_aligned(rows)]
     for name, counts in contents.labels.items():
         every = listed(f"{label} ({number})" for label, number in counts.items())
-        lines.append(f"{shown(name, 60) or 'labels'}: {len(counts)} labels (and their items): {every}")
+        lines.append(f"{shown(name, 60) or 'labels'}: {counted(len(counts), 'label')} (and their items): {every}")
     return "\n\n".join(lines)
 
 

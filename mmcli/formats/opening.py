@@ -1,6 +1,7 @@
 """Opening a data file, plain or gzip: what goes wrong becomes one line, and no size is believed unchecked."""
 
 import gzip
+import hashlib
 import stat
 import struct
 import tokenize
@@ -46,6 +47,12 @@ def opened(file: Path) -> Iterator[BufferedReader]:
     except READING_ERRORS as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise DataError(f"cannot be read: {shown(reason.splitlines()[0], 160)}") from None
+
+
+def digest(file: Path) -> str:
+    """The SHA-256 of a file, in hex; errors as in `opened`."""
+    with opened(file) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError, UsageError
-from mmcli.wording import shown
+from mmcli.wording import counted, shown
 
 HEADINGS = ("path", "file", "filename")  # how the first line of a CSV begins that is no item
 MAX_LABEL = 2**63 - 1  # as a number
@@ -35,8 +35,7 @@ class Labels(NamedTuple):
         return {"labels": self.numbers} | ({} if self.names is None else {"label_names": np.array(self.names)})
 
     def told(self) -> str:
-        num_labels = len(np.unique(self.numbers))
-        return f"{num_labels} label{'s' * (num_labels != 1)}"
+        return counted(len(np.unique(self.numbers)), "label")
 
 
 def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -> list[Item]:

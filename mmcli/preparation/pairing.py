@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import array_names, read_array
+from mmcli.preparation.arrays_in import LABELS, read_arrays
 from mmcli.preparation.arrays_out import check_output, is_whole, write_arrays
-from mmcli.wording import listed, shown
+from mmcli.wording import counted, listed, shown
 
-LABELS, LABEL_NAMES, ROWS = "labels", "label_names", "pair_rows"
+LABEL_NAMES, ROWS = "label_names", "pair_rows"
 
 
 class Part(NamedTuple):
@@ -82,7 +82,8 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
     told = [_told(part, len(rows)) for part in parts]
     for place, pairs in zip(outputs, chosen, strict=True):
         write_arrays(place, _arrays(parts, rows[pairs]))
-        told.append(f"{shown(str(place))}: {len(pairs)} pairs")
+        kinds = "" if labels is None else f", {counted(len(np.unique(labels[pairs])), 'label')}"
+        told.append(f"{shown(str(place))}: {counted(len(pairs), 'pair')}{kinds}")
     return told
 
 
@@ -106,44 +107,61 @@ def read_part(text: str) -> Part:
     if not file.is_file():
         raise UsageError(f"{shown(text, 120)}: no such file")
     try:
-        keys = array_names(file)
-        if keys:
-            renamed = {key: key if not own or key in {LABELS, LABEL_NAMES} else f"{name}_{key}" for key in keys}
-            arrays = {renamed[key]: read_array(file, key, "biufU") for key in keys if key != ROWS}
-        else:
-            arrays = {name if own else re.sub(r"\W", "_", file.name.partition(".")[0]): read_array(file, None)}
-        return _sorted_out(file, arrays)
+        arrays = read_arrays(file)
+        arrays.pop(ROWS, None)  # of files that are not at hand
+        for key, array in arrays.items():
+            if isinstance(array, DataError):
+                raise DataError(f"array {shown(key, 60)}: {array}")
+        stem = re.sub(r"\W", "_", file.name.partition(".")[0])
+        return _sorted_out(file, {_renamed(key, name if own else "", stem): array for key, array in arrays.items()})
     except DataError as error:
-        raise DataError(f"{shown(str(file))}: {error}") from None
+        raise DataError(error.of(shown(str(file)))) from None
+
+
+def _renamed(key: str, name: str, stem: str) -> str:
+    """What an array of FILE or, where there is a name, of NAME=FILE is called."""
+    if key in {LABELS, LABEL_NAMES}:
+        return key
+    return "_".join(filter(None, (name, key))) or stem
 
 
 def _sorted_out(file: Path, arrays: dict[str, Any]) -> Part:
     """Which arrays are of the items: those as long as the labels or, without labels, as most are."""
-    labels, names = arrays.pop(LABELS, None), arrays.pop(LABEL_NAMES, None)
+    labels, names = _labels_in(arrays)
     lengths = Counter(array.shape[0] for name, array in arrays.items() if array.ndim and not is_whole(name))
-    if labels is not None:
-        if labels.ndim != 1 or labels.dtype.kind not in "iuU":
-            raise DataError(f"labels of shape {labels.shape} and type {labels.dtype}; they are a whole number an item")
-        num_items = len(labels)
-    elif lengths:
-        num_items = lengths.most_common(1)[0][0]
-    else:
+    if labels is None and not lengths:
         raise DataError("holds no array of items")
+    num_items = lengths.most_common(1)[0][0] if labels is None else len(labels)
     if num_items == 0:
         raise DataError("holds no items")
-    if num_items not in lengths:
+    if lengths and num_items not in lengths:
         raise DataError(f"{num_items} labels, but no array of as many rows")
-    if labels is not None and labels.dtype.kind == "U":
-        names, labels = np.unique(labels, return_inverse=True)
-    elif (
-        labels is not None and names is not None and (names.ndim != 1 or labels.min() < 0 or labels.max() >= len(names))
-    ):
-        raise DataError(f"label_names does not name the labels {labels.min()} to {labels.max()}")
-    names = None if names is None else [str(each) for each in names.tolist()]
     of_items = {name for name, array in arrays.items() if not is_whole(name) and array.shape[:1] == (num_items,)}
     items = {name: array for name, array in arrays.items() if name in of_items}
     whole = {name: array for name, array in arrays.items() if name not in of_items}
     return Part(file, num_items, items, whole, labels, names)
+
+
+def _labels_in(arrays: dict[str, Any]) -> tuple[NDArray[np.int64] | None, list[str] | None]:
+    """Take the labels (N,) and their names out of the arrays of a file; labels that are names get numbers."""
+    labels, names = arrays.pop(LABELS, None), arrays.pop(LABEL_NAMES, None)
+    if labels is None:
+        return None, None
+    if labels.shape[1:] == (1,):  # a table of one column
+        labels = labels.ravel()
+    if labels.ndim != 1:
+        raise DataError(f"labels of shape {labels.shape}; they are one an item")
+    if labels.dtype.kind == "U":
+        names, labels = np.unique(labels, return_inverse=True)
+    if not (np.isfinite(labels).all() and (labels == np.floor(labels)).all()):
+        raise DataError("labels that are fractions or no numbers; number the classes")
+    labels = labels.astype(np.int64)
+    if names is None:
+        return labels, None
+    low, high = labels.min(initial=0), labels.max(initial=0)
+    if names.ndim != 1 or low < 0 or high >= max(len(names), 1):
+        raise DataError(f"label_names of shape {names.shape} cannot name the labels {low} to {high}")
+    return labels, [str(name) for name in names.tolist()]
 
 
 def _refuse_collisions(parts: Sequence[Part]) -> None:

@@ -16,7 +16,7 @@ from mmcli.formats import idx, read_array
 from mmcli.preparation.arrays_out import check_output, write_arrays
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, Labels, list_items, number_labels
-from mmcli.wording import shown
+from mmcli.wording import counted, shown
 
 # Those that pillow reads by itself: the reader of EPS, for one, runs another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -96,7 +96,7 @@ def make_images(
     write_arrays(output, arrays)
     kind = f"{shape[1]}x{shape[0]} in {'color' if color else 'gray'}"
     end = f"{math.prod(shape)} columns, {numbers.told() if numbers else 'no labels'}"
-    return [*told, f"{shown(str(output))}: {len(images)} images of {kind}, {end}"]
+    return [*told, f"{shown(str(output))}: {counted(len(images), 'image')} of {kind}, {end}"]
 
 
 def read_image(path: Path, size: tuple[int, int] | None, *, color: bool) -> np.ndarray:
@@ -167,7 +167,7 @@ def _stacked(images: Sequence[np.ndarray], paths: Sequence[Path]) -> np.ndarray:
 def _refuse_too_many(pixels: np.ndarray, num_images: int) -> None:
     if pixels.nbytes * num_images > MAX_BYTES:
         shape = f"{pixels.shape[1]}x{pixels.shape[0]}"
-        text = f"{num_images} images of {shape} need {pixels.nbytes * num_images / 1e9:.0f} GB"
+        text = f"{num_images} images of {shape} need {pixels.nbytes * num_images / 1e6:.0f} MB"
         raise UsageError(f"{text}; make them smaller by --size")
 
 
@@ -193,7 +193,7 @@ def _images_of_idx(file: Path, size: tuple[int, int] | None, *, color: bool) -> 
         if not array.size:
             raise DataError("holds no images")
     except DataError as error:
-        raise DataError(f"{shown(str(file))}: {error}") from None
+        raise DataError(error.of(shown(str(file)))) from None
     return np.stack([_resized(_pixels(Image.fromarray(image), color=color), size) for image in array])
 
 
@@ -205,5 +205,5 @@ def _labels_of_idx(file: Path, num_items: int) -> np.ndarray:
             text = " x ".join(map(str, array.shape))
             raise DataError(f"{text} of {array.dtype}; the labels of {num_items} images are as many whole numbers")
     except DataError as error:
-        raise DataError(f"{shown(str(file))}: {error}") from None
+        raise DataError(error.of(shown(str(file)))) from None
     return array.astype(np.int64)

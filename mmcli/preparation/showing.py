@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import array_names, read_array
+from mmcli.preparation.arrays_in import read_arrays
 from mmcli.preparation.arrays_out import is_whole
 from mmcli.preparation.panels import is_labels, is_whole_numbers, label_name, make_panels
 from mmcli.store import write_file
-from mmcli.wording import shown
+from mmcli.wording import counted, shown
 
 
 class Holding(NamedTuple):
@@ -71,9 +71,9 @@ def show(file: Path, plot: Path | None) -> Contents:
     if plot is not None and plot.suffix != ".png":
         raise UsageError(f"{shown(str(plot))}: the picture is a PNG; name it .png")
     try:
-        arrays = {name: _read(file, name) for name in array_names(file)} or {"": read_array(file, None)}
+        arrays = read_arrays(file)
     except DataError as error:
-        raise DataError(f"{shown(str(file))}: {error}") from None
+        raise DataError(error.of(shown(str(file)))) from None
     readable = {name: array for name, array in arrays.items() if not isinstance(array, DataError)}
     names = readable.get("label_names")
     holdings = {name: describe(name, array) for name, array in arrays.items()}
@@ -89,14 +89,6 @@ def show(file: Path, plot: Path | None) -> Contents:
             raise DataError(f"{shown(str(file))}: holds no array of items by columns, so there is nothing to draw")
         write_file(plot, overview_png(panels))
     return Contents(file, holdings, labels)
-
-
-def _read(file: Path, name: str) -> Any:
-    """An array of numbers or text, or why it cannot be read."""
-    try:
-        return read_array(file, name, "biufU")
-    except DataError as error:
-        return error
 
 
 def describe(name: str, array: Any) -> Holding:
@@ -124,19 +116,20 @@ def _meaning(array: NDArray[Any], low: float | None, high: float | None) -> str:
     if np.isinf(array).any():
         return "holds infinity; mend it"
     if array.ndim > 2:
-        return "items of more than one dimension; reshape(len(array), -1) makes rows"
+        return "more than 2 dimensions; reshape(len(array), -1)"
     if array.ndim == 2:
         return _meaning_of_rows(array, low, high)
     labels = "labels, or which rows are there (known)" if low >= 0 and high <= 1 else "labels"
-    return labels if is_labels(array) else "a column of numbers; reshape(-1, 1) makes rows"
+    return labels if is_labels(array) else "numbers; reshape(-1, 1) makes them a column"
 
 
 def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
     """The modules that can observe an array (N, D)."""
     absent = np.isnan(array)
     of_rows = absent.all(axis=1)
-    if (absent.any(axis=1) != of_rows).any():
-        return f"NaN in some columns of {np.count_nonzero(absent.any(axis=1) & ~of_rows)} rows; fill it, or drop them"
+    num_missing, num_holed = int(of_rows.sum()), int((absent.any(axis=1) & ~of_rows).sum())
+    if num_holed:
+        return f"NaN in some columns of {counted(num_holed, 'row')}; fill it, or drop the items"
     if low < 0:
         kind = "real values: gmm, or vae with likelihood: gaussian"
     elif high <= 1:
@@ -147,7 +140,7 @@ def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
             if is_whole_numbers(array[~absent])
             else "0 or more: gmm, mlda, vae with likelihood: gaussian"
         )
-    return f"{kind}; {np.count_nonzero(of_rows)} rows of NaN (missing: nan)" if of_rows.any() else kind
+    return f"{kind}; {counted(num_missing, 'row')} of NaN (missing: nan)" if num_missing else kind
 
 
 def _count(labels: NDArray[Any], names: Any) -> dict[str, int]:

@@ -10,10 +10,11 @@ from mmcli.errors import DataError, UsageError
 from mmcli.features.hac import LAGS, NUM_CODES, Streams, fit_codebooks, hac_features
 from mmcli.features.mfcc import MfccSettings, check_settings, compute_mfcc, require_librosa
 from mmcli.formats import array_names, read_array
+from mmcli.preparation.arrays_in import read_text_array
 from mmcli.preparation.arrays_out import check_output, write_arrays
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, list_items, number_labels
-from mmcli.wording import listed, shown
+from mmcli.wording import counted, listed, shown
 
 SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
 MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; a header that says other than this is damaged
@@ -100,7 +101,7 @@ def make_hac(
         arrays |= labels.arrays()
     write_arrays(output, arrays | _record(settings, books))
     width = f"{settings.num_columns} columns ({settings.codes} codes, lags {listed(map(str, settings.lags))})"
-    made = f"{shown(str(output))}: {len(counts)} sounds, {width}, {labels.told() if labels else 'no labels'}"
+    made = f"{shown(str(output))}: {counted(len(counts), 'sound')}, {width}, {labels.told() if labels else 'no labels'}"
     return [*left_out(gathered, "sounds"), made]
 
 
@@ -158,9 +159,9 @@ def read_codebooks(file: Path) -> Earlier:
             raise DataError("codebooks that hold NaN or infinity")
         settings = _settings_in(file, names)
         settings["codes"], settings["coefficients"] = books.mfcc.shape
-        label_names = read_array(file, "label_names", "U").tolist() if "label_names" in names else []
+        label_names = read_text_array(file, "label_names") if "label_names" in names else []
     except DataError as error:
-        raise DataError(f"{shown(str(file))}: {error}") from None
+        raise DataError(error.of(shown(str(file)))) from None
     return Earlier(books, settings, label_names)
 
 
