@@ -16,8 +16,8 @@ TEXTS_TOO = npz.NUMBERS + "U"
 def read_arrays(file: Path) -> dict[str, Any]:
     """The arrays of a file by name; in place of one that cannot be read, the DataError that says why.
 
-    The one array of a file without names is called "". A table with a column `labels` gives that column (N,), as
-    `labels`, and the others, (N, D), as "".
+    The one array of a file without names is called ""; it may be a sparse matrix of scipy. A table with a column
+    `labels` gives that column (N,), as `labels`, and the others, (N, D), as "".
 
     Raises:
         DataError: nothing can be read; without the name of the file.
@@ -25,6 +25,8 @@ def read_arrays(file: Path) -> dict[str, Any]:
     if not file.exists():
         raise DataError("no such file")
     names = array_names(file)
+    if not names:
+        return {"": read_array(file, None)}
     with opened(file) as stream:
         if npz.is_npz(stream.read(npz.MAGIC_SIZE)):
             return {name: _read_member(file, name) for name in names}

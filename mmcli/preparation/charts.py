@@ -20,7 +20,6 @@ def overview_png(panels: Sequence[Panel]) -> bytes:
     figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
     parts = figure.subfigures(len(panels), 1, squeeze=False, height_ratios=heights).ravel()
     for part, panel in zip(parts, panels, strict=True):
-        part.suptitle(panel.title, fontsize=10)
         if panel.images is not None:
             _draw_images(part, panel)
         else:
@@ -40,6 +39,7 @@ def _height(panel: Panel) -> float:
 
 def _draw_images(figure: SubFigure, panel: Panel) -> None:
     """A class a row; without labels, rows of images."""
+    figure.suptitle(panel.title, fontsize=10)
     lines = [
         (name if start == 0 else "", images[start : start + MAX_IMAGES])
         for name, images in zip(panel.rows, panel.images or (), strict=True)
@@ -58,16 +58,22 @@ def _draw_means(figure: SubFigure, panel: Panel) -> None:
     """A class a row, a column of the data a column, as a spectrogram is drawn."""
     means = _pooled(np.asarray(panel.means))
     axes = figure.subplots()
-    # The square root shows rare columns beside frequent ones.
-    shades, name = (np.sqrt(means), "square root of the mean") if means.min() >= 0 else (means, "mean")
+    positive = means.min() >= 0
+    figure.suptitle(f"{panel.title}, {'square root of the mean' if positive else 'mean'}", fontsize=10)
+    shades = np.sqrt(means) if positive else means  # the square root shows rare columns beside frequent ones
     width = np.asarray(panel.means).shape[1]
-    image = axes.imshow(shades, aspect="auto", cmap="magma", interpolation="nearest", extent=(0, width, len(means), 0))
+    image = axes.imshow(
+        shades,
+        aspect="auto",
+        cmap="magma",
+        interpolation="nearest",
+        extent=(0, width, len(means), 0),
+        vmin=0 if positive else None,
+    )
     axes.set_yticks(np.arange(len(means)) + 0.5, list(panel.rows), fontsize=8, parse_math=False)
     axes.set_xlabel("column", fontsize=8)
     axes.tick_params(axis="x", labelsize=8)
-    bar = figure.colorbar(image, ax=axes, pad=0.01)
-    bar.set_label(name, fontsize=8)
-    bar.ax.tick_params(labelsize=7)
+    figure.colorbar(image, ax=axes, pad=0.01).ax.tick_params(labelsize=7)
     for number, block in enumerate(panel.blocks):
         left = number * width / len(panel.blocks)
         axes.axvline(left, color="white", linewidth=0.6)

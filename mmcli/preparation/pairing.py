@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
 from mmcli.preparation.arrays_in import LABELS, read_arrays
@@ -112,6 +113,8 @@ def read_part(text: str) -> Part:
         for key, array in arrays.items():
             if isinstance(array, DataError):
                 raise DataError(f"array {shown(key, 60)}: {array}")
+            if issparse(array):
+                raise DataError("a sparse matrix cannot stand in an .npz of several arrays; save it dense")
         stem = re.sub(r"\W", "_", file.name.partition(".")[0])
         return _sorted_out(file, {_renamed(key, name if own else "", stem): array for key, array in arrays.items()})
     except DataError as error:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from mmcli.preparation.arrays_out import is_whole
 
@@ -37,9 +38,9 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
     labels = arrays.get("labels")
     panels = []
     for name, array in arrays.items():
-        if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not array.size or name == "pair_rows":
+        if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == "pair_rows":
             continue
-        values = np.nan_to_num(array, posinf=0, neginf=0)  # missing rows look black
+        values = array if issparse(array) else np.nan_to_num(array, posinf=0, neginf=0)  # missing rows look black
         members = {"": np.arange(len(array))}
         if labels is not None and is_labels(labels) and len(labels) == len(array):
             found = np.unique(labels)[:MAX_CLASSES].astype(np.int64).tolist()
@@ -52,7 +53,7 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
             panels.append(Panel(title, list(members), images, None, ()))
         else:
             means = np.stack([values[rows].mean(axis=0) for rows in members.values()])
-            panels.append(Panel(f"{title}, mean", list(members), None, means, _blocks(arrays, array.shape[1])))
+            panels.append(Panel(title, list(members), None, means, _blocks(arrays, array.shape[1])))
     return panels
 
 
@@ -64,6 +65,8 @@ def _image_shape(arrays: Mapping[str, Any], array: NDArray[Any]) -> tuple[int, .
             sizes = tuple(shape.tolist())
             if math.prod(sizes) == width and min(sizes) > 0 and (len(sizes) == 2 or sizes[2:] == (3,)):
                 return sizes
+    if issparse(array):  # of many columns, most of them 0: no image
+        return None
     side = math.isqrt(width)
     is_square = side**2 == width and side >= MIN_SIDE and np.nanmin(array) >= 0 and np.nanmax(array) <= 1
     return (side, side) if is_square else None

@@ -1,5 +1,6 @@
 """What a data file holds, and what it would be to a graph."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
 from mmcli.preparation.arrays_in import read_arrays
@@ -97,10 +99,21 @@ def describe(name: str, array: Any) -> Holding:
         return Holding(None, "", None, None, None, str(array))
     if array.dtype.kind == "U":
         return Holding(array.shape, "text", None, None, None, _whole_or(name, "text, for the record"))
+    if issparse(array):
+        return _describe_sparse(array)
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
-    zeros = None if not array.size or array.ndim < 2 or is_whole(name) else 1 - np.count_nonzero(array) / array.size
+    has_zeros = array.size and array.ndim > 1 and not is_whole(name)
+    zeros = 1 - int(np.count_nonzero(array)) / array.size if has_zeros else None
     return Holding(array.shape, str(array.dtype), low, high, zeros, _whole_or(name, _meaning(array, low, high)))
+
+
+def _describe_sparse(array: Any) -> Holding:
+    """A matrix of scipy in short, without the zeros that it leaves out."""
+    zeros = 1 - int(array.count_nonzero()) / max(math.prod(array.shape), 1)
+    values = np.append(array.data, 0)[:, None] if zeros else array.data[:, None]
+    seen = describe("", values)
+    return seen._replace(shape=array.shape, dtype=f"{array.dtype}, sparse", zeros=zeros)
 
 
 def _whole_or(name: str, meaning: str) -> str:

@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.sparse import csr_array
 
 from mmcli.preparation.panels import make_panels
+from mmcli.preparation.showing import Holding, describe
 
 
 @pytest.fixture
@@ -139,6 +141,14 @@ def test_hac_features_are_drawn_by_stream_and_lag_and_images_in_color():
     assert speech.blocks == [f"{stream}, lag {lag}" for stream in ("mfcc", "delta", "delta-delta") for lag in (5, 2)]
     assert speech.rows == [""]
     assert images.images[0].shape == (3, 2, 3, 3)
+
+
+def test_a_sparse_matrix_is_described_by_what_it_holds():
+    dense = np.array([[0, 3, 0], [0, 0, 2]])
+
+    assert describe("", csr_array(dense)) == Holding((2, 3), "int64, sparse", 0, 3, 1 - 2 / 6, "counts: mlda")
+    [panel] = make_panels({"": csr_array(dense), "labels": np.array([4, 5])})
+    np.testing.assert_array_equal(panel.means, dense)
 
 
 @pytest.mark.parametrize(
