@@ -101,9 +101,10 @@ def _kind(file: Path) -> Kind:
 
 
 def _text_table(file: Path, key: str | None) -> Array:
+    if key is None:
+        return cache.kept(file, text.read_text)
     names = text.column_names(file)
-    if key is not None and names is None:
+    if names is None:
         raise DataError("a text without a line of names holds one array without a name; remove the key")
-    column = None if key is None else index_of(key, names or ())
-    table = cache.kept(file, text.read_text)
-    return table if column is None else table[:, [column]]
+    column = index_of(key, names)
+    return cache.kept(file, text.read_text)[:, [column]]

@@ -18,9 +18,9 @@ from mmcli.wording import shown
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DEFLATE_RATIO = 1032  # of bytes out to bytes in; zlib's technical notes, "Maximum compression factor"
 # What unpacks to more than both is taken for a bomb, which small files full of zeros are made for.
-SUSPECT_BYTES, SUSPECT_RATIO = 128 << 20, 250
+SUSPECT_BYTES, SUSPECT_RATIO = 64 << 20, 250
 
-# What reading a damaged file can raise. RuntimeError: an encrypted member; NotImplementedError: an unknown compression;
+# What reading a damaged file can raise. NotImplementedError: a zip file that Python does not read;
 # SyntaxError, TypeError and TokenError: a header that is no dictionary of Python.
 READING_ERRORS = (
     *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError),

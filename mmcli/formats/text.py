@@ -135,7 +135,11 @@ def _blocks(stream: BufferedIOBase, raw: BufferedIOBase, *, is_gzip: bool) -> It
         num_read, is_last = num_read + len(content), not content
         if is_gzip:
             refuse_bomb(num_read, raw.tell(), "gunzip it first")
-        *lines, rest = (rest + decoder.decode(content, final=is_last)).split("\n")
+        said = rest + decoder.decode(content, final=is_last)
+        if said.isspace():  # splitting millions of blank lines takes long
+            number, rest = number + said.count("\n"), ""
+            continue
+        *lines, rest = said.split("\n")
         if len(rest) > _LONGEST:
             raise DataError(f"longer than {_LONGEST >> 20} MB; an item is a line", line=number + len(lines))
         yield _Lines(number, [*lines, rest] if is_last else lines, raw.tell())
