@@ -41,12 +41,12 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
         if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == "pair_rows":
             continue
         values = array if issparse(array) else np.nan_to_num(array, posinf=0, neginf=0)  # missing rows look black
-        members = {"": np.arange(len(array))}
-        if labels is not None and is_labels(labels) and len(labels) == len(array):
+        members = {"": np.arange(array.shape[0])}
+        if labels is not None and is_labels(labels) and len(labels) == array.shape[0]:
             found = np.unique(labels)[:MAX_CLASSES].astype(np.int64).tolist()
             members = {label_name(label, arrays.get("label_names")): np.flatnonzero(labels == label) for label in found}
         shape = _image_shape(arrays, array)
-        title = f"{name or 'the array'}: {len(array)} items of {array.shape[1]} columns"
+        title = f"{name or 'the array'}: {array.shape[0]} items of {array.shape[1]} columns"
         if shape is not None:
             most = MAX_IMAGES if len(members) > 1 else MAX_IMAGES**2
             images = [values[rows[:most]].reshape(-1, *shape) for rows in members.values()]
