@@ -175,6 +175,8 @@ def test_the_table_allows_no_cycle():
         (["modules"], {"jax", "numpy", "rich"}),
         (["check", "tiny.yaml"], {"jax", "matplotlib", "sklearn"}),
         (["train", "tiny.yaml", "--set", "modules.gmm.num_classes=0"], {"jax", "matplotlib", "sklearn"}),
+        (["data", "--help"], {"jax", "numpy", "pydantic", "rich", "yaml"}),
+        (["data", "show", "tiny.npz"], {"jax", "librosa", "matplotlib", "sklearn"}),
         (["evaluate", "run"], {"jax"}),
         (["report", "run"], {"jax"}),
         (["compare", "run"], {"jax", "matplotlib", "scipy", "sklearn"}),

@@ -12,6 +12,8 @@ from mmcli.errors import UsageError
 from mmcli.store import write_file
 from mmcli.wording import shown
 
+PAIR_ROWS = "pair_rows"  # (N, files) the row that each item of a pair had in its file
+
 # What describes all items of a file at once, even if it is by chance as long as there are items.
 _WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape)")
 

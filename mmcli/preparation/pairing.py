@@ -13,10 +13,10 @@ from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
 from mmcli.preparation.arrays_in import LABELS, read_arrays
-from mmcli.preparation.arrays_out import check_output, is_whole, write_arrays
+from mmcli.preparation.arrays_out import PAIR_ROWS, check_output, is_whole, write_arrays
 from mmcli.wording import counted, listed, shown
 
-LABEL_NAMES, ROWS = "label_names", "pair_rows"
+LABEL_NAMES = "label_names"
 
 
 class Part(NamedTuple):
@@ -109,7 +109,7 @@ def read_part(text: str) -> Part:
         raise UsageError(f"{shown(text, 120)}: no such file")
     try:
         arrays = read_arrays(file)
-        arrays.pop(ROWS, None)  # of files that are not at hand
+        arrays.pop(PAIR_ROWS, None)  # of files that are not at hand
         for key, array in arrays.items():
             if isinstance(array, DataError):
                 raise DataError(f"array {shown(key, 60)}: {array}")
@@ -267,7 +267,7 @@ def _arrays(parts: Sequence[Part], rows: NDArray[np.int64]) -> dict[str, Any]:
         if part.names is not None:
             arrays.setdefault(LABEL_NAMES, np.array(part.names))
         arrays |= part.whole
-    return arrays | {ROWS: rows}
+    return arrays | {PAIR_ROWS: rows}
 
 
 def _told(part: Part, num_used: int) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from mmcli.preparation.arrays_out import is_whole
+from mmcli.preparation.arrays_out import PAIR_ROWS, is_whole
 
 MAX_LABELS = 200  # distinct whole numbers that are taken for labels
 MAX_CLASSES, MAX_IMAGES = 20, 10  # that a picture shows: classes, and images of each
@@ -38,7 +38,7 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
     labels = arrays.get("labels")
     panels = []
     for name, array in arrays.items():
-        if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == "pair_rows":
+        if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == PAIR_ROWS:
             continue
         values = array if issparse(array) else np.nan_to_num(array, posinf=0, neginf=0)  # missing rows look black
         members = {"": np.arange(array.shape[0])}

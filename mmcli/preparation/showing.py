@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
 from mmcli.preparation.arrays_in import read_arrays
-from mmcli.preparation.arrays_out import is_whole
+from mmcli.preparation.arrays_out import PAIR_ROWS, is_whole
 from mmcli.preparation.panels import is_labels, is_whole_numbers, label_name, make_panels
 from mmcli.store import write_file
 from mmcli.wording import counted, shown
@@ -98,14 +98,14 @@ def describe(name: str, array: Any) -> Holding:
     if isinstance(array, DataError):
         return Holding(None, "", None, None, None, str(array))
     if array.dtype.kind == "U":
-        return Holding(array.shape, "text", None, None, None, _whole_or(name, "text, for the record"))
+        return Holding(array.shape, "text", None, None, None, _known_or(name, "text, for the record"))
     if issparse(array):
         return _describe_sparse(array)
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
     has_zeros = array.size and array.ndim > 1 and not is_whole(name)
     zeros = 1 - int(np.count_nonzero(array)) / array.size if has_zeros else None
-    return Holding(array.shape, str(array.dtype), low, high, zeros, _whole_or(name, _meaning(array, low, high)))
+    return Holding(array.shape, str(array.dtype), low, high, zeros, _known_or(name, _meaning(array, low, high)))
 
 
 def _describe_sparse(array: Any) -> Holding:
@@ -116,7 +116,9 @@ def _describe_sparse(array: Any) -> Holding:
     return seen._replace(shape=array.shape, dtype=f"{array.dtype}, sparse", zeros=zeros)
 
 
-def _whole_or(name: str, meaning: str) -> str:
+def _known_or(name: str, meaning: str) -> str:
+    if name == PAIR_ROWS:
+        return "the row of each item in its file, for the record"
     return "of the whole file" if is_whole(name) else meaning
 
 

@@ -126,6 +126,7 @@ def test_a_pair_can_be_paired_again(command):
     assert command("data", "pair", "ab.npz", "c.npz", "-o", "out.npz").code == 0
 
     assert arrays_of("out.npz")["pair_rows"].shape == (3, 2)
+    assert "the row of each item in its file, for the record" in command("data", "show", "out.npz").out
 
 
 @pytest.mark.parametrize(
