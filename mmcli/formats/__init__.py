@@ -62,6 +62,15 @@ def array_names(file: Path) -> list[str]:
     return []
 
 
+def is_table(file: Path) -> bool:
+    """Whether all of a file, its columns side by side, is one array.
+
+    Raises:
+        DataError: as `read_array`.
+    """
+    return _kind(file) in (Kind.TEXT, Kind.PARQUET)
+
+
 def line_of(file: Path, row: int) -> int | None:
     """The line of a text, from 1, that holds a row, from 0; None for what is no text.
 

@@ -82,7 +82,7 @@ def test_several_row_groups_are_one_table(tmp_path):
         ({"x": [[1, 2], [3]]}, None, "lists of 1 to 2 numbers in column x; every item has as many"),
         ({"x": pa.array([None], pa.list_(pa.int8()))}, "x", "no lists in column x; every item has as many"),
         ({}, None, "has no columns; write it again"),
-        ({"x": np.zeros(20_000_000)}, None, "unpacks to 160 MB or more, more than 250 times its size, as only a trap"),
+        ({"x": np.zeros(20_000_000)}, None, "unpacks to 160 MB or more, more than 250 times its size, as a trap does"),
     ],
 )
 def test_what_is_no_table_of_numbers_is_told(write, columns, key, message):
