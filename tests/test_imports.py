@@ -23,7 +23,7 @@ MAY_IMPORT = {
         *("cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
         *("tables", "modules", "wording"),
     },
-    "cli_data": set(),
+    "cli_data": {"preparation.mnist_arabic", "preparation.watching"},
     "tables": {"comparison", "evaluation", "experiment", "metrics", "modules", "wording"},
     "experiment": {
         *("checkpoint", "comparison", "config", "datasets", "files", "graph", "history"),
@@ -82,6 +82,23 @@ MAY_IMPORT = {
     "features": set(),
     "features.*": set(),
     "preparation": set(),
+    "preparation.mnist_arabic": {
+        *("features.hac", "preparation.fetching", "preparation.made_folder", "preparation.mnist"),
+        *("preparation.provenance", "preparation.sources", "preparation.spoken_digits", "preparation.watching"),
+        "preparation",
+    },
+    "preparation.sources": {
+        *("preparation.fetching", "preparation.mnist", "preparation.spoken_digits", "preparation.transfer"),
+    },
+    "preparation.fetching": {
+        *("files", "formats.opening", "preparation.transfer", "preparation.watching", "wording"),
+    },
+    "preparation.transfer": {"preparation.watching", "wording"},
+    "preparation.spoken_digits": {"formats.opening", "wording"},
+    "preparation.mnist": {"formats.idx", "wording"},
+    "preparation.made_folder": {"files", "wording"},
+    "preparation.provenance": set(),
+    "preparation.watching": set(),
     "errors": set(),
 }
 MAY_IMPORT_JAX = {
