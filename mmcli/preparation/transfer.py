@@ -85,6 +85,9 @@ def transfer(url: str, resource: Resource, part: Path, stall: float, watcher: Wa
         try:
             with _opened(part, "ab" if begin else "wb") as write:
                 done = _copy(response, write, begin, resource.most, stall, watcher)
+        except RefusedError:  # what it sent is nothing to go on with
+            part.unlink(missing_ok=True)
+            raise
         finally:
             watcher.ended()
     if total is not None and done < total:
@@ -146,7 +149,7 @@ def _told_apart(part: Path, stall: float) -> Iterator[None]:
         error.close()
         if error.code == 416:  # it ends where the part ends, or before: the part is not of this file
             part.unlink(missing_ok=True)
-        reason = shown(error.reason.splitlines()[0], 60) if error.reason else ""
+        reason = shown(error.reason.splitlines()[0], 100) if error.reason else ""
         kind = BrokenError if error.code in PASSING else RefusedError
         raise kind(f"answers {error.code} {reason}".rstrip()) from None
     except URLError as error:
