@@ -46,7 +46,12 @@ def fetch(
     mnist-arabic: MNIST's images and Spoken Arabic Digit of UCI, as configs/mnist_arabic_uci.yaml trains on. Downloads
     are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and a broken one goes on where it was.
     """
-    raise NotImplementedError(name, output, recipe, seed, mnist_dir, arabic_dir, force)
+    from mmcli.preparation import mnist_arabic, watching
+
+    makers = {"mnist-arabic": mnist_arabic.make}
+    with watching.display() as watcher:
+        makers[name](output, recipe, seed, watcher, mnist_dir=mnist_dir, arabic_dir=arabic_dir, force=force)
+    click.echo(output)
 
 
 class Lags(click.ParamType[tuple[int, ...]]):

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     },
     "cli_data": {
         *("tables", "preparation", "preparation.pairing", "preparation.pictures", "preparation.showing"),
-        "preparation.sounds",
+        *("preparation.mnist_arabic", "preparation.sounds", "preparation.watching"),
     },
     "preparation": set(),
     "preparation.sounds": {
@@ -47,6 +47,23 @@ MAY_IMPORT = {
     "preparation.listing": {"wording"},
     "preparation.arrays_in": {"formats", "formats.npz", "formats.opening"},
     "preparation.arrays_out": {"store", "wording"},
+    "preparation.mnist_arabic": {
+        *("features.hac", "preparation.fetching", "preparation.made_folder", "preparation.mnist"),
+        *("preparation.provenance", "preparation.sources", "preparation.spoken_digits", "preparation.watching"),
+        "preparation",
+    },
+    "preparation.sources": {
+        *("preparation.fetching", "preparation.mnist", "preparation.spoken_digits", "preparation.transfer"),
+    },
+    "preparation.fetching": {
+        *("files", "formats.opening", "preparation.transfer", "preparation.watching", "wording"),
+    },
+    "preparation.transfer": {"preparation.watching", "wording"},
+    "preparation.spoken_digits": {"formats.opening", "wording"},
+    "preparation.mnist": {"formats.idx", "wording"},
+    "preparation.made_folder": {"files", "wording"},
+    "preparation.provenance": set(),
+    "preparation.watching": set(),
     "tables": {"comparison", "evaluation", "experiment", "metrics", "modules", "preparation.showing", "wording"},
     "experiment": {
         *("checkpoint", "comparison", "config", "datasets", "files", "graph", "history"),
