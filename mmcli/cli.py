@@ -14,6 +14,7 @@ from types import FrameType
 import click
 
 from mmcli import __version__
+from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
 from mmcli.watching import Advance, watch
@@ -33,6 +34,9 @@ class Session:
 def cli(context: click.Context, debug: bool) -> None:
     """Compose probabilistic modules into models that learn from several senses at once."""
     context.ensure_object(Session).debug = debug
+
+
+cli.add_command(data)
 
 
 def data_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -13,6 +13,7 @@ from mmcli.formats.opening import MAX_DEFLATE_RATIO, refuse_bomb
 from mmcli.wording import listed, shown, suggestion
 
 MAGIC_SIZE = len(npy.MAGIC_PREFIX)
+NUMBERS = "biuf"  # numpy's letters for their types
 
 Array = NDArray[Any]
 
@@ -35,7 +36,7 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
     return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
-def read_member(stream: IO[bytes], key: str | None) -> Array:
+def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS) -> Array:
     """An array of a .npz; no other member is touched, and nothing is extracted.
 
     Raises:
@@ -50,7 +51,7 @@ def read_member(stream: IO[bytes], key: str | None) -> Array:
         info = archive.getinfo(f"{key}.npy")
         _refuse_untrue(info, stream.seek(0, os.SEEK_END))
         with archive.open(info) as member:
-            return read_npy(member, info.file_size)
+            return read_npy(member, info.file_size, kinds)
 
 
 def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
@@ -66,14 +67,18 @@ def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
     refuse_bomb(info.file_size, info.compress_size, "save it uncompressed, by numpy.savez")
 
 
-def read_npy(stream: IO[bytes], num_bytes: int) -> Array:
-    """An array in the format of numpy, at most `num_bytes` long; Python objects are refused, not unpickled."""
+def read_npy(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Array:
+    """An array in the format of numpy, at most `num_bytes` long; Python objects are refused, not unpickled.
+
+    Raises:
+        DataError: it is damaged, or of another type than `kinds`, numpy's letters, let through.
+    """
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):  # 3.0 is for fields whose names go beyond Latin-1
         raise DataError(f"format {version[0]}.{version[1]} of numpy is not read; save a plain array of numbers")
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read_header(stream)
-    if dtype.kind not in "biuf":
+    if dtype.kind not in kinds:
         what = "Python objects, which mmcli never unpickles" if dtype.hasobject else f"values of type {dtype}"
         raise DataError(f"holds {what}; save numbers")
     declared, present = math.prod(shape) * dtype.itemsize, num_bytes - stream.tell()
