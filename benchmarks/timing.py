@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from mmcli.module import Inputs, Module
@@ -30,14 +31,12 @@ def compile_update(name: str, module: Module, inputs: Inputs) -> Callable[[], An
     state = jax.jit(module.init)(key, inputs)
     begin = jax.jit(module.begin).lower(key, state, inputs).compile()
     work = jax.eval_shape(module.begin, key, state, inputs)
-    advance = jax.jit(module.advance, donate_argnums=0).lower(work, inputs).compile()
+    advance = jax.jit(module.advance, donate_argnums=0).lower(work, inputs, jnp.int32(0)).compile()
     print(f"{name}: compiled in {time.perf_counter() - begun:.2f} s", flush=True)
 
     def update() -> Any:
         work = begin(key, state, inputs)
-        for _ in range(module.num_chunks):
-            work = advance(work, inputs)
-        return jax.block_until_ready(work)
+        return jax.block_until_ready(advance(work, inputs, jnp.int32(module.iterations)))
 
     return update
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-VERSION = 1
+VERSION = 2
 DIGEST_SIZE = hashlib.sha256().digest_size
 ALIGNMENT = 8  # bytes; arrays begin at multiples of it
 
@@ -31,7 +31,7 @@ class Checkpoint(NamedTuple):
 
     Attributes:
         updates: done, over all rounds and modules.
-        chunk: done of the next update.
+        iterations: done of the next update.
         arrays: states, messages and the update under way, by name.
         config: of the run, as plain values.
         facts: of meta.json.
@@ -40,7 +40,7 @@ class Checkpoint(NamedTuple):
     """
 
     updates: int
-    chunk: int
+    iterations: int
     arrays: Mapping[str, np.ndarray]
     config: Mapping[str, Any]
     facts: Mapping[str, Any]
@@ -86,15 +86,15 @@ def unpack(content: bytes) -> Checkpoint:
         raise ValueError(f"not a checkpoint ({type(error).__name__}: {error})") from None
     match structure:
         case {
-            "version": 1,
+            "version": 2,
             "updates": int(updates),
-            "chunk": int(chunk),
+            "iterations": int(iterations),
             "config": dict(config),
             "facts": dict(facts),
             "history": list(history),
             "files": dict(files),
-        } if len(history) == updates and chunk >= 0 and all(isinstance(line, dict) for line in history):
-            return Checkpoint(updates, chunk, arrays, config, facts, history, files)
+        } if len(history) == updates and iterations >= 0 and all(isinstance(line, dict) for line in history):
+            return Checkpoint(updates, iterations, arrays, config, facts, history, files)
     raise ValueError(f"not a checkpoint of version {VERSION}")
 
 

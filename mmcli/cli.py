@@ -70,14 +70,16 @@ def train(
     threads: int | None,
 ) -> None:
     """Train the model in CONFIG and print the run directory."""
-    from mmcli import experiment, progress
+    from mmcli import checking
 
     for option, is_given in (("--force", force), ("--resume", resume)):
         if is_given and output is None:
             raise UsageError(f"{option} needs -o DIR: without it every run has a directory of its own")
     if force and resume:
         raise UsageError("--force begins anew and --resume goes on; choose one")
-    checked = experiment.check(config, overrides, seed=seed, rounds=rounds)
+    checked = checking.check(config, overrides, seed=seed, rounds=rounds)
+    from mmcli import experiment, progress
+
     with stop_requests() as stop, progress.display() as watcher:
         run = experiment.train(checked, watcher, stop, output=output, force=force, resume=resume, threads=threads)
     click.echo(run)
@@ -196,9 +198,9 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
 @click.argument("config", type=click.Path(path_type=Path))
 def check(config: Path) -> None:
     """Check CONFIG and its data without computing anything."""
-    from mmcli import experiment, tables
+    from mmcli import checking, tables
 
-    click.echo(tables.graph(experiment.check(config)))
+    click.echo(tables.graph(checking.check(config)))
 
 
 @cli.command()

@@ -1,4 +1,4 @@
-"""The composition root: train, compare and check wire the parts together. Nothing here formats for people.
+"""The composition root: train and compare wire the parts together. Nothing here formats for people.
 
 What is slow to import (jax, scipy, scikit-learn, matplotlib) is imported where it is first needed, so that
 whatever is wrong with the command line, the config or its data is said before.
@@ -12,20 +12,21 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from mmcli import __version__, resuming
+from mmcli.checking import Experiment
 from mmcli.checkpoint import Checkpoint
 from mmcli.comparison import Comparison, compare_runs
-from mmcli.config import Config, dump_config, load_config, plain_config
-from mmcli.datasets import Datasets, load_datasets
+from mmcli.config import dump_config, plain_config
+from mmcli.datasets import Datasets
 from mmcli.errors import MmcliError, SaveError, StoppedError, UsageError
 from mmcli.files import require_room
-from mmcli.graph import Graph, build_graph
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
+from mmcli.spec import Config
 from mmcli.store import CHECKPOINTS, RunDirectory, set_aside
 
 if TYPE_CHECKING:
@@ -37,41 +38,20 @@ FIRST = ("z", "class")  # what is kept as the first round left it, to be compare
 ROOM, ROOM_PER_BYTE = 32e6, 4
 
 
-class Experiment(NamedTuple):
-    """A config whose graph and data have passed every check."""
-
-    config: Config
-    graph: Graph
-    datasets: Datasets
-
-
 class Watcher(Protocol):
-    """Who looks on while a run learns. Rounds and chunks count from 1."""
+    """Who looks on while a run learns. Rounds count from 1."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
         """The run directory is there; `aside` is where an older one went."""
 
-    def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
-        """A module finished a chunk of its inner iterations."""
+    def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
+        """So many of a module's inner iterations are done; told about twice a second."""
 
     def updated(self, line: HistoryLine) -> None:
         """A module finished its update of a round; its files, and a checkpoint where one is due, are written."""
 
     def told(self, line: str) -> None:
         """Something that a person should know."""
-
-
-def check(
-    path: Path, overrides: Sequence[str] = (), *, seed: int | None = None, rounds: int | None = None
-) -> Experiment:
-    """Everything that can be known to be right before anything is computed.
-
-    Raises:
-        ConfigError, DataError: whatever is wrong.
-    """
-    config = load_config(path, overrides, seed=seed, rounds=rounds)
-    graph = build_graph(config)
-    return Experiment(config, graph, load_datasets(config, graph))
 
 
 def train(
@@ -87,9 +67,9 @@ def train(
     """Learn, and write a run directory.
 
     Args:
-        experiment: from `check`.
+        experiment: from `checking.check`.
         watcher: is told what happens.
-        stop: asked after every chunk for the number of the signal that wants the run to stop, or None.
+        stop: asked about twice a second for the number of the signal that wants the run to stop, or None.
         output: where the run goes; the next free runs/<config>-s<seed>-NNN where it is None.
         force: whether a run that is at `output` already is set aside.
         resume: whether a run that is at `output` already goes on where it was, or is left alone if it is finished.
@@ -187,9 +167,9 @@ def _learn(
 
     def keep(saved: rounds.Saved) -> tuple[int, int]:
         run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
-        return saved.updates, saved.chunk
+        return saved.updates, saved.iterations
 
-    begun = checkpoint is not None and checkpoint.updates + checkpoint.chunk > 0
+    begun = checkpoint is not None and checkpoint.updates + checkpoint.iterations > 0
     saved = rounds.Saved(*checkpoint[:3]) if checkpoint and begun else None
     kept = saved[:2] if saved else keep(rounds.Saved(0, 0, {}))
     try:
@@ -207,7 +187,7 @@ def _learn(
     for event in events:
         moment = event.moment
         if isinstance(event, rounds.Progress):
-            watcher.advanced(event.round, event.module, event.chunk, event.num_chunks)
+            watcher.advanced(event.round, event.module, event.done, event.iterations)
         else:
             line = _record(experiment, run, event)
             history.append(line._asdict())
@@ -216,7 +196,7 @@ def _learn(
             watcher.updated(line)
         number = stop()
         if number is not None and moment.updates < num_updates:
-            if kept != (moment.updates, moment.chunk):
+            if kept != (moment.updates, moment.iterations):
                 keep(rounds.save(moment))
             go_on = shlex.join(["mmcli", "train", str(run.config), "-o", str(run.path), "--resume"])
             where = f"in round {event.round}, module {event.module}"

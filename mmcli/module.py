@@ -1,12 +1,13 @@
 """The contract of a module: pure functions over pytrees, jitted once by `rounds`.
 
-An update is begun, advanced chunk by chunk and ended, so that a long one can show progress and be
-stopped between two chunks; the result does not depend on where it was cut.
+An update is begun, advanced a few inner iterations at a time and ended, so that a long one can show
+progress and be stopped between two of them; the result does not depend on where it was cut.
 """
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import jax.numpy as jnp
 from jax import Array
 
 from mmcli.messages import Message
@@ -40,27 +41,27 @@ class Module(NamedTuple):
     Attributes:
         init: (key, inputs) -> State. A data-dependent start.
         begin: (key, state, inputs) -> Work. Opens an update.
-        advance: (work, inputs) -> Work. A chunk of inner iterations; past the last one it changes nothing.
+        advance: (work, inputs, until) -> Work. Inner iterations until so many of the update, () int32, are done;
+            where they are done already, or all are, it changes nothing.
         end: (work, inputs) -> (State, Outputs, Info). Closes the update.
         infer: (state, inputs) -> Outputs. Parameters frozen; each item on its own.
         sample: (key, state, inputs) -> messages to the parents as in `Outputs.backward`, drawn instead of expected.
         report: (state, outputs) -> name -> array. What the run directory shows: items and parameters.
-        num_chunks: how many `advance` make an update.
+        iterations: inner iterations of an update.
     """
 
     init: Callable[[Array, Inputs], Any]
     begin: Callable[[Array, Any, Inputs], Any]
-    advance: Callable[[Any, Inputs], Any]
+    advance: Callable[[Any, Inputs, Array], Any]
     end: Callable[[Any, Inputs], tuple[Any, Outputs, Info]]
     infer: Callable[[Any, Inputs], Outputs]
     sample: Callable[[Array, Any, Inputs], tuple[Message, ...]]
     report: Callable[[Any, Outputs], dict[str, Array]]
-    num_chunks: int
+    iterations: int
 
 
 def step(module: Module, key: Array, state: Any, inputs: Inputs) -> tuple[Any, Outputs, Info]:
-    """One whole update: begin, every chunk, end."""
+    """One whole update: begin, every iteration, end."""
     work = module.begin(key, state, inputs)
-    for _ in range(module.num_chunks):
-        work = module.advance(work, inputs)
+    work = module.advance(work, inputs, jnp.int32(module.iterations))
     return module.end(work, inputs)

@@ -5,16 +5,6 @@ import jax.numpy as jnp
 from jax import Array
 
 
-def num_chunks(iterations: int, chunk: int) -> int:
-    """How many chunks an update of so many inner iterations has."""
-    return -(-iterations // chunk)
-
-
-def chunk_bounds(done: Array, chunk: int, iterations: int) -> tuple[Array, Array]:
-    """First and one past the last iteration of the next chunk; equal when all are done."""
-    return done, jnp.minimum(done + chunk, iterations)
-
-
 def draw_gamma(key: Array, shape: Array) -> Array:
     """Independent Gamma(shape, 1) draws for shapes of at least 1, exact, by rejection.
 

@@ -69,7 +69,7 @@ class Lines:
         for line in heading(run, aside):
             self.told(line)
 
-    def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
+    def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
         """A log has no use for it."""
 
     def updated(self, line: HistoryLine) -> None:
@@ -101,9 +101,9 @@ class Board:
         for line in heading(run, aside):
             self.told(line)
 
-    def advanced(self, round_number: int, module: str, chunk: int, num_chunks: int) -> None:
+    def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
         self._num_done = self._num_before(round_number, module)
-        self._share = chunk / num_chunks
+        self._share = done / iterations
 
     def updated(self, line: HistoryLine) -> None:
         self._latest[line.module] = line

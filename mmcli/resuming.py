@@ -86,7 +86,7 @@ def go_on(
         if checkpoint.facts.get(key) != facts[key]:
             tell(f"{key} were {checkpoint.facts.get(key)} and are {facts[key]}: last digits may differ")
     run.go_on(checkpoint)
-    tell(f"going on after {checkpoint.updates} updates and {checkpoint.chunk} chunks of the next")
+    tell(f"going on after {checkpoint.updates} updates and {checkpoint.iterations} iterations of the next")
     return facts | {"started": checkpoint.facts.get("started")}
 
 

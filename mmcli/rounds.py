@@ -5,9 +5,9 @@ Modules are compiled while those before them train, and never again; messages st
 
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -21,9 +21,11 @@ from mmcli.module import Info, Inputs, Module
 from mmcli.modules import MODULES, Kind, Port, Rule, build
 from mmcli.trees import KEY_IMPL, named_leaves, restore
 
-COMPILE_WAIT = 0.5  # seconds between two signs of life of a run that waits for its compiler
+PATIENCE = 0.5  # seconds between two signs of life of a run that waits for its compiler, or for what it computes
+CHUNK_SECONDS = 0.5  # what a call of `advance` is to take; it takes longer where one iteration does
 
 Edge: TypeAlias = tuple[str, str]  # parent, child
+T = TypeVar("T")
 
 
 class RoundState(NamedTuple):
@@ -35,30 +37,30 @@ class RoundState(NamedTuple):
 
 
 class Moment(NamedTuple):
-    """A run between two chunks: with its graph, data and seed, all that the rest of it follows from."""
+    """A run between two iterations: with its graph, data and seed, all that the rest of it follows from."""
 
     state: RoundState
     updates: int = 0  # done, over all rounds and modules
-    chunk: int = 0  # done of the next update
-    work: Any = None  # of that update, where a chunk of it is done
+    iterations: int = 0  # done of the next update
+    work: Any = None  # of that update, where an iteration of it is done
 
 
 class Saved(NamedTuple):
     """A moment on the host, without what the data say."""
 
     updates: int
-    chunk: int
+    iterations: int
     arrays: Mapping[str, np.ndarray]
 
 
 class Progress(NamedTuple):
-    """A module finished a chunk of its inner iterations, or (0) still compiles. Rounds and chunks count from 1."""
+    """A sign of life: so many of an update's inner iterations are done. Rounds count from 1."""
 
     round: int
     module: str
-    chunk: int
-    num_chunks: int
-    moment: Moment  # to be read before the run goes on
+    done: int
+    iterations: int
+    moment: Moment
 
 
 class Update(NamedTuple):
@@ -101,7 +103,7 @@ class Compiled(NamedTuple):
 
     init: Callable[..., Any]  # (key, inputs) -> state
     begin: Callable[..., Any]  # (key, state, inputs) -> work
-    advance: Callable[..., Any]  # (work, inputs) -> work
+    advance: Callable[..., Any]  # (work, inputs, until) -> work
     end: Callable[..., Ended]  # (work, inputs)
 
 
@@ -177,7 +179,8 @@ def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> C
     return Compiled(
         jax.jit(module.init).lower(key, inputs).compile(),
         jax.jit(module.begin).lower(key, state, inputs).compile(),
-        jax.jit(module.advance, donate_argnums=0).lower(work, inputs).compile(),
+        # Nothing is donated: a signal saves the work before a call instead of waiting for the call.
+        jax.jit(module.advance).lower(work, inputs, jnp.int32(0)).compile(),
         jax.jit(end).lower(work, inputs).compile(),
     )
 
@@ -194,33 +197,22 @@ def absorb(program: Program, state: RoundState, name: str, ended: Ended) -> Roun
 def run(program: Program, moment: Moment, root: Array, rounds: int) -> Iterator[Progress | Update]:
     """Every module in turn, round after round, from a moment on; arguments and errors as in `train_rounds`."""
     state, names = moment.state, list(program.modules)
-    compiler = ThreadPoolExecutor(max_workers=1)
+    strides: dict[str, int] = {}  # iterations that a call of `advance` makes
+    compiler, worker = ThreadPoolExecutor(max_workers=1), ThreadPoolExecutor(max_workers=1)
     try:
         # Those whose turn comes first compile first.
         turns = range(moment.updates, min(moment.updates + len(names), rounds * len(names)))
         compiling = {
             name: compiler.submit(compile_module, program, name, root, hear(program, state, name))
-            for name in (names[turn % len(names)] for turn in turns)
+            for name, _ in (_turn(program, turn) for turn in turns)
         }
         for number in range(moment.updates, rounds * len(names)):
-            round_number, name = number // len(names) + 1, names[number % len(names)]
-            module = program.modules[name]
-            chunk, work = (moment.chunk, moment.work) if number == moment.updates else (0, None)
+            name, round_number = _turn(program, number)
+            at = moment if number == moment.updates else Moment(state, number)
             begun = time.perf_counter()
-            while not wait([compiling[name]], timeout=COMPILE_WAIT).done:
-                yield Progress(round_number, name, 0, module.num_chunks, Moment(state, number, chunk, work))
-            compiled = compiling[name].result()
+            compiled = yield from awaited(compiling[name], sign_of_life(program, at))
             ready = time.perf_counter()
-            inputs = hear(program, state, name)
-            if work is None:
-                module_state = state.states.get(name)
-                if module_state is None:
-                    module_state = compiled.init(module_key(root, name, 0), inputs)
-                work = compiled.begin(module_key(root, name, round_number), module_state, inputs)
-            for done in range(chunk + 1, module.num_chunks + 1):
-                work = jax.block_until_ready(compiled.advance(work, inputs))
-                yield Progress(round_number, name, done, module.num_chunks, Moment(state, number, done, work))
-            ended = compiled.end(work, inputs)
+            ended = yield from update(program, compiled, at, root, worker, strides)
             if not ended.finite:
                 remedy = MODULES[program.graph.nodes[name].type].remedy
                 raise DivergedError(f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}")
@@ -237,13 +229,65 @@ def run(program: Program, moment: Moment, root: Array, rounds: int) -> Iterator[
                 moment=Moment(state, number + 1),
             )
     finally:
-        # A run that stops early does not wait for what still compiles.
-        compiler.shutdown(wait=False, cancel_futures=True)
+        # A run that stops early does not wait for what still compiles or computes.
+        for pool in (compiler, worker):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def update(
+    program: Program, compiled: Compiled, at: Moment, root: Array, worker: Executor, strides: dict[str, int]
+) -> Generator[Progress, None, Ended]:
+    """The update that is next, or the rest of it; `strides` is used and kept up."""
+    name, number = _turn(program, at.updates)
+    inputs, iterations = hear(program, at.state, name), program.modules[name].iterations
+
+    def compute(function: Callable[..., Any], *arguments: Any) -> Generator[Progress, None, Any]:
+        call = worker.submit(lambda: jax.block_until_ready(function(*arguments)))
+        return (yield from awaited(call, sign_of_life(program, at)))
+
+    work = at.work
+    if work is None:
+        state = at.state.states.get(name)
+        if state is None:
+            state = yield from compute(compiled.init, module_key(root, name, 0), inputs)
+        work = yield from compute(compiled.begin, module_key(root, name, number), state, inputs)
+    while at.iterations < iterations:
+        stride = min(strides.get(name, 1), iterations - at.iterations)
+        until, called = at.iterations + stride, time.perf_counter()
+        work = yield from compute(compiled.advance, work, inputs, np.int32(until))
+        strides[name] = next_stride(stride, time.perf_counter() - called)
+        at = at._replace(iterations=until, work=work)
+        yield sign_of_life(program, at)
+    ended: Ended = yield from compute(compiled.end, work, inputs)
+    return ended
+
+
+def awaited(call: Future[T], sign: Progress) -> Generator[Progress, None, T]:
+    """What a thread is computing; until it is there, a sign of life again and again."""
+    while not wait([call], timeout=PATIENCE).done:
+        yield sign
+    return call.result()
+
+
+def next_stride(iterations: int, seconds: float) -> int:
+    """How many iterations to make next, when so many took so long."""
+    return max(1, int(CHUNK_SECONDS * iterations / max(seconds, 1e-9)))
+
+
+def sign_of_life(program: Program, at: Moment) -> Progress:
+    name, number = _turn(program, at.updates)
+    return Progress(number, name, at.iterations, program.modules[name].iterations, at)
+
+
+def _turn(program: Program, updates: int) -> tuple[str, int]:
+    """Whose update comes after so many, and in which round."""
+    round_index, place = divmod(updates, len(program.modules))
+    return list(program.modules)[place], round_index + 1
 
 
 def save(moment: Moment) -> Saved:
     """A moment on the host. What observations sent is left out: the data say it."""
-    return Saved(moment.updates, moment.chunk, named_leaves(_learned(moment)))
+    return Saved(moment.updates, moment.iterations, named_leaves(_learned(moment)))
 
 
 def load(program: Program, root: Array, beginning: RoundState, saved: Saved) -> Moment:
@@ -259,18 +303,19 @@ def load(program: Program, root: Array, beginning: RoundState, saved: Saved) -> 
         ValueError: it is not from a run of this program.
     """
     names = list(program.modules)
-    turn = names[saved.updates % len(names)]
-    if not 0 <= saved.chunk <= program.modules[turn].num_chunks:
-        raise ValueError(f"{saved.chunk} chunks of {turn} are done where there are {program.modules[turn].num_chunks}")
+    turn, _ = _turn(program, saved.updates)
+    iterations = program.modules[turn].iterations
+    if not 0 <= saved.iterations <= iterations:
+        raise ValueError(f"{saved.iterations} iterations of {turn} are done where there are {iterations}")
     states, work = {}, None
     for name in names:
         module, inputs = program.modules[name], hear(program, beginning, name)
         state = jax.eval_shape(module.init, root, inputs)
         if names.index(name) < saved.updates:
             states[name] = state
-        if name == turn and saved.chunk:
+        if name == turn and saved.iterations:
             work = jax.eval_shape(module.begin, root, state, inputs)
-    shapes = Moment(beginning._replace(states=states), saved.updates, saved.chunk, work)
+    shapes = Moment(beginning._replace(states=states), saved.updates, saved.iterations, work)
     learned = restore(_learned(shapes), saved.arrays)
     sent = {way: _by_edge(learned[way]) for way in ("forward", "backward")}
     state = RoundState(learned["states"], {**beginning.forward, **sent["forward"]}, sent["backward"])

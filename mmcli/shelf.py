@@ -10,7 +10,7 @@ from mmcli.errors import DamagedRunError
 
 NUM_KEPT = 2
 
-_NAME = re.compile(r"(\d{6,})-(\d{4,})\.safetensors", re.ASCII)  # updates and chunks done
+_NAME = re.compile(r"(\d{6,})-(\d{6,})\.safetensors", re.ASCII)  # updates, iterations of the next
 
 
 class Shelf:
@@ -61,7 +61,7 @@ class Shelf:
             SaveError: one cannot be deleted.
         """
         for position, path in self._all():
-            if position > (checkpoint.updates, checkpoint.chunk):
+            if position > (checkpoint.updates, checkpoint.iterations):
                 files.remove(path)
         self._drop_old()
 
@@ -70,7 +70,7 @@ class Shelf:
             files.remove(old)
 
     def _all(self) -> list[tuple[tuple[int, int], Path]]:
-        """Updates and chunks done, and the file, of each; the earliest first."""
+        """Updates done, iterations of the next, and the file, of each; the earliest first."""
         if not self._folder.exists():
             return []
         found = [(match, path) for path in self._folder.iterdir() if (match := _NAME.fullmatch(path.name))]
@@ -78,4 +78,4 @@ class Shelf:
 
 
 def _name(checkpoint: Checkpoint) -> str:
-    return f"{checkpoint.updates:06d}-{checkpoint.chunk:04d}.safetensors"
+    return f"{checkpoint.updates:06d}-{checkpoint.iterations:06d}.safetensors"

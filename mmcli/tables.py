@@ -10,9 +10,9 @@ from mmcli.modules import MODULES, ModuleType
 from mmcli.wording import counted, described, listed, shown
 
 if TYPE_CHECKING:
+    from mmcli.checking import Experiment
     from mmcli.comparison import Comparison, Run
     from mmcli.evaluation import Evaluation
-    from mmcli.experiment import Experiment
     from mmcli.metrics import Metrics
     from mmcli.preparation.showing import Contents, Holding
 

@@ -109,7 +109,7 @@ def train(command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tiny_co
             number, name = done // len(names) + 1, names[done % len(names)]
             params = {"mu": np.full(3, done)}
             moment = Moment(RoundState({name: params}, {}, {}), done)
-            yield Progress(number, name, 1, 1, moment._replace(chunk=1))
+            yield Progress(number, name, 1, 1, moment._replace(iterations=1))
             after = moment._replace(updates=done + 1)
             yield Update(number, name, -1234.5, np.zeros(2), report, params, 0.25, 1.0, after)
 

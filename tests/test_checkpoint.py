@@ -19,9 +19,10 @@ ARRAYS = {
 }
 
 
-def checkpoint(updates=2, chunk=0):
+def checkpoint(updates=2, iterations=0):
     history = [{"round": 1, "bound": -1.5}] * updates
-    return Checkpoint(updates, chunk, ARRAYS, {"seed": 0, "modules": {}}, {"threads": 2}, history, {"m/a.txt": "00"})
+    config, facts, files = {"seed": 0, "modules": {}}, {"threads": 2}, {"m/a.txt": "00"}
+    return Checkpoint(updates, iterations, ARRAYS, config, facts, history, files)
 
 
 def sealed(header, data=b""):
@@ -32,9 +33,9 @@ def sealed(header, data=b""):
 
 
 def test_what_is_packed_comes_back():
-    unpacked = unpack(pack(checkpoint(chunk=3)))
+    unpacked = unpack(pack(checkpoint(iterations=3)))
 
-    assert unpacked._replace(arrays={}) == checkpoint(chunk=3)._replace(arrays={})
+    assert unpacked._replace(arrays={}) == checkpoint(iterations=3)._replace(arrays={})
     assert set(unpacked.arrays) == set(ARRAYS)
     for name, array in unpacked.arrays.items():
         assert array.dtype == ARRAYS[name].dtype
@@ -89,23 +90,24 @@ def test_a_false_checkpoint_under_a_right_sha256_is_no_checkpoint(header):
         unpack(sealed(header, bytes(8)))
 
 
-def test_a_later_version_is_not_read():
-    later = {"version": 2} | {name: value for name, value in checkpoint()._asdict().items() if name != "arrays"}
+@pytest.mark.parametrize("version", [1, 3])
+def test_another_version_is_not_read(version):
+    other = {"version": version} | {name: value for name, value in checkpoint()._asdict().items() if name != "arrays"}
 
-    with pytest.raises(ValueError, match=r"^not a checkpoint of version 1$"):
-        unpack(sealed({"__metadata__": {"checkpoint": json.dumps(later)}, "sha256": {}}))
+    with pytest.raises(ValueError, match=r"^not a checkpoint of version 2$"):
+        unpack(sealed({"__metadata__": {"checkpoint": json.dumps(other)}, "sha256": {}}))
 
 
 def test_the_last_two_are_kept(tmp_path):
     shelf = Shelf(tmp_path / "checkpoint")
 
-    for updates, chunk in ((0, 0), (1, 0), (1, 7), (2, 0)):
-        shelf.save(checkpoint(updates, chunk))
+    for updates, iterations in ((0, 0), (1, 0), (1, 7), (2, 0)):
+        shelf.save(checkpoint(updates, iterations))
 
     names = sorted(path.name for path in (tmp_path / "checkpoint").iterdir())
-    assert names == ["000001-0007.safetensors", "000002-0000.safetensors"]
+    assert names == ["000001-000007.safetensors", "000002-000000.safetensors"]
     last, problems = shelf.load()
-    assert (last.updates, last.chunk, problems) == (2, 0, [])
+    assert (last.updates, last.iterations, problems) == (2, 0, [])
 
 
 def test_nothing_on_the_shelf(tmp_path):
@@ -117,7 +119,7 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
     shelf = Shelf(tmp_path)
     shelf.save(checkpoint(1))
     shelf.save(checkpoint(2))
-    before, newest = tmp_path / "000001-0000.safetensors", tmp_path / "000002-0000.safetensors"
+    before, newest = tmp_path / "000001-000000.safetensors", tmp_path / "000002-000000.safetensors"
     match damage:
         case "cut":
             newest.write_bytes(newest.read_bytes()[:-1])
@@ -142,7 +144,7 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
 def test_all_are_damaged(tmp_path):
     shelf = Shelf(tmp_path)
     shelf.save(checkpoint(1))
-    path = tmp_path / "000001-0000.safetensors"
+    path = tmp_path / "000001-000000.safetensors"
     path.write_bytes(b"mud")
 
     with pytest.raises(DamagedRunError) as error:
@@ -163,7 +165,7 @@ def test_one_that_does_not_come_back_is_an_error_and_the_others_stay(tmp_path, m
     with pytest.raises(SaveError) as error:
         shelf.save(checkpoint(3))
 
-    assert "000003-0000.safetensors: cannot be written (it does not come back as it was written)" in str(error.value)
+    assert "000003-000000.safetensors: cannot be written (it does not come back as it was written)" in str(error.value)
     monkeypatch.undo()
-    (tmp_path / "000003-0000.safetensors").unlink()
+    (tmp_path / "000003-000000.safetensors").unlink()
     assert shelf.load()[0].updates == 2

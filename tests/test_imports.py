@@ -20,8 +20,8 @@ MAY_IMPORT = {
     "mmcli": {"trained"},
     "__main__": {"cli"},
     "cli": {
-        *("cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping", "watching"),
-        *("tables", "modules", "wording"),
+        *("checking", "cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
+        *("tables", "modules", "watching", "wording"),
     },
     "cli_data": {
         *("tables", "preparation", "preparation.pairing", "preparation.pictures", "preparation.showing"),
@@ -64,11 +64,12 @@ MAY_IMPORT = {
     "preparation.made_folder": {"files", "wording"},
     "preparation.provenance": set(),
     "preparation.watching": set(),
-    "tables": {"comparison", "evaluation", "experiment", "metrics", "modules", "preparation.showing", "wording"},
+    "tables": {"checking", "comparison", "evaluation", "metrics", "modules", "preparation.showing", "wording"},
     "experiment": {
-        *("checkpoint", "comparison", "config", "datasets", "files", "graph", "history"),
-        *("resuming", "store", "metrics", "plots", "rounds", "modules"),
+        *("checking", "checkpoint", "comparison", "config", "datasets", "files", "history"),
+        *("resuming", "spec", "store", "metrics", "plots", "rounds", "modules"),
     },
+    "checking": {"config", "datasets", "graph", "spec"},
     "resuming": {"checkpoint", "config", "datasets", "graph", "store", "trained"},
     "stopping": set(),
     "evaluation": {"datasets", "metrics", "plots", "store", "trained", "unseen"},
@@ -202,6 +203,7 @@ def test_the_table_allows_no_cycle():
 )
 def test_a_command_imports_only_what_it_needs(arguments, unwanted, train):
     train("-o", "run")
+    Path("bad.yaml").write_text("modules: {gmm: {type: gmm, inputs: [vae]}}\n")  # nothing of that name
     report = (
         "import sys\n"
         "from mmcli.cli import main\n"

@@ -7,23 +7,10 @@ import pytest
 from scipy import stats
 from scipy.special import expit, xlog1py, xlogy
 
-from mmcli.numerics import bernoulli_nll, chunk_bounds, draw_gamma, kmeans, num_chunks
+from mmcli.numerics import bernoulli_nll, draw_gamma, kmeans
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails one of these tests
 KMEANS = jax.jit(kmeans, static_argnums=3)
-
-
-@pytest.mark.parametrize(("iterations", "chunk"), [(1, 10), (10, 10), (11, 10), (100, 25), (7, 3)])
-def test_chunks_go_through_every_iteration_once(iterations, chunk):
-    done, seen = 0, []
-    for _ in range(num_chunks(iterations, chunk)):
-        assert done < iterations
-        first, last = map(int, chunk_bounds(jnp.int32(done), chunk, iterations))
-        seen += range(first, last)
-        done = last
-
-    assert seen == list(range(iterations))
-    assert chunk_bounds(jnp.int32(done), chunk, iterations) == (iterations, iterations)
 
 
 def test_gamma_draws_are_gamma():

@@ -60,7 +60,7 @@ def test_an_unfinished_run_goes_on_and_ends_like_one_that_never_stopped(train):
     train("-o", "whole")
 
     assert (done.code, done.out) == (0, "run\n")
-    assert done.err.splitlines()[:2] == ["run directory run", "going on after 3 updates and 0 chunks of the next"]
+    assert done.err.splitlines()[:2] == ["run directory run", "going on after 3 updates and 0 iterations of the next"]
     assert contents(RUN) == contents(Path("whole"))
     meta = json.loads((RUN / "meta.json").read_text())
     assert (meta["status"], meta["started"]) == ("finished", started)
@@ -166,7 +166,7 @@ def test_other_data_are_refused(train, tiny_config):
 
 @pytest.mark.usefixtures("broken_off")
 def test_a_damaged_newest_checkpoint_falls_back_and_says_so(train):
-    newest = RUN / "checkpoint" / "000003-0000.safetensors"
+    newest = RUN / "checkpoint" / "000003-000000.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1])
 
     done = train("-o", "run", "--resume")
@@ -175,7 +175,7 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(train):
     assert done.code == 0
     assert done.err.splitlines()[1:3] == [
         f"{newest}: damaged (its SHA-256 is not that of what was written); the one before it is whole",
-        "going on after 2 updates and 0 chunks of the next",
+        "going on after 2 updates and 0 iterations of the next",
     ]
     assert contents(RUN) == contents(Path("whole"))
 
@@ -233,8 +233,8 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(train, monkeypatch):
 
     assert done.code == 3
     assert sorted(path.name for path in (RUN / "checkpoint").iterdir()) == [
-        "000001-0000.safetensors",
-        "000002-0000.safetensors",
+        "000001-000000.safetensors",
+        "000002-000000.safetensors",
     ]
     monkeypatch.setattr(rounds, "train_rounds", learn)
     assert train("-o", "run", "--resume").code == 0
@@ -244,8 +244,8 @@ def test_checkpoints_can_be_rarer(train):
     train("-o", "run", "--set", "checkpoint_every=4")
 
     assert sorted(path.name for path in (RUN / "checkpoint").iterdir()) == [
-        "000000-0000.safetensors",
-        "000004-0000.safetensors",
+        "000000-000000.safetensors",
+        "000004-000000.safetensors",
     ]
 
 
@@ -266,7 +266,7 @@ def test_force_leaves_a_run_at_work_alone(train):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
-def test_a_signal_stops_between_two_chunks_and_the_run_goes_on_to_the_same_bytes(trained, tiny_config, number):
+def test_a_signal_stops_between_two_iterations_and_the_run_goes_on_to_the_same_bytes(trained, tiny_config, number):
     line = [sys.executable, "-m", "mmcli", "train", "tiny.yaml", "-o", "run", "--resume"]
     process = subprocess.Popen(line, cwd=tiny_config.parent, stderr=subprocess.PIPE, text=True)
     for _ in range(2):

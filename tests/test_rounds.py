@@ -1,6 +1,7 @@
 """Rounds: exact marginals on a tree by the cavity rule, randomness by name, no compile after the first round."""
 
 import itertools
+import threading
 import zlib
 from typing import NamedTuple
 
@@ -95,12 +96,12 @@ def discrete(name, parents, *, rule="cavity", poison=None, number=jnp.nan):
     return Module(
         init=lambda key, _inputs: DiscreteState(jax.random.normal(key), jnp.int32(0)),
         begin=lambda key, state, _inputs: DiscreteState(jax.random.normal(key), state.updates + 1),
-        advance=lambda work, _inputs: work,
+        advance=lambda work, _inputs, _until: work,
         end=end,
         infer=infer,
         sample=lambda _key, state, inputs: infer(state, inputs).backward,
         report=lambda state, outputs: {**outputs.items, "draw": state.draw},
-        num_chunks=2,
+        iterations=2,
     )
 
 
@@ -233,7 +234,8 @@ def test_a_key_depends_on_seed_name_and_round():
     assert len(set(map(tuple, keys))) == len(keys)
 
 
-def test_every_chunk_and_update_is_told_in_order():
+def test_progress_and_updates_are_told_in_order(monkeypatch):
+    monkeypatch.setattr(rounds, "CHUNK_SECONDS", 0)  # one iteration at a time
     program = make_program({"a": TREE["a"], "b": TREE["b"]})
 
     steps = list(rounds.run(program, Moment(observed(program, OBSERVATIONS)), jax.random.key(0), 2))
@@ -245,10 +247,46 @@ def test_every_chunk_and_update_is_told_in_order():
         for step in ((round_number, name, 1, 2), (round_number, name, 2, 2), (round_number, name))
     ]
     told = [step[:4] if isinstance(step, Progress) else (step.round, step.module) for step in steps]
-    assert [step for step in told if step[2:] != (0, 2)] == expected  # 0: a module still compiles
+    # Waiting is told too: none done while a module still compiles, and the same again while it computes.
+    told = [step for step, before in zip(told, [None, *told], strict=False) if step[2:] != (0, 2) and step != before]
+    assert told == expected
     assert steps[-1].bound == -1.5
     assert set(steps[-1].params) == {"draw", "updates"}
     assert steps[-1].params["updates"] == 2
+
+
+def test_iterations_are_made_as_many_at_a_time_as_fill_half_a_second():
+    assert rounds.next_stride(1, 0.01) == 50
+    assert rounds.next_stride(50, 0.25) == 100
+    assert rounds.next_stride(100, 1.0) == 50
+    assert rounds.next_stride(3, 60.0) == 1
+    assert rounds.next_stride(1, 0.0) > 1000
+
+
+@pytest.mark.parametrize("slow", ["init", "begin", "advance", "end"])
+def test_a_run_can_be_stopped_while_something_long_is_computed(monkeypatch, slow):
+    program, goes_on = make_program({"a": TREE["a"]}), threading.Event()
+    compile_module = rounds.compile_module
+
+    def compile_slow(*args):
+        compiled = compile_module(*args)
+        call = getattr(compiled, slow)
+        return compiled._replace(**{slow: lambda *args: (goes_on.wait(), call(*args))[1]})
+
+    monkeypatch.setattr(rounds, "compile_module", compile_slow)
+    monkeypatch.setattr(rounds, "PATIENCE", 0.01)
+    beginning = Moment(observed(program, OBSERVATIONS))
+    before = ("init", "begin", "advance", "end").index(slow)
+    steps = rounds.run(program, beginning, jax.random.key(0), 1)
+    for step in steps:  # it would never end if it waited
+        if (again := next(steps)) == step and step.done == (2 if slow == "end" else 0):
+            break
+    saved = rounds.save(again.moment)
+    goes_on.set()
+
+    assert (saved.updates, saved.iterations, "work.draw" in saved.arrays) == (0, 2 * (before == 3), before == 3)
+    resumed = rounds.run(program, rounds.load(program, jax.random.key(0), beginning.state, saved), jax.random.key(0), 1)
+    assert contents(list(resumed)[-1]) == contents(list(steps)[-1])
 
 
 @pytest.mark.parametrize(("poison", "number"), [*dict.fromkeys(POISONS, np.nan).items(), ("forward", -np.inf)])
@@ -378,13 +416,14 @@ def test_same_seed_same_bytes_and_another_seed_others(train, trained_once):
         assert contents(update) != contents(other)
 
 
-def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once):
-    saved = []
-    for step in train(0):
-        at = rounds.save(step.moment)
-        saved.append(at._replace(arrays={name: np.array(array) for name, array in at.arrays.items()}))
+def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(rounds, "CHUNK_SECONDS", 0)  # one iteration at a time
+        saved = [rounds.save(step.moment) for step in train(0)]
+    # Between updates and in the middle of one; of the mlda's 42 sweeps before and after it turns variational.
+    saved = [at for at in saved if at.iterations in (0, 1, 2, 40, 41, 42)]
+    assert len({(at.updates, at.iterations) for at in saved}) == 9 + 3 * (2 + 2 + 5)
 
-    assert {at.chunk for at in saved} >= {0, 1, 2}  # between updates, and in the middle of one
     for at in saved:
         resumed = [step for step in train(0, at) if isinstance(step, Update)]
         assert [contents(update) for update in resumed] == [
@@ -395,7 +434,7 @@ def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"chunk": 9}, "9 chunks of mlda are done where there are"),
+        ({"iterations": 99}, "99 iterations of mlda are done where there are 42"),
         ({"updates": 1}, "states.gmm.labels: nothing of that name is known here"),
         ({"arrays": {}}, ": missing"),
     ],

@@ -144,7 +144,7 @@ def test_a_run_is_not_overwritten_but_set_aside_on_request(train):
 def test_a_run_directory_holds_what_the_design_promises(trained):
     assert trained.out == "runs/tiny-s0-001\n"
     described = {"config.yaml", "meta.json", "history.jsonl", "SHA256SUMS"}
-    checkpoints = {"checkpoint/000005-0000.safetensors", "checkpoint/000006-0000.safetensors"}
+    checkpoints = {"checkpoint/000005-000000.safetensors", "checkpoint/000006-000000.safetensors"}
     assert set(files(trained.run)) - {"evaluation.json"} == RESULTS | described | checkpoints
     assert "\x1b" not in trained.err
     assert "\r" not in trained.err

@@ -24,9 +24,8 @@ from jax.scipy.special import logsumexp
 from mmcli.messages import Categorical, Points, normalized
 from mmcli.module import Info, Inputs, Module, Outputs
 from mmcli.modules import GmmOptions, Port, Rule
-from mmcli.numerics import chunk_bounds, draw_gamma, kmeans, num_chunks
+from mmcli.numerics import draw_gamma, kmeans
 
-SWEEPS_PER_CHUNK = 25
 PRIOR_KAPPA = 1.0
 PRIOR_CLASS_COUNT = 1.0
 # Message rows are told apart by their logarithms, below this all the same.
@@ -251,7 +250,7 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         labels, messages = jax.lax.map(start, (chains, jax.random.split(starts_key, options.chains)))
         return GmmWork(sweeps_key, jnp.int32(0), labels, messages, jnp.zeros((options.sweeps, options.chains)))
 
-    def advance(work: GmmWork, inputs: Inputs) -> GmmWork:
+    def advance(work: GmmWork, inputs: Inputs, until: Array) -> GmmWork:
         (points,) = inputs.parents
         data = prepare(points)
 
@@ -265,8 +264,7 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
             labels, evidence = jax.lax.map(sweep_chain, (keys, work.labels, work.messages))
             return work._replace(sweep=index + 1, labels=labels, trace=work.trace.at[index].set(evidence))
 
-        first, last = chunk_bounds(work.sweep, SWEEPS_PER_CHUNK, options.sweeps)
-        return jax.lax.fori_loop(first, last, sweep, work)
+        return jax.lax.fori_loop(work.sweep, jnp.minimum(until, options.sweeps), sweep, work)
 
     def end(work: GmmWork, inputs: Inputs) -> tuple[GmmState, Outputs, Info]:
         (points,) = inputs.parents
@@ -309,4 +307,4 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     def report(state: GmmState, outputs: Outputs) -> dict[str, Array]:
         return {**outputs.items, "mu": state.params.means}
 
-    return Module(init, begin, advance, end, infer, sample, report, num_chunks(options.sweeps, SWEEPS_PER_CHUNK))
+    return Module(init, begin, advance, end, infer, sample, report, options.sweeps)

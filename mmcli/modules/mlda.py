@@ -27,9 +27,8 @@ from mmcli.messages import Counts, Message, normalized
 from mmcli.mixture import merits, topic_scores
 from mmcli.module import Info, Inputs, Module, Outputs
 from mmcli.modules import Kind, MldaOptions, Port, Rule
-from mmcli.numerics import chunk_bounds, num_chunks
 
-SWEEPS_PER_CHUNK = 10
+SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 START_TEMPERATURE = 50.0
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
 # What the search hears of each parent, in words per word observed, when it is hottest and once it is cool.
@@ -49,13 +48,12 @@ class MldaState(NamedTuple):
 
 
 class MldaWork(NamedTuple):
-    annealed: Array  # () int32, annealing sweeps done
-    swept: Array  # () int32, variational sweeps done
+    done: Array  # () int32, sweeps done: those that anneal, then the variational ones
     trained: Array  # () bool
     starts: Array  # (N, R, K) memberships of the starts
     concentrations: Array  # (N, K) parameters of q(theta)
     topics: tuple[Array, ...]
-    trace: Array  # (number of variational chunks,)
+    trace: Array  # (I,) nats; 0 for the sweeps to come
 
 
 def expected_log(concentrations: Array) -> Array:
@@ -143,11 +141,11 @@ def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[A
 def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     """The module for inputs of `ports[m].width` words.
 
-    `Info.bound` is the evidence lower bound after the update, nats; `Info.trace` the bound after each
-    chunk of variational sweeps. An input whose row is all zeros is missing for that item.
+    `Info.bound` is the evidence lower bound after the update, nats; `Info.trace` the bound after every
+    SWEEPS_PER_BOUND variational sweeps and the last. An input whose row is all zeros is missing for that item.
     """
     num_topics = options.num_classes
-    chunks = num_chunks(options.anneal_sweeps, SWEEPS_PER_CHUNK) + num_chunks(options.sweeps, SWEEPS_PER_CHUNK)
+    iterations = options.anneal_sweeps + options.sweeps
 
     # What parents infer is told, not observed; where there is nothing else, it counts as observed.
     told = [port.kind is Kind.CATEGORICAL for port in ports]
@@ -181,14 +179,16 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         starts = jax.random.exponential(key, (*shape, num_topics))
         starts /= starts.sum(-1, keepdims=True)  # uniform over the simplex
         starts = starts.at[:, 0].set(jnp.where(state.trained, state.memberships, starts[:, 0]))
-        none_done = jnp.int32(0)
-        trace = jnp.zeros(num_chunks(options.sweeps, SWEEPS_PER_CHUNK))
-        return MldaWork(none_done, none_done, state.trained, starts, prior_of(inputs), state.topics, trace)
+        trace = jnp.zeros(-(-options.sweeps // SWEEPS_PER_BOUND))
+        return MldaWork(jnp.int32(0), state.trained, starts, prior_of(inputs), state.topics, trace)
 
-    def advance(work: MldaWork, inputs: Inputs) -> MldaWork:
-        return jax.lax.cond(work.annealed < options.anneal_sweeps, anneal, refine, work, inputs)
+    def advance(work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
+        for part, end in ((anneal, options.anneal_sweeps), (refine, iterations)):
+            last = jnp.minimum(until, end)
+            work = jax.lax.cond(work.done < last, part, lambda work, *_: work, work, inputs, last)
+        return work
 
-    def anneal(work: MldaWork, inputs: Inputs) -> MldaWork:
+    def anneal(work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
         child = inputs.child.log_probs[:, None, :]
         # The last update's classes are not heated up again.
         hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
@@ -200,23 +200,33 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
             scores = topic_scores(starts, [*observed, *heard], options.beta)
             return jax.nn.softmax((scores + child) / temperature[None, :, None], axis=-1)
 
-        first, last = chunk_bounds(work.annealed, SWEEPS_PER_CHUNK, options.anneal_sweeps)
-        return work._replace(annealed=last, starts=jax.lax.fori_loop(first, last, sweep, work.starts))
+        return work._replace(done=last, starts=jax.lax.fori_loop(work.done, last, sweep, work.starts))
 
-    def refine(work: MldaWork, inputs: Inputs) -> MldaWork:
+    def refine(work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
         item_words, prior = words(inputs), prior_of(inputs)
 
         def sweep(_: Array, solution: tuple[Array, tuple[Array, ...]]) -> tuple[Array, tuple[Array, ...]]:
             return variational_sweep(*solution, prior, item_words, options.beta)
 
-        first, last = chunk_bounds(work.swept, SWEEPS_PER_CHUNK, options.sweeps)
-        solution = jax.lax.cond(first == 0, settle, lambda work, _: (work.concentrations, work.topics), work, inputs)
-        concentrations, topics = jax.lax.fori_loop(first, last, sweep, solution)
-        bound = elbo(concentrations, prior, topics, item_words, options.beta)
-        trace = work.trace.at[first // SWEEPS_PER_CHUNK].set(bound, mode="drop")
-        return work._replace(swept=last, concentrations=concentrations, topics=topics, trace=trace)
+        def stretch(work: MldaWork) -> MldaWork:
+            """To where the bound is due next, or to the last."""
+            place = (work.done - options.anneal_sweeps) // SWEEPS_PER_BOUND
+            due = jnp.minimum(options.anneal_sweeps + (place + 1) * SWEEPS_PER_BOUND, iterations)
+            end = jnp.minimum(due, last)
+            solution = (work.concentrations, work.topics)
+            concentrations, topics = jax.lax.fori_loop(work.done, end, sweep, solution)
+            bound = jax.lax.cond(
+                end == due,
+                lambda: elbo(concentrations, prior, topics, item_words, options.beta),
+                lambda: work.trace[place],
+            )
+            trace = work.trace.at[place].set(bound)
+            return work._replace(done=end, concentrations=concentrations, topics=topics, trace=trace)
 
-    def settle(work: MldaWork, inputs: Inputs) -> tuple[Array, tuple[Array, ...]]:
+        work = jax.lax.cond(work.done == options.anneal_sweeps, settle, lambda work, _: work, work, inputs)
+        return jax.lax.while_loop(lambda work: work.done < last, stretch, work)
+
+    def settle(work: MldaWork, inputs: Inputs) -> MldaWork:
         """From the starts to the best of them as parameters of q(theta) and q(phi)."""
         item_words, child = words(inputs), inputs.child.log_probs[:, None, :]
         observed, heard = search_words(inputs, jnp.array(COOLEST_SHARE))
@@ -230,7 +240,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         memberships = jax.lax.fori_loop(0, SETTLING_SWEEPS, sweep, memberships)[:, 0]
         mass = total_mass(item_words, memberships.shape[0])
         topics = tuple(options.beta + memberships.T @ counts for counts in item_words)
-        return prior_of(inputs) + memberships * mass[:, None], topics
+        return work._replace(concentrations=prior_of(inputs) + memberships * mass[:, None], topics=topics)
 
     def end(work: MldaWork, inputs: Inputs) -> tuple[MldaState, Outputs, Info]:
         memberships = work.concentrations / work.concentrations.sum(-1, keepdims=True)
@@ -277,7 +287,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         word_probs = {f"Pmdw{m}": topic / topic.sum(-1, keepdims=True) for m, topic in enumerate(state.topics)}
         return {**outputs.items, **word_probs}
 
-    return Module(init, begin, advance, end, infer, sample, report, chunks)
+    return Module(init, begin, advance, end, infer, sample, report, iterations)
 
 
 def as_counts(message: Message, weight: float | None) -> Array:

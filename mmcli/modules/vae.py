@@ -20,9 +20,7 @@ from jax import Array
 from mmcli.messages import Points
 from mmcli.module import Info, Inputs, Module, Outputs
 from mmcli.modules import Port, Rule, VaeOptions
-from mmcli.numerics import bernoulli_nll, chunk_bounds, num_chunks
-
-EPOCHS_PER_CHUNK = 10
+from mmcli.numerics import bernoulli_nll
 
 
 class Dense(NamedTuple):
@@ -145,7 +143,7 @@ def build(options: VaeOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     def begin(key: Array, state: VaeState, inputs: Inputs) -> VaeWork:
         return VaeWork(state, key, jnp.int32(0), jnp.zeros(options.epochs))
 
-    def advance(work: VaeWork, inputs: Inputs) -> VaeWork:
+    def advance(work: VaeWork, inputs: Inputs, until: Array) -> VaeWork:
         items, prior = inputs.parents[0], inputs.child
         num_items = items.weight.shape[0]
         batch_size = min(options.batch_size, num_items)
@@ -177,8 +175,7 @@ def build(options: VaeOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
             loss = totals.sum() / jnp.maximum(items.weight.sum(), 1)
             return VaeWork(state, work.key, index + 1, work.losses.at[index].set(loss))
 
-        first, last = chunk_bounds(work.epoch, EPOCHS_PER_CHUNK, options.epochs)
-        return jax.lax.fori_loop(first, last, epoch, work)
+        return jax.lax.fori_loop(work.epoch, jnp.minimum(until, options.epochs), epoch, work)
 
     def latent_mean(state: VaeState, inputs: Inputs) -> Array:
         items = inputs.parents[0]
@@ -214,4 +211,4 @@ def build(options: VaeOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     def report(state: VaeState, outputs: Outputs) -> dict[str, Array]:
         return outputs.items
 
-    return Module(init, begin, advance, end, infer, sample, report, num_chunks(options.epochs, EPOCHS_PER_CHUNK))
+    return Module(init, begin, advance, end, infer, sample, report, options.epochs)

@@ -1,7 +1,6 @@
 """What every module keeps to, over the table itself: examples follow from what it says of each type."""
 
 import functools
-import importlib
 from collections import Counter
 from typing import Any, NamedTuple, get_args
 
@@ -63,7 +62,7 @@ class Case(NamedTuple):
     traces: Counter[str]  # how often each function was traced
     inputs: Inputs
     states: list[Any]  # before the first update, after it, after the second
-    works: list[Any]  # of the first update: begun, after the last chunk, after one more
+    works: list[Any]  # of the first update: begun, and finished
     outputs: Outputs  # of the second update
     info: Info  # likewise
 
@@ -78,12 +77,13 @@ def jitted(module: Module, traces: Counter[str]) -> Module:
 
         return jax.jit(function)
 
-    return Module(*map(counted, Module._fields[:-1]), module.num_chunks)
+    return Module(*map(counted, Module._fields[:-1]), module.iterations)
 
 
-def advanced(module: Module, work: Any, inputs: Inputs, chunks: int) -> Any:
-    for _ in range(chunks):
-        work = module.advance(work, inputs)
+def advanced(module: Module, work: Any, inputs: Inputs, *cuts: int) -> Any:
+    """To the end, and on the way to each of some numbers of iterations."""
+    for until in (*cuts, module.iterations):
+        work = module.advance(work, inputs, jnp.int32(until))
     return work
 
 
@@ -104,9 +104,9 @@ def case(request):
     states = [module.init(random_key(0), inputs)]
     for round_number in (1, 2):
         begun = module.begin(random_key(round_number), states[-1], inputs)
-        finished = advanced(module, begun, inputs, module.num_chunks)
+        finished = advanced(module, begun, inputs)
         if round_number == 1:
-            works = [begun, finished, module.advance(finished, inputs)]
+            works = [begun, finished]
         state, outputs, info = module.end(finished, inputs)
         states.append(state)
     return Case(name, options, ports, output, module, Counter(traces), inputs, states, works, outputs, info)
@@ -161,7 +161,7 @@ def test_an_update_changes_the_state(case):
 
 
 def test_same_key_same_bytes(case):
-    work = advanced(case.module, case.works[0], case.inputs, case.module.num_chunks)
+    work = advanced(case.module, case.works[0], case.inputs)
 
     assert contents(case.module.init(random_key(0), case.inputs)) == contents(case.states[0])
     assert contents(case.module.begin(random_key(1), case.states[0], case.inputs)) == contents(case.works[0])
@@ -169,23 +169,21 @@ def test_same_key_same_bytes(case):
     assert contents(case.module.end(work, case.inputs)[0]) == contents(case.states[1])
 
 
-def test_a_chunk_past_the_last_changes_nothing(case):
-    assert contents(case.works[2]) == contents(case.works[1])
-    before_last = advanced(case.module, case.works[0], case.inputs, case.module.num_chunks - 1)
-    assert contents(before_last) != contents(case.works[1])
+def test_every_iteration_changes_the_work_and_those_done_already_are_not_done_again(case):
+    begun, finished = case.works
+    one_left = case.module.advance(begun, case.inputs, jnp.int32(case.module.iterations - 1))
+
+    assert contents(case.module.advance(begun, case.inputs, jnp.int32(1))) != contents(begun)
+    assert contents(one_left) != contents(finished)
+    for work, until in ((begun, 0), (one_left, 3), (finished, 3), (finished, case.module.iterations + 1)):
+        assert contents(case.module.advance(work, case.inputs, jnp.int32(until))) == contents(work)
 
 
-def test_the_result_does_not_depend_on_where_an_update_is_cut(case, monkeypatch):
-    source = importlib.import_module(f"mmcli.modules.{case.name}")
-    for constant in [name for name in vars(source) if name.endswith("_PER_CHUNK")]:
-        monkeypatch.setattr(source, constant, 7)
-    cut = build(case.name, case.options, case.ports, "cavity")
-    assert cut.num_chunks != case.module.num_chunks
+@pytest.mark.parametrize("stride", [1, 7])
+def test_the_result_does_not_depend_on_where_an_update_is_cut(case, stride):
+    finished = advanced(case.module, case.works[0], case.inputs, *range(0, case.module.iterations, stride))
 
-    begun = jax.jit(cut.begin)(random_key(1), case.states[0], case.inputs)
-    work = advanced(cut._replace(advance=jax.jit(cut.advance)), begun, case.inputs, cut.num_chunks)
-
-    assert contents(case.module.end(work, case.inputs)[0]) == contents(case.states[1])
+    assert contents(finished) == contents(case.works[1])
 
 
 @pytest.mark.parametrize("rule", get_args(Rule))
@@ -277,7 +275,7 @@ def test_every_item_is_inferred_on_its_own(case):
 def test_neutral_inputs_give_finite_numbers(case):
     nothing = Inputs(tuple(neutral(port, N) for port in case.ports), neutral(case.output, N))
     state = case.module.init(random_key(0), nothing)
-    work = advanced(case.module, case.module.begin(random_key(1), state, nothing), nothing, case.module.num_chunks)
+    work = advanced(case.module, case.module.begin(random_key(1), state, nothing), nothing)
 
     assert_finite(state)
     assert_finite(case.module.end(work, nothing))

@@ -45,7 +45,7 @@ def main() -> None:
                 seconds = time.perf_counter() - sent
                 checkpoints = sorted(path.stem for path in (run / "checkpoint").iterdir())
                 print(f"{module}: ended after {seconds:.2f} s, checkpoints {', '.join(checkpoints)}", flush=True)
-                if not checkpoints[-1].endswith("-0000"):
+                if not checkpoints[-1].endswith("-000000"):
                     break  # in the middle of the update, not before it
             slowest = max(slowest, seconds)
             again = finish(start(*line, "-o", run, "--resume", cwd=folder))
