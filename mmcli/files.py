@@ -9,7 +9,7 @@ import re
 import shutil
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -25,8 +25,20 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         SaveError: it cannot be written.
     """
-    with saving(path):
-        replace(path, content)
+    with writing(path) as append:
+        append(content)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """As `write`, piece by piece: what is appended takes the place of `path` once the block has ended well."""
+    with saving(path), replacing(path) as append:
+
+        def append_to_path(content: bytes) -> None:
+            with saving(path):  # it is this file, whatever others are being written
+                append(content)
+
+        yield append_to_path
 
 
 def replace(path: Path, content: bytes | memoryview) -> None:
@@ -36,18 +48,29 @@ def replace(path: Path, content: bytes | memoryview) -> None:
         OSError: it cannot be written; the old one is there, or the whole new one where only its folder's
             entry could not be made to last.
     """
+    with replacing(path) as append:
+        append(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """As `replace`, piece by piece."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
-        try:
+
+        def append(content: bytes | memoryview) -> None:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+
+        try:
+            yield append
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
@@ -58,6 +58,16 @@ def _reading_lines(name: str, num_bytes: int) -> Advance:
             sys.stderr.write(f"reading {name}: {100 * done // num_bytes} % of {num_bytes / 1e6:.0f} MB\n")
 
     return advance
+
+
+@contextmanager
+def counting() -> Iterator[Callable[[int, int], None]]:
+    """Something to tell how many items of how many are done: a terminal shows it while it lasts, a log does not."""
+    console = Console(stderr=True)
+    columns = (BarColumn(BAR_WIDTH), MofNCompleteColumn(), TextColumn("items"), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class Lines:

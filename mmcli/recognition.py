@@ -6,7 +6,7 @@ does not depend on the others.
 N items, B items in a batch, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -27,11 +27,11 @@ Arrays: TypeAlias = Mapping[str, np.ndarray]
 
 
 class Recognition(NamedTuple):
-    """What a graph says of N items.
+    """What a graph says of the B items of a batch.
 
     Attributes:
-        items: (N, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
-        senses: (N, width) what the graph expects of each observation, by its name: from all the other messages.
+        items: (B, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
+        senses: (B, width) what the graph expects of each observation, by its name: from all the other messages.
     """
 
     items: dict[str, dict[str, np.ndarray]]
@@ -81,8 +81,8 @@ class Recognizer:
 
     def recognize(
         self, observations: Arrays, known: Arrays, told: Arrays | None = None, *, seed: int | None = None
-    ) -> Recognition:
-        """Let the messages settle and ask every module what it says.
+    ) -> Iterator[Recognition]:
+        """Let the messages settle and ask every module what it says, a batch at a time, in the order of the items.
 
         A message travels one edge a pass, and there are as many passes as modules: on a tree, by the cavity rule,
         nothing changes after that.
@@ -94,20 +94,20 @@ class Recognizer:
             seed: draw the senses, instead of what is expected of them.
         """
         num_items = len(next(iter(known.values())))
-        batches = []
         for number, first in enumerate(range(0, num_items, BATCH)):
+            size = min(BATCH, num_items - first)
 
-            def rows(array: np.ndarray, first: int = first) -> Array:
-                batch = jnp.asarray(array[first : first + BATCH])
-                return jnp.pad(batch, ((0, BATCH - len(batch)), *((0, 0) for _ in batch.shape[1:])))
+            def rows(array: np.ndarray, first: int = first, size: int = size) -> Array:
+                batch = jnp.asarray(array[first : first + size])
+                return jnp.pad(batch, ((0, BATCH - size), *((0, 0) for _ in batch.shape[1:])))
 
             messages = {name: Categorical(rows(log_probs)) for name, log_probs in (told or {}).items()}
             said = self._settle(jax.tree.map(rows, dict(observations)), jax.tree.map(rows, dict(known)), messages)
+            senses = said.senses
             if seed is not None:
                 key = jax.random.fold_in(jax.random.key(seed), number)
-                said = said._replace(senses=self._sample(key, self._states, said.forward, said.backward, messages))
-            batches.append(jax.tree.map(np.asarray, (said.items, said.senses)))
-        return Recognition(*jax.tree.map(lambda *parts: np.concatenate(parts)[:num_items], *batches))
+                senses = self._sample(key, self._states, said.forward, said.backward, messages)
+            yield Recognition(*jax.tree.map(lambda array, size=size: np.asarray(array)[:size], (said.items, senses)))
 
     def _settle(
         self, observations: Mapping[str, Array], known: Mapping[str, Array], told: Mapping[str, Message]

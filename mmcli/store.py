@@ -7,8 +7,8 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -18,12 +18,11 @@ import numpy as np
 
 from mmcli import files
 from mmcli.checkpoint import Checkpoint
+from mmcli.encoding import encode, encode_rows, npy_header, suffix_of
 from mmcli.errors import DamagedRunError, DataError, UsageError
 from mmcli.formats import array_names, read_array
 from mmcli.history import HistoryLine, read_line
 from mmcli.shelf import Shelf
-
-MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
 
 Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
 
@@ -41,6 +40,7 @@ LOCK = "lock"
 SUMS = "SHA256SUMS"  # of the files of a finished run, as sha256sum writes and checks them; meta.json is its last
 CHECKPOINTS = "checkpoint"
 
+_FOLDER = re.compile(r"module\d{3,}_[\w-]+", re.ASCII)  # of a module
 _RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
 _FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, what only the first round writes
 
@@ -237,8 +237,45 @@ class RunDirectory:
     def write_arrays(self, folder: str, arrays: Mapping[str, np.ndarray], kind: Stage) -> None:
         """Write each array as `<its name>_<kind>`: .txt where a person can read it, .npy where it is too wide."""
         for name, array in arrays.items():
-            suffix, content = _encode(array)
+            suffix, content = encode(array)
             self._put(f"{folder}/{name}_{kind}{suffix}", content)
+
+    @contextmanager
+    def recognized(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
+        """Write what is said of other items, batch by batch; files appear when all is said, in place of all older ones.
+
+        Gives a function of a module's folder and its arrays of the next items, which writes them as `write_arrays`
+        would.
+
+        Raises:
+            SaveError: they cannot be written.
+        """
+        appends: dict[str, Callable[[bytes], None]] = {}
+
+        def append(folder: str, arrays: Mapping[str, np.ndarray]) -> None:
+            for name, array in arrays.items():
+                suffix = suffix_of(array)
+                file = f"{folder}/{name}_recog{suffix}"
+                if file not in appends:
+                    files.make_folder(self.path / folder)
+                    appends[file] = whole.enter_context(files.writing(self.path / file))
+                    if suffix == ".npy":
+                        appends[file](npy_header(array, num_items))
+                appends[file](encode_rows(array))
+
+        with ExitStack() as whole:
+            yield append
+            self._forget_recognized()
+
+    def _forget_recognized(self) -> None:
+        """Delete what was said of other data before."""
+        folders = [path for path in self.path.iterdir() if _FOLDER.fullmatch(path.name) and not path.is_symlink()]
+        for path in (
+            self.path / EVALUATION["recog"],
+            *(file for folder in folders for file in folder.glob("*_recog.*")),
+        ):
+            if path.suffix != files.TEMPORARY:
+                files.remove(path)
 
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
         self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
@@ -431,18 +468,6 @@ def _make_exclusively(path: Path) -> None:
             raise FileExistsError(path) from None
         reason = f"{error.strerror}: {error.filename}"
         raise UsageError(f"{path}: cannot be made ({reason}); name a place to write to with -o") from None
-
-
-def _encode(array: np.ndarray) -> tuple[str, bytes]:
-    """Suffix and content of the file for an array."""
-    buffer = io.BytesIO()
-    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] > MAX_TEXT_COLUMNS):
-        np.save(buffer, array, allow_pickle=False)
-        return ".npy", buffer.getvalue()
-    digits = 9 if array.dtype.itemsize <= 4 else 17  # as many as bring the same float back
-    number = f"%.{digits}g" if np.issubdtype(array.dtype, np.floating) else "%d"
-    np.savetxt(buffer, np.atleast_1d(array), fmt=number)
-    return ".txt", buffer.getvalue()
 
 
 def _is_passing(path: Path) -> bool:

@@ -56,7 +56,7 @@ def graph(experiment: "Experiment") -> str:
 def evaluation(evaluation: "Evaluation") -> str:
     """Metrics and confusion table of each module."""
     if not evaluation.metrics:
-        return f"{evaluation.num_items} items, no labels to compare with; their classes are in {evaluation.written}"
+        return f"{evaluation.num_items} items, no labels to compare with; what was found is in {evaluation.written}"
     return "\n\n".join(
         f"{_summary(name, metrics, evaluation.rematched.get(name))}\n{_confusion(metrics)}"
         for name, metrics in evaluation.metrics.items()

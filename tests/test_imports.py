@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {
         *("checking", "cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
-        *("tables", "modules", "watching", "wording"),
+        *("tables", "modules", "unseen", "watching", "wording"),
     },
     "cli_data": {
         *("tables", "preparation", "preparation.pairing", "preparation.pictures", "preparation.showing"),
@@ -81,7 +81,8 @@ MAY_IMPORT = {
     "plots": {"comparison", "metrics", "wording"},
     "comparison": {"config", "history", "store"},
     "metrics": set(),
-    "store": {"checkpoint", "files", "formats", "history", "shelf"},
+    "encoding": set(),
+    "store": {"checkpoint", "encoding", "files", "formats", "history", "shelf"},
     "shelf": {"checkpoint", "files"},
     "checkpoint": set(),
     "files": set(),

@@ -49,6 +49,19 @@ def test_what_is_no_terminal_gets_lines():
         assert isinstance(watcher, progress.Lines)
 
 
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_items_are_counted_on_a_terminal_and_not_in_a_log(monkeypatch, capsys, is_terminal):
+    monkeypatch.setenv("FORCE_COLOR" if is_terminal else "NO_COLOR", "1")
+
+    with progress.counting() as watch:
+        watch(500, 1200)
+
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert ("500/1200" in written.err) == is_terminal
+    assert bool(written.err) == is_terminal
+
+
 def test_a_board_says_nothing_before_the_start(board):
     assert rendered(board) == []
 
