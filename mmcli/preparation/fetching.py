@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar
 from mmcli.errors import DataError, SaveError
 from mmcli.files import locked
 from mmcli.formats.opening import opened
+from mmcli.preparation.progress import Watcher
 from mmcli.preparation.transfer import BrokenError, RefusedError, Resource, saving, transfer
-from mmcli.preparation.watching import Watcher
 from mmcli.wording import shown
 
 _Content = TypeVar("_Content")

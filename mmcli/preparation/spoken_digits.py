@@ -152,7 +152,7 @@ def _read_member(archive: zipfile.ZipFile, place: Path, text: Text) -> Utterance
     if len(found) != 1:
         raise DataError(f"holds {len(found) or 'no'} {text.name}; get it from {PAGE}")
     info = found[0]
-    with archive.open(info) as stream:
+    with archive.open(info.filename) as stream:
         return _read_text(stream, info.file_size, f"{shown(str(place))}({text.name})", text)
 
 

@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mmcli import __version__
 from mmcli.errors import SaveError
-from mmcli.preparation.watching import Watcher
+from mmcli.preparation.progress import Watcher
 from mmcli.wording import shown
 
 BLOCK = 1 << 16  # bytes
