@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,6 +17,7 @@ from mmcli import __version__
 from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
+from mmcli.watching import Advance, watch
 
 
 @dataclass
@@ -218,6 +220,7 @@ def main() -> None:
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
     session = Session()
+    watch.set(_reading)
     try:
         # Not standalone: click would print a usage error on three lines and let all others through.
         code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
@@ -230,6 +233,12 @@ def main() -> None:
             traceback.print_exc()
         code = _explain(error)
     sys.exit(code)
+
+
+def _reading(file: Path, num_bytes: int) -> AbstractContextManager[Advance]:
+    from mmcli import progress
+
+    return progress.reading(file, num_bytes)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -1,7 +1,6 @@
 """Named data -> checked arrays: every row and value fit for the modules that observe it."""
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -10,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError
-from mmcli.formats import Array, read_array
+from mmcli.formats import Array, line_of, read_array
+from mmcli.formats.opening import digest
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
 from mmcli.spec import Config, DataSource, Place, Places
@@ -78,10 +78,11 @@ def load_sources(
     Raises:
         DataError: every problem, one line each.
     """
-    reader = _Reader(sources, places, section, functools.cache(lambda source: read_array(source.file, source.key)))
+    read = functools.cache(lambda source: read_array(source.file, source.key))
+    reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row))
     datasets = _assemble(reader, graph, widths)
     files = sorted({sources[name].file for name in reader.taken})
-    return datasets._replace(digests={str(file): _sha256(file) for file in files})
+    return datasets._replace(digests={str(file): digest(file) for file in files})
 
 
 def load_arrays(arrays: Mapping[str, Array], graph: Graph, widths: Mapping[str, int]) -> Datasets:
@@ -89,7 +90,9 @@ def load_arrays(arrays: Mapping[str, Array], graph: Graph, widths: Mapping[str, 
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "arrays"))
     sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
-    return _assemble(_Reader(sources, places, "data", lambda source: arrays[source.name]), graph, widths)
+    return _assemble(
+        _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None), graph, widths
+    )
 
 
 def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Datasets:
@@ -116,6 +119,14 @@ def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Dat
     return Datasets(observations, {module: observed[module][1] for module in shows}, labels, num_items, {})
 
 
+class _WrongValueError(DataError):
+    """A value that is not fit for what hears it, in a row from 0."""
+
+    def __init__(self, text: str, row: int) -> None:
+        super().__init__(text)
+        self.row = row
+
+
 class _Reader:
     """Takes arrays from sources, each read once, and collects what is wrong with them."""
 
@@ -125,15 +136,16 @@ class _Reader:
         places: Places,
         section: str,
         read: Callable[[DataSource], Array],
+        line_of: Callable[[DataSource, int], int | None],
     ) -> None:
         self.sources = sources
         self.problems: list[str] = []
         self.taken: set[str] = set()
-        self._places, self._section, self._read = places, section, read
+        self._places, self._section, self._read, self._line_of = places, section, read, line_of
 
-    def complain(self, name: str, text: str) -> None:
+    def complain(self, name: str, error: DataError) -> None:
         keys = (self._section, name)
-        line = located(self._places.of(keys), keys, f"{shown(str(self.sources[name].file))}: {text}")
+        line = located(self._places.of(keys), keys, error.of(shown(str(self.sources[name].file))))
         if line not in self.problems:  # two modules can show the same data
             self.problems.append(line)
 
@@ -144,8 +156,10 @@ class _Reader:
             try:
                 taken[what] = check(self._read(self.sources[name]))
                 self.taken.add(name)
+            except _WrongValueError as error:
+                self.complain(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
             except DataError as error:
-                self.complain(name, str(error))
+                self.complain(name, error)
         return taken
 
     def count_items(self, known: Mapping[str, NDArray[np.bool_]], labels: Mapping[str, NDArray[np.int64]]) -> int:
@@ -154,9 +168,10 @@ class _Reader:
         for name, rows in (*known.items(), *labels.items()):
             if known and len(rows) != num_items:
                 text = f"{len(rows)} rows, but {self._section}.{first} has {num_items}"
-                self.complain(name, f"{text}; row t of every array must be item t")
+                self.complain(name, DataError(f"{text}; row t of every array must be item t"))
         if known and not self.problems and not (some := np.logical_or.reduce(list(known.values()))).all():
-            self.complain(first, f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array")
+            text = f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array"
+            self.complain(first, DataError(text))
         return num_items
 
 
@@ -199,6 +214,7 @@ def _as_observation(
 
 def _as_mask(array: Array) -> NDArray[np.bool_]:
     """(N,) bool."""
+    array = _column(array)
     if array.ndim != 1:
         raise DataError(f"{_dimensions(array)}; what says which rows are there has 1: array.ravel()")
     _refuse(array, (array != 0) & (array != 1), "what says which rows are there holds 1 for yes and 0 for no")
@@ -207,6 +223,7 @@ def _as_mask(array: Array) -> NDArray[np.bool_]:
 
 def _as_labels(array: Array) -> NDArray[np.int64]:
     """(N,) int64."""
+    array = _column(array)
     if array.ndim != 1:
         raise DataError(f"{_dimensions(array)}; labels have 1: array.ravel()")
     with np.errstate(invalid="ignore"):  # NaN, infinity and what is too large change when cast
@@ -215,19 +232,19 @@ def _as_labels(array: Array) -> NDArray[np.int64]:
     return labels
 
 
+def _column(array: Array) -> Array:
+    """A table of one column as what stands in it; all else as it is."""
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
 def _refuse(array: Array, wrong: NDArray[np.bool_], remedy: str) -> None:
     """Raise DataError with the first of the wrong values of an array, if there are any."""
     if wrong.any():
         first = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
         where = ", ".join(f"{axis} {index}" for axis, index in zip(("row", "column"), first, strict=False))
         more = f" and {np.count_nonzero(wrong) - 1} more" if np.count_nonzero(wrong) > 1 else ""
-        raise DataError(f"{array[first]:g} at {where} (from 0){more}; {remedy}")
+        raise _WrongValueError(f"{array[first]:g} at {where} (from 0){more}; {remedy}", first[0])
 
 
 def _dimensions(array: Array) -> str:
     return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

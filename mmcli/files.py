@@ -29,7 +29,7 @@ def write(path: Path, content: bytes) -> None:
         replace(path, content)
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that at any moment, a crash included, it is absent, the old one or the new one.
 
     Raises:

@@ -9,13 +9,18 @@ from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from mmcli.experiment import Watcher
 from mmcli.history import HistoryLine
+from mmcli.watching import Advance
+from mmcli.wording import shown
 
 BAR_WIDTH = 24
+SECONDS_A_LINE = 5.0  # of reading, in a log
 
 
 @contextmanager
@@ -28,6 +33,31 @@ def display() -> Iterator[Watcher]:
     board = Board(console)
     with Live(get_renderable=board.render, console=console, refresh_per_second=4):
         yield board
+
+
+@contextmanager
+def reading(file: Path, num_bytes: int) -> Iterator[Advance]:
+    """Show how far a file of so many bytes is read: a bar that goes when it is done, or a line every few seconds."""
+    console, name = Console(stderr=True), shown(file.name, 60)
+    if not console.is_terminal:
+        yield _reading_lines(name, num_bytes)
+        return
+    columns = (TextColumn("{task.description}"), BarColumn(BAR_WIDTH), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(f"reading {escape(name)}", total=num_bytes)
+        yield lambda done: bar.update(task, completed=done)
+
+
+def _reading_lines(name: str, num_bytes: int) -> Advance:
+    told = time.monotonic()
+
+    def advance(done: int) -> None:
+        nonlocal told
+        if time.monotonic() - told >= SECONDS_A_LINE:
+            told = time.monotonic()
+            sys.stderr.write(f"reading {name}: {100 * done // num_bytes} % of {num_bytes / 1e6:.0f} MB\n")
+
+    return advance
 
 
 class Lines:

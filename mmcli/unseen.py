@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import array_names
+from mmcli.formats import array_names, is_table
 from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.wording import listed, shown, suggestion
 
@@ -83,7 +83,7 @@ def _named_by(config: Config, text: str, option: str) -> dict[str, DataSource]:
     for source in wanted:
         key = next((key for key in (source.key, source.name) if key in keys), None)
         if key is None and single:
-            key = keys[0] if len(keys) == 1 else source.key if keys else None
+            key = keys[0] if len(keys) == 1 else None if is_table(file) else source.key if keys else None
         if key is not None or single:
             found[source.name] = replace(source, file=file.resolve(), key=key)
     if not found:

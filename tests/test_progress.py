@@ -91,3 +91,22 @@ def test_a_board_that_is_done(board):
 
     assert board.seconds_left() == 0
     assert rendered(board)[1].split() == ["gmm", "0.500", "-50.0000", "4.0"]
+
+
+def test_a_log_hears_of_a_long_file_every_few_seconds(monkeypatch, capsys):
+    monkeypatch.setattr(progress.time, "monotonic", iter([100.0, 104.0, 105.0, 105.0, 106.0]).__next__)
+
+    with progress.reading(Path("/data/long.txt"), 400_000_000) as advance:
+        for done in (90_000_000, 100_000_000, 110_000_000):
+            advance(done)
+
+    assert capsys.readouterr().err == "reading long.txt: 25 % of 400 MB\n"
+
+
+def test_a_terminal_shows_a_bar_while_a_long_file_is_read(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "Console", lambda **options: Console(**options, force_terminal=True, width=100))
+
+    with progress.reading(Path("/data/long[1].txt"), 400_000_000) as advance:
+        advance(100_000_000)
+
+    assert "reading long[1].txt" in capsys.readouterr().err

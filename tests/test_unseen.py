@@ -188,10 +188,15 @@ def test_a_sense_can_be_hidden_and_files_go_elsewhere(command):
 
 
 @pytest.mark.usefixtures("copy")
-def test_one_array_is_named_and_needs_no_labels(command):
-    np.save("images.npy", IMAGES[:7])
+@pytest.mark.parametrize("header", [None, "", ",".join(f"pixel{column}" for column in range(12))])
+def test_one_array_is_named_and_needs_no_labels(command, header):
+    if header is None:
+        np.save("images", IMAGES[:7])
+        Path("images.npy").rename("images")
+    else:
+        np.savetxt("images", IMAGES[:7], delimiter=",", header=header, comments="")
 
-    done = command("evaluate", "run", "--data", "images=images.npy")
+    done = command("evaluate", "run", "--data", "images=images")
 
     assert done.out == "7 items, no labels to compare with; their classes are in run\n"
     np.testing.assert_array_equal(np.loadtxt("run/module004_mlda/class_recog.txt", dtype=int), LABELS[:7])

@@ -55,6 +55,8 @@ def read_member(stream: IO[bytes], key: str | None) -> Array:
 
 def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
     """Raise DataError where what an archive of `num_bytes` says of a member cannot be, or fills memory with nothing."""
+    if info.flag_bits & 1:
+        raise DataError("under a password; save it without one")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
         raise DataError("compressed in a way that numpy does not write; write it with numpy.savez_compressed")
     ratio = 1 if info.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO

@@ -1,6 +1,7 @@
 """Opening a data file, plain or gzip: what goes wrong becomes one line, and no size is believed unchecked."""
 
 import gzip
+import hashlib
 import stat
 import struct
 import tokenize
@@ -17,9 +18,9 @@ from mmcli.wording import shown
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DEFLATE_RATIO = 1032  # of bytes out to bytes in; zlib's technical notes, "Maximum compression factor"
 # What unpacks to more than both is taken for a bomb, which small files full of zeros are made for.
-SUSPECT_BYTES, SUSPECT_RATIO = 128 << 20, 250
+SUSPECT_BYTES, SUSPECT_RATIO = 64 << 20, 250
 
-# What reading a damaged file can raise. RuntimeError: an encrypted member; NotImplementedError: an unknown compression;
+# What reading a damaged file can raise. NotImplementedError: a zip file that Python does not read;
 # SyntaxError, TypeError and TokenError: a header that is no dictionary of Python.
 READING_ERRORS = (
     *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError),
@@ -48,6 +49,12 @@ def opened(file: Path) -> Iterator[BufferedReader]:
         raise DataError(f"cannot be read: {shown(reason.splitlines()[0], 160)}") from None
 
 
+def digest(file: Path) -> str:
+    """The SHA-256 of a file, in hex; errors as in `opened`."""
+    with opened(file) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 @contextmanager
 def unpacked(stream: BufferedReader) -> Iterator[BufferedIOBase]:
     """What a gzip file holds; its checksum is compared where its end is read.
@@ -74,4 +81,6 @@ def refuse_bomb(num_unpacked: int, num_packed: int, remedy: str) -> None:
     """
     if num_unpacked > SUSPECT_BYTES and num_unpacked > SUSPECT_RATIO * num_packed:
         least = f"more than {SUSPECT_RATIO} times its size"
-        raise DataError(f"unpacks to {num_unpacked / 1e6:.0f} MB or more, {least}, as only a trap does; {remedy}")
+        raise DataError(
+            f"unpacks to {num_unpacked / 1e6:.0f} MB or more, {least}, as a trap does; if it is none, {remedy}"
+        )

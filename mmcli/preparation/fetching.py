@@ -32,7 +32,7 @@ class Patience(NamedTuple):
 class Fetcher(NamedTuple):
     """What holds for all files: the folder that keeps them, who is told, how long to wait."""
 
-    cache: Path
+    cache: Path | None
     watcher: Watcher
     patience: Patience
 
@@ -49,6 +49,8 @@ class Fetcher(NamedTuple):
             SaveError: the cache cannot be written.
             UsageError: another process writes to it.
         """
+        if self.cache is None:
+            raise SaveError("there is no home folder to keep downloads in; name a folder by XDG_CACHE_HOME")
         whole = self.cache / resource.name
         if whole.exists():
             try:
@@ -93,12 +95,6 @@ class Fetcher(NamedTuple):
         every = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
         kept = f"; {shown(str(part))} keeps what came, for the next try" if part.exists() else ""
         raise DataError(f"{resource.name}: cannot be downloaded from {every}{kept}; {offline_way}")
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: mmcli in $XDG_CACHE_HOME, or in ~/.cache."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "mmcli"  # relative ones the XDG standard ignores
 
 
 def _checked(path: Path, resource: Resource, read: Callable[[Path], _Content]) -> _Content:

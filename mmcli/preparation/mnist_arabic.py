@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from mmcli import __version__
 from mmcli.features.hac import Streams, fit_codebooks, hac_features
+from mmcli.formats.cache import cache_folder
 from mmcli.preparation import made_folder
-from mmcli.preparation.fetching import Fetcher, Patience, cache_folder
+from mmcli.preparation.fetching import Fetcher, Patience
 from mmcli.preparation.mnist import Images, Mnist
 from mmcli.preparation.progress import Watcher
 from mmcli.preparation.provenance import describe

@@ -12,7 +12,7 @@ import pytest
 from web import answers, breaks_off, gives, gives_chunks, gives_part, gives_whole, served, talks
 
 from mmcli.errors import DataError, SaveError, UsageError
-from mmcli.preparation.fetching import Fetcher, Patience, cache_folder
+from mmcli.preparation.fetching import Fetcher, Patience
 from mmcli.preparation.transfer import Redirects, RefusedError, Resource
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes
@@ -343,12 +343,9 @@ def test_a_cache_in_use(fetch, part):
     assert str(caught.value) == f"{part.parent}: in use by another process; wait for it, or stop it"
 
 
-@pytest.mark.parametrize(
-    ("base", "folder"),
-    [("/x/cache", "/x/cache/mmcli"), ("relative", "/home/a/.cache/mmcli"), ("", "/home/a/.cache/mmcli")],
-)
-def test_the_cache_is_where_xdg_says(base, folder, monkeypatch):
-    monkeypatch.setenv("HOME", "/home/a")
-    monkeypatch.setenv("XDG_CACHE_HOME", base)
+def test_no_place_for_a_cache(told):
+    fetcher = Fetcher(None, told, Patience())
 
-    assert cache_folder() == Path(folder)
+    with pytest.raises(SaveError) as caught:
+        fetcher.fetch(Resource("a.gz", (), 1), Path.read_bytes, WAY)
+    assert str(caught.value) == "there is no home folder to keep downloads in; name a folder by XDG_CACHE_HOME"

@@ -13,9 +13,10 @@ from recordings import frames, mfccs, num_frames, write_mnist, write_spoken_digi
 from web import answers, gives, served
 
 from mmcli.features.hac import Streams, hac_features
+from mmcli.formats.cache import cache_folder
 from mmcli.formats.idx import read_idx
 from mmcli.preparation import mnist_arabic, progress, sources
-from mmcli.preparation.fetching import Fetcher, Patience, cache_folder
+from mmcli.preparation.fetching import Fetcher, Patience
 from mmcli.preparation.mnist import Images
 from mmcli.preparation.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits
 from mmcli.preparation.transfer import Resource

@@ -13,7 +13,7 @@ FRAME = " ".join(f"{value}.5" for value in range(13))
 
 
 def read(text):
-    return read_utterances(io.BytesIO(text.encode("latin-1")), "a.txt")
+    return read_utterances(io.BytesIO(text.encode("latin-1")))
 
 
 def lines(*counts, end="\n", blank="            ", last=""):
@@ -70,15 +70,15 @@ TWELVE = FRAME.rsplit(" ", 1)[0]
 def test_a_line_that_is_no_frame_is_named(line, reason):
     with pytest.raises(DataError) as caught:
         read(f"{lines(5)}{line}\n{FRAME}\n")
-    assert str(caught.value) == f"a.txt:7: {reason}; {MEND}"
+    assert str(caught.value) == f"line 7: {reason}; {MEND}"
 
 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        (lines(5, 3), "a.txt:8: an utterance of 3 frames begins here"),
-        (lines(5, 1, 5), "a.txt:8: an utterance of 1 frame begins here"),
-        (lines(94), "a.txt:2: an utterance of 94 frames begins here"),
+        (lines(5, 3), "line 8: an utterance of 3 frames begins here"),
+        (lines(5, 1, 5), "line 8: an utterance of 1 frame begins here"),
+        (lines(94), "line 2: an utterance of 94 frames begins here"),
     ],
 )
 def test_an_utterance_is_of_4_to_93_frames(text, reason):
@@ -161,7 +161,7 @@ def test_nothing_of_a_zip_is_extracted(archive, tmp_path):
     path = archive([(f"../../{TRAIN.name}", lines(4, 5)), (TEST.name, lines(4)), ("../evil.txt", "evil")])
 
     reason = "2 utterances, 9 frames; UCI's has 6,600 and 263,256; get it again"
-    assert failure(path) == f"{path}({TRAIN.name}): {reason}"
+    assert failure(path) == f"{path}: {TRAIN.name}: {reason}"
     assert list(tmp_path.iterdir()) == [path]
     assert not (tmp_path.parent / "evil.txt").exists()
 
@@ -169,13 +169,13 @@ def test_nothing_of_a_zip_is_extracted(archive, tmp_path):
 def test_the_line_of_a_member_is_named(archive):
     path = archive([(f"folder/{TRAIN.name}", lines(4) + TWELVE), (TEST.name, "")])
 
-    assert failure(path) == f"{path}({TRAIN.name}):6: 12 numbers, but a frame has 13 MFCCs; {MEND}"
+    assert failure(path) == f"{path}: {TRAIN.name}:6: 12 numbers, but a frame has 13 MFCCs; {MEND}"
 
 
 def test_a_zip_bomb_is_not_unpacked(archive):
     path = archive([(TRAIN.name, bytes(100 << 20)), (TEST.name, "")])
 
-    assert failure(path) == f"{path}({TRAIN.name}): 105 MB; UCI's has less than 67; get it again"
+    assert failure(path) == f"{path}: {TRAIN.name}: 105 MB; UCI's has less than 67; get it again"
 
 
 def test_a_damaged_zip(archive):
