@@ -12,6 +12,7 @@ import pytest
 from recordings import frames, mfccs, num_frames, write_mnist, write_spoken_digits
 from web import answers, gives, served
 
+from mmcli.features import hac
 from mmcli.features.hac import Streams, hac_features
 from mmcli.formats.cache import cache_folder
 from mmcli.formats.idx import read_idx
@@ -59,12 +60,14 @@ def fetch(parsed, command, on_disk, monkeypatch, tmp_path):
 
 @pytest.fixture(scope="module")
 def made(on_disk, tmp_path_factory):
-    """The tutorial's recipe, for tests that do not change it."""
+    """The tutorial's recipe, with rough codebooks, for tests that do not change it."""
     folder = tmp_path_factory.mktemp("made")
     told = []
     watcher = type("Watcher", (), {"told": staticmethod(told.append)})()
     folders = {"mnist_dir": on_disk / "mnist", "arabic_dir": on_disk / "arabic"}
-    mnist_arabic.make(folder / "uci", "tutorial", 0, watcher, **folders, force=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hac, "KMEANS_SWEEPS", 3)  # they would be most of the time
+        mnist_arabic.make(folder / "uci", "tutorial", 0, watcher, **folders, force=False)
     count = num_frames(TRAIN).reshape(10, 660)[:, :300].sum()
     assert told == [
         f"fitting codebooks to {count:,} frames of 3,000 training utterances",
