@@ -11,7 +11,7 @@ from mmcli.errors import DataError, SaveError
 from mmcli.files import locked
 from mmcli.formats.opening import opened
 from mmcli.preparation.progress import Watcher
-from mmcli.preparation.transfer import BrokenError, RefusedError, Resource, saving, transfer
+from mmcli.preparation.transfer import RefusedError, Resource, TransferError, saving, transfer
 from mmcli.wording import shown
 
 _Content = TypeVar("_Content")
@@ -77,21 +77,20 @@ class Fetcher(NamedTuple):
                 try:
                     transfer(url, resource, part, self.patience.stall, self.watcher)
                     content = _checked(part, resource, read)
-                except RefusedError as error:
-                    mirrors.remove(url)
-                    reasons[url] = str(error)
-                except BrokenError as error:
-                    reasons[url] = str(error)
+                except TransferError as error:
+                    reasons[url], is_told = str(error), error.is_answered
+                    if isinstance(error, RefusedError):
+                        mirrors.remove(url)
                 except DataError as error:
+                    reasons[url], is_told = f"sent other bytes: {error}", True
                     with saving(part):
                         part.unlink()
-                    reasons[url] = f"sent other bytes: {error}"
                 else:
                     with saving(whole):
                         part.replace(whole)
-                    for failed, reason in reasons.items():
-                        self.watcher.told(f"{failed}: {reason}")
                     return content
+                if is_told:  # without a network, the error alone says so
+                    self.watcher.told(f"{url}: {reasons[url]}")
         every = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
         kept = f"; {shown(str(part))} keeps what came, for the next try" if part.exists() else ""
         raise DataError(f"{resource.name}: cannot be downloaded from {every}{kept}; {offline_way}")

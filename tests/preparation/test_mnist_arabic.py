@@ -394,8 +394,8 @@ def test_all_is_downloaded_once(fetch, quick, made, on_disk, monkeypatch, tmp_pa
 
     lines = done.err.splitlines()
     name = "train-images-idx3-ubyte"
-    assert lines[0] == f"downloading {name}.gz, {known[name][0] / 1e6:.1f} MB"
-    assert lines[1] == f"{web.address}/first/{name}.gz: answers 404 Not Found"
+    assert lines[1] == f"downloading {name}.gz, {known[name][0] / 1e6:.1f} MB"
+    assert lines[0] == f"{web.address}/first/{name}.gz: answers 404 Not Found"
     assert "\r" not in done.err
     assert "\x1b" not in done.err
     cached = {path.name for path in (tmp_path / "cache" / "mmcli").iterdir()}
