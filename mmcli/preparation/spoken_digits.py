@@ -9,6 +9,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -96,24 +97,22 @@ def read_spoken_digits(place: Path) -> SpokenDigits:
     return SpokenDigits(_read_file(paths[0], TRAIN), _read_file(paths[1], TEST))
 
 
-def read_utterances(stream: IO[bytes]) -> Utterances:
+def read_utterances(stream: IO[bytes]) -> Iterator[NDArray[np.float64]]:
     """Utterances from text: a frame a line, lines of blanks between utterances, before the first and after the last.
 
     Raises:
         DataError: a line is no frame, or an utterance is shorter or longer than UCI's; without the name of the file.
     """
-    utterances: Utterances = []
     frames: list[list[float]] = []
     number = 0
     for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), 1):
         if words := line.split():
             frames.append(_frame(words, number))
         elif frames:
-            utterances.append(_utterance(frames, number - len(frames)))
+            yield _utterance(frames, number - len(frames))
             frames = []
     if frames:
-        utterances.append(_utterance(frames, number - len(frames) + 1))
-    return utterances
+        yield _utterance(frames, number - len(frames) + 1)
 
 
 def _frame(words: list[bytes], line: int) -> list[float]:
@@ -159,11 +158,12 @@ def _read_text(stream: IO[bytes], num_bytes: int, text: Text) -> Utterances:
     """The utterances of one of the texts, as many as there must be."""
     if num_bytes > MAX_TEXT_BYTES:
         raise DataError(f"{num_bytes / 1e6:.0f} MB; UCI's has less than {MAX_TEXT_BYTES / 1e6:.0f}; get it again")
-    utterances = read_utterances(stream)
+    utterances = list(islice(read_utterances(stream), text.num_utterances + 1))  # no use in reading on
     num_frames = sum(map(len, utterances))
     if (len(utterances), num_frames) != (text.num_utterances, text.num_frames):
         known = f"UCI's has {text.num_utterances:,} and {text.num_frames:,}"
-        raise DataError(f"{len(utterances):,} utterances, {num_frames:,} frames; {known}; get it again")
+        more = " or more" * (len(utterances) > text.num_utterances)
+        raise DataError(f"{len(utterances):,} utterances, {num_frames:,} frames{more}; {known}; get it again")
     return utterances
 
 

@@ -13,7 +13,7 @@ FRAME = " ".join(f"{value}.5" for value in range(13))
 
 
 def read(text):
-    return read_utterances(io.BytesIO(text.encode("latin-1")))
+    return list(read_utterances(io.BytesIO(text.encode("latin-1"))))
 
 
 def lines(*counts, end="\n", blank="            ", last=""):
@@ -98,6 +98,14 @@ def test_the_numbers_of_utterances_and_frames_are_checked(tmp_path):
     (tmp_path / TEST.name).write_text(lines(4))
 
     reason = "2 utterances, 9 frames; UCI's has 6,600 and 263,256; get it again"
+    assert failure(tmp_path) == f"{tmp_path / TRAIN.name}: {reason}"
+
+
+def test_a_text_with_too_many_utterances_is_not_read_to_its_end(tmp_path):
+    (tmp_path / TRAIN.name).write_text(f"{FRAME}\n" * 4 + lines(*[4] * 6600, 1))
+    (tmp_path / TEST.name).write_text("")
+
+    reason = "6,601 utterances, 26,404 frames or more; UCI's has 6,600 and 263,256; get it again"
     assert failure(tmp_path) == f"{tmp_path / TRAIN.name}: {reason}"
 
 
