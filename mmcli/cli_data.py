@@ -46,10 +46,10 @@ def fetch(
     mnist-arabic: MNIST's images and Spoken Arabic Digit of UCI, as configs/mnist_arabic_uci.yaml trains on. Downloads
     are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and a broken one goes on where it was.
     """
-    from mmcli.preparation import mnist_arabic, watching
+    from mmcli.preparation import mnist_arabic, progress
 
     makers = {"mnist-arabic": mnist_arabic.make}
-    with watching.display() as watcher:
+    with progress.display() as watcher:
         makers[name](output, recipe, seed, watcher, mnist_dir=mnist_dir, arabic_dir=arabic_dir, force=force)
     click.echo(output)
 

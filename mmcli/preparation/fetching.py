@@ -10,8 +10,8 @@ from typing import NamedTuple, TypeVar
 from mmcli.errors import DataError, SaveError
 from mmcli.files import locked
 from mmcli.formats.opening import opened
-from mmcli.preparation.transfer import BrokenError, RefusedError, Resource, saving, transfer
-from mmcli.preparation.watching import Watcher
+from mmcli.preparation.progress import Watcher
+from mmcli.preparation.transfer import RefusedError, Resource, TransferError, saving, transfer
 from mmcli.wording import shown
 
 _Content = TypeVar("_Content")
@@ -32,7 +32,7 @@ class Patience(NamedTuple):
 class Fetcher(NamedTuple):
     """What holds for all files: the folder that keeps them, who is told, how long to wait."""
 
-    cache: Path
+    cache: Path | None
     watcher: Watcher
     patience: Patience
 
@@ -49,6 +49,8 @@ class Fetcher(NamedTuple):
             SaveError: the cache cannot be written.
             UsageError: another process writes to it.
         """
+        if self.cache is None:
+            raise SaveError("there is no home folder to keep downloads in; name a folder by XDG_CACHE_HOME")
         whole = self.cache / resource.name
         if whole.exists():
             try:
@@ -75,30 +77,23 @@ class Fetcher(NamedTuple):
                 try:
                     transfer(url, resource, part, self.patience.stall, self.watcher)
                     content = _checked(part, resource, read)
-                except RefusedError as error:
-                    mirrors.remove(url)
-                    reasons[url] = str(error)
-                except BrokenError as error:
-                    reasons[url] = str(error)
+                except TransferError as error:
+                    reasons[url], is_told = str(error), error.is_answered
+                    if isinstance(error, RefusedError):
+                        mirrors.remove(url)
                 except DataError as error:
+                    reasons[url], is_told = f"sent other bytes: {error}", True
                     with saving(part):
                         part.unlink()
-                    reasons[url] = f"sent other bytes: {error}"
                 else:
                     with saving(whole):
                         part.replace(whole)
-                    for failed, reason in reasons.items():
-                        self.watcher.told(f"{failed}: {reason}")
                     return content
+                if is_told:  # without a network, the error alone says so
+                    self.watcher.told(f"{url}: {reasons[url]}")
         every = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
         kept = f"; {shown(str(part))} keeps what came, for the next try" if part.exists() else ""
         raise DataError(f"{resource.name}: cannot be downloaded from {every}{kept}; {offline_way}")
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: mmcli in $XDG_CACHE_HOME, or in ~/.cache."""
-    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (base if base.is_absolute() else Path.home() / ".cache") / "mmcli"  # relative ones the XDG standard ignores
 
 
 def _checked(path: Path, resource: Resource, read: Callable[[Path], _Content]) -> _Content:

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,11 +42,26 @@ def is_made(folder: Path, asked: Mapping[str, Any], *, force: bool) -> bool:
     remedy = "name another folder with -o, or set this one aside with --force"
     for name, value in asked.items():
         if facts.get(name) != value:
-            has = "" if isinstance(value, Mapping) else f" ({shown(str(facts.get(name)), 40)}, not {value})"
-            raise UsageError(f"{place}: holds data made by another {name}{has}; {remedy}")
+            other = f"other {name}"
+            if not isinstance(value, Mapping):
+                other = f"another {name} ({shown(str(facts.get(name)), 40)}, not {value})"
+            raise UsageError(f"{place}: holds data of {other}; {remedy}")
     if damaged := _damaged(folder):
         raise UsageError(f"{place}: {shown(damaged, 60)} is missing or was changed; {remedy}")
     return True
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse, before any work, a folder that cannot be made.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    nearest = next(parent for parent in folder.resolve().parents if parent.exists())
+    try:
+        Path(tempfile.mkdtemp(prefix=".", suffix=files.TEMPORARY, dir=nearest)).rmdir()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
 
 
 def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
@@ -66,12 +82,14 @@ def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any])
             files.set_aside(folder)
         temporary.rename(folder)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UsageError(
-            f"{shown(str(folder))}: cannot be written ({reason}); name a place to write to with -o"
-        ) from None
+        raise _unwritable(folder, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    reason = error.strerror or type(error).__name__
+    return UsageError(f"{shown(str(folder))}: cannot be written ({reason}); name a place to write to with -o")
 
 
 def _damaged(folder: Path) -> str | None:

@@ -53,7 +53,7 @@ def read_file(path: Path, name: str) -> NDArray[np.uint8]:
         array = read_idx(path)
         _check(array, name)
     except DataError as error:
-        raise DataError(f"{shown(str(path))}: {error}") from None
+        raise DataError(error.of(shown(str(path)))) from None
     return array
 
 

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from mmcli import __version__
 from mmcli.features.hac import Streams, fit_codebooks, hac_features
+from mmcli.formats.cache import cache_folder
 from mmcli.preparation import made_folder
-from mmcli.preparation.fetching import Fetcher, Patience, cache_folder
+from mmcli.preparation.fetching import Fetcher, Patience
 from mmcli.preparation.mnist import Images, Mnist
+from mmcli.preparation.progress import Watcher
 from mmcli.preparation.provenance import describe
 from mmcli.preparation.sources import load_mnist, load_spoken_digits
 from mmcli.preparation.spoken_digits import NUM_DIGITS, REPETITIONS, TEST, TRAIN, SpokenDigits, Text, Utterances
-from mmcli.preparation.watching import Watcher
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -71,6 +72,8 @@ def make(
     if is_there and mnist_dir is None and arabic_dir is None:
         watcher.told(_THERE)
         return
+    if not is_there:
+        made_folder.require_writable(output)
     fetcher = Fetcher(cache_folder(), watcher, PATIENCE)
     if arabic_dir is None:  # what is on disk comes first: a mistake there is told before anything is downloaded
         mnist, spoken = load_mnist(mnist_dir, fetcher), load_spoken_digits(arabic_dir, fetcher)

@@ -9,6 +9,7 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
 
@@ -88,35 +89,33 @@ def read_spoken_digits(place: Path) -> SpokenDigits:
     """
     paths = find_texts(place)
     if len(paths) == 1:
-        with _naming(paths[0]), opened(paths[0]) as stream:
+        with _naming(str(paths[0])), opened(paths[0]) as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
             with zipfile.ZipFile(stream) as archive:
-                train, test = (_read_member(archive, paths[0], text) for text in (TRAIN, TEST))
+                train, test = (_read_member(archive, text) for text in (TRAIN, TEST))
             return SpokenDigits(train, test, digest)
     return SpokenDigits(_read_file(paths[0], TRAIN), _read_file(paths[1], TEST))
 
 
-def read_utterances(stream: IO[bytes], name: str) -> Utterances:
+def read_utterances(stream: IO[bytes]) -> Iterator[NDArray[np.float64]]:
     """Utterances from text: a frame a line, lines of blanks between utterances, before the first and after the last.
 
     Raises:
-        DataError: a line is no frame, or an utterance is shorter or longer than UCI's; name:line.
+        DataError: a line is no frame, or an utterance is shorter or longer than UCI's; without the name of the file.
     """
-    utterances: Utterances = []
     frames: list[list[float]] = []
     number = 0
     for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE_BYTES), b""), 1):
         if words := line.split():
-            frames.append(_frame(words, f"{name}:{number}"))
+            frames.append(_frame(words, number))
         elif frames:
-            utterances.append(_utterance(frames, name, number - len(frames)))
+            yield _utterance(frames, number - len(frames))
             frames = []
     if frames:
-        utterances.append(_utterance(frames, name, number - len(frames) + 1))
-    return utterances
+        yield _utterance(frames, number - len(frames) + 1)
 
 
-def _frame(words: list[bytes], where: str) -> list[float]:
+def _frame(words: list[bytes], line: int) -> list[float]:
     frame = []
     for word in words:
         try:
@@ -124,59 +123,54 @@ def _frame(words: list[bytes], where: str) -> list[float]:
         except ValueError:
             frame.append(math.nan)
         if not math.isfinite(frame[-1]) or b"_" in word:  # Python reads 1_0 as 10
-            raise DataError(f"{where}: {shown(repr(word.decode('latin-1')), 40)} is no finite number; {_MEND}")
+            raise DataError(f"{shown(repr(word.decode('latin-1')), 40)} is no finite number; {_MEND}", line)
     if len(frame) != NUM_COEFFICIENTS:
         numbers = f"{len(frame)} number{'s' * (len(frame) != 1)}"
-        raise DataError(f"{where}: {numbers}, but a frame has {NUM_COEFFICIENTS} MFCCs; {_MEND}")
+        raise DataError(f"{numbers}, but a frame has {NUM_COEFFICIENTS} MFCCs; {_MEND}", line)
     return frame
 
 
 _MEND = "mend the line, or get the file again"
 
 
-def _utterance(frames: list[list[float]], name: str, first_line: int) -> NDArray[np.float64]:
+def _utterance(frames: list[list[float]], first_line: int) -> NDArray[np.float64]:
     if not MIN_FRAMES <= len(frames) <= MAX_FRAMES:
         text = f"an utterance of {len(frames)} frame{'s' * (len(frames) != 1)} begins here"
-        raise DataError(f"{name}:{first_line}: {text}; UCI's have {MIN_FRAMES} to {MAX_FRAMES}; get the file again")
+        raise DataError(f"{text}; UCI's have {MIN_FRAMES} to {MAX_FRAMES}; get the file again", first_line)
     return np.array(frames)
 
 
 def _read_file(path: Path, text: Text) -> Utterances:
-    with _naming(path), opened(path) as stream:
-        return _read_text(stream, os.fstat(stream.fileno()).st_size, shown(str(path)), text)
+    with _naming(str(path)), opened(path) as stream:
+        return _read_text(stream, os.fstat(stream.fileno()).st_size, text)
 
 
-def _read_member(archive: zipfile.ZipFile, place: Path, text: Text) -> Utterances:
+def _read_member(archive: zipfile.ZipFile, text: Text) -> Utterances:
     """A text from the zip, whatever folder it is in there; no other member is touched, and nothing is extracted."""
     found = [info for info in archive.infolist() if PurePosixPath(info.filename).name == text.name]
     if len(found) != 1:
         raise DataError(f"holds {len(found) or 'no'} {text.name}; get it from {PAGE}")
-    info = found[0]
-    with archive.open(info) as stream:
-        return _read_text(stream, info.file_size, f"{shown(str(place))}({text.name})", text)
+    with _naming(text.name), archive.open(found[0].filename) as stream:
+        return _read_text(stream, found[0].file_size, text)
 
 
-def _read_text(stream: IO[bytes], num_bytes: int, name: str, text: Text) -> Utterances:
+def _read_text(stream: IO[bytes], num_bytes: int, text: Text) -> Utterances:
     """The utterances of one of the texts, as many as there must be."""
     if num_bytes > MAX_TEXT_BYTES:
-        raise DataError(
-            f"{name}: {num_bytes / 1e6:.0f} MB; UCI's has less than {MAX_TEXT_BYTES / 1e6:.0f}; get it again"
-        )
-    utterances = read_utterances(stream, name)
+        raise DataError(f"{num_bytes / 1e6:.0f} MB; UCI's has less than {MAX_TEXT_BYTES / 1e6:.0f}; get it again")
+    utterances = list(islice(read_utterances(stream), text.num_utterances + 1))  # no use in reading on
     num_frames = sum(map(len, utterances))
     if (len(utterances), num_frames) != (text.num_utterances, text.num_frames):
-        raise DataError(
-            f"{name}: {len(utterances):,} utterances, {num_frames:,} frames; UCI's has {text.num_utterances:,} and "
-            f"{text.num_frames:,}; get it again"
-        )
+        known = f"UCI's has {text.num_utterances:,} and {text.num_frames:,}"
+        more = " or more" * (len(utterances) > text.num_utterances)
+        raise DataError(f"{len(utterances):,} utterances, {num_frames:,} frames{more}; {known}; get it again")
     return utterances
 
 
 @contextmanager
-def _naming(place: Path) -> Iterator[None]:
-    """Put the name of a file before what is wrong with it, where it is not there already."""
+def _naming(name: str) -> Iterator[None]:
+    """Put the name of a file before what is wrong with it."""
     try:
         yield
     except DataError as error:
-        name = shown(str(place))
-        raise error if str(error).startswith(name) else DataError(f"{name}: {error}") from None
+        raise DataError(error.of(shown(name))) from None

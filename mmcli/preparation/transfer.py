@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mmcli import __version__
 from mmcli.errors import SaveError
-from mmcli.preparation.watching import Watcher
+from mmcli.preparation.progress import Watcher
 from mmcli.wording import shown
 
 BLOCK = 1 << 16  # bytes
@@ -45,11 +45,19 @@ class Resource(NamedTuple):
     md5: str | None = None
 
 
-class RefusedError(Exception):
+class TransferError(Exception):
+    """A transfer that failed; `is_answered` unless nobody was there."""
+
+    def __init__(self, reason: str, *, is_answered: bool = True) -> None:
+        super().__init__(reason)
+        self.is_answered = is_answered
+
+
+class RefusedError(TransferError):
     """An address does not give the file, however often it is asked."""
 
 
-class BrokenError(Exception):
+class BrokenError(TransferError):
     """A transfer ended early, or never began; another try may go further."""
 
 
@@ -154,9 +162,10 @@ def _told_apart(part: Path, stall: float) -> Iterator[None]:
         raise kind(f"answers {error.code} {reason}".rstrip()) from None
     except URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise BrokenError(f"no answer in {stall:g} s") from None
+            raise BrokenError(f"no answer in {stall:g} s", is_answered=False) from None
         is_final = isinstance(error.reason, socket.gaierror | ssl.SSLCertVerificationError)
-        raise (RefusedError if is_final else BrokenError)(f"cannot be reached: {_said(error.reason)}") from None
+        kind = RefusedError if is_final else BrokenError
+        raise kind(f"cannot be reached: {_said(error.reason)}", is_answered=False) from None
     except TimeoutError:
         raise BrokenError(f"stalled: nothing in {stall:g} s") from None
     except (HTTPException, OSError) as error:

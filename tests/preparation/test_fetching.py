@@ -12,7 +12,7 @@ import pytest
 from web import answers, breaks_off, gives, gives_chunks, gives_part, gives_whole, served, talks
 
 from mmcli.errors import DataError, SaveError, UsageError
-from mmcli.preparation.fetching import Fetcher, Patience, cache_folder
+from mmcli.preparation.fetching import Fetcher, Patience
 from mmcli.preparation.transfer import Redirects, RefusedError, Resource
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes
@@ -132,7 +132,7 @@ def test_what_came_is_gone_on_with_at_the_next_mirror(broken, reason, web, fetch
 
     assert fetch(first, second, stall=0.5) == CONTENT
     assert web.asked == [("/1", None), ("/2", "bytes=1000-")]
-    assert told[1:] == [f"a.gz from 1000 of {SIZE}", f"{first}: {reason}"]
+    assert told[1:] == [f"{first}: {reason}", f"a.gz from 1000 of {SIZE}"]
 
 
 def test_the_only_mirror_is_asked_again(web, fetch):
@@ -144,7 +144,7 @@ def test_what_comes_by_drops_is_stalled(web, fetch, told):
     slow = web.put("/slow", web.drip(SIZE))
 
     assert fetch(slow, web.put("/b", gives_whole(CONTENT)), stall=0.5) == CONTENT
-    assert re.fullmatch(rf"{slow}: stalled: \d+ bytes in \d+ s", told[-1])
+    assert re.fullmatch(rf"{slow}: stalled: \d+ bytes in \d+ s", told[1])
 
 
 def test_a_part_of_an_earlier_process_is_gone_on_with(web, fetch, part):
@@ -222,7 +222,7 @@ def test_wrong_bytes_are_thrown_away(web, fetch, told):
 
     assert fetch(first, second) == CONTENT
     digest = hashlib.md5(wrong).hexdigest()
-    assert told[-1] == f"{first}: sent other bytes: MD5 {digest} where {MD5} is expected"
+    assert told[1] == f"{first}: sent other bytes: MD5 {digest} where {MD5} is expected"
     assert web.asked == [("/1", None), ("/2", None)]
 
 
@@ -343,12 +343,9 @@ def test_a_cache_in_use(fetch, part):
     assert str(caught.value) == f"{part.parent}: in use by another process; wait for it, or stop it"
 
 
-@pytest.mark.parametrize(
-    ("base", "folder"),
-    [("/x/cache", "/x/cache/mmcli"), ("relative", "/home/a/.cache/mmcli"), ("", "/home/a/.cache/mmcli")],
-)
-def test_the_cache_is_where_xdg_says(base, folder, monkeypatch):
-    monkeypatch.setenv("HOME", "/home/a")
-    monkeypatch.setenv("XDG_CACHE_HOME", base)
+def test_no_place_for_a_cache(told):
+    fetcher = Fetcher(None, told, Patience())
 
-    assert cache_folder() == Path(folder)
+    with pytest.raises(SaveError) as caught:
+        fetcher.fetch(Resource("a.gz", (), 1), Path.read_bytes, WAY)
+    assert str(caught.value) == "there is no home folder to keep downloads in; name a folder by XDG_CACHE_HOME"

@@ -32,8 +32,7 @@ def display() -> Iterator[Watcher]:
     if not console.is_terminal:
         yield Lines()
         return
-    columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
-    with Progress(TextColumn("{task.description}", markup=False), *columns, console=console) as progress:
+    with Progress(*Bars.COLUMNS, console=console) as progress:
         yield Bars(progress)
 
 
@@ -56,6 +55,11 @@ class Lines:
 
 class Bars:
     """A bar for the running transfer, the lines above it."""
+
+    COLUMNS = (
+        TextColumn("{task.description}", markup=False),
+        *(BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn()),
+    )
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
