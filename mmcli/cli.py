@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from mmcli import __version__
+from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
 from mmcli.watching import Advance, watch
@@ -38,6 +39,9 @@ class Session:
 def cli(context: click.Context, debug: bool) -> None:
     """Compose probabilistic modules into models that learn from several senses at once."""
     context.ensure_object(Session).debug = debug
+
+
+cli.add_command(data)
 
 
 def data_options(command: Callable[..., None]) -> Callable[..., None]:

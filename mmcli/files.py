@@ -3,6 +3,7 @@
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import shutil
@@ -116,6 +117,24 @@ def make_folder(path: Path) -> None:
             _sync_folder(path.parent)
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise OSError(errno.ENOTDIR, "not a folder")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a folder to the first free of `path`.old-001, .old-002, ..., which is returned.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    for number in itertools.count(1):
+        aside = path.with_name(f"{path.name}.old-{number:03d}")
+        try:
+            path.rename(aside)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            continue
+        break
+    return aside
 
 
 def sweep(folder: Path) -> None:

@@ -3,7 +3,6 @@
 Every file appears whole or not at all, and nothing is pickled.
 """
 
-import errno
 import hashlib
 import io
 import json
@@ -455,15 +454,7 @@ def set_aside(path: Path) -> Path | None:
     if not path.is_dir() or (any(path.iterdir()) and not (path / META).exists()):
         raise UsageError(f"{path}: no run directory, so --force leaves it alone; name another with -o")
     with files.locked(path / LOCK):
-        for number in count(1):
-            aside = path.with_name(f"{path.name}.old-{number:03d}")
-            try:
-                path.rename(aside)
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    raise
-                continue
-            break
+        aside = files.set_aside(path)
         files.remove(aside / LOCK)
     return aside
 

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmcli.modules import MODULES, ModuleType
-from mmcli.wording import described, listed, shown
+from mmcli.wording import counted, described, listed, shown
 
 if TYPE_CHECKING:
     from mmcli.checking import Experiment
     from mmcli.comparison import Comparison, Run
     from mmcli.evaluation import Evaluation
     from mmcli.metrics import Metrics
+    from mmcli.preparation.showing import Contents, Holding
 
 
 def module_types() -> str:
@@ -63,6 +64,25 @@ def evaluation(evaluation: "Evaluation") -> str:
         f"{_summary(name, metrics, evaluation.rematched.get(name))}\n{_confusion(metrics)}"
         for name, metrics in evaluation.metrics.items()
     )
+
+
+def contents(contents: "Contents") -> str:
+    """The arrays of a data file, one a line, and the items of each label."""
+    rows: list[tuple[str, ...]] = [("array", "shape", "type", "range", "zeros", "")]
+    rows += [(shown(name, 60) or "(one)", *_held(holding)) for name, holding in contents.holdings.items()]
+    lines = [_aligned(rows)]
+    for name, counts in contents.labels.items():
+        every = listed(f"{label} ({number})" for label, number in counts.items())
+        lines.append(f"{shown(name, 60) or 'labels'}: {counted(len(counts), 'label')} (and their items): {every}")
+    return "\n\n".join(lines)
+
+
+def _held(holding: "Holding") -> tuple[str, ...]:
+    shape = "" if holding.shape is None else " x ".join(map(str, holding.shape)) or "one"
+    ends = [] if holding.low is None else dict.fromkeys((f"{holding.low:.6g}", f"{holding.high:.6g}"))
+    span = " to ".join(ends)
+    zeros = "" if holding.zeros is None else f"{holding.zeros:.1%}"
+    return shape, holding.dtype, span, zeros, holding.meaning
 
 
 def comparison(comparison: "Comparison") -> str:

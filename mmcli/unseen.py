@@ -109,10 +109,12 @@ def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
 
 
 def _alone(source: DataSource, text: str, option: str) -> DataSource:
-    """The array of NAME=FILE: that of the config's key, of the name, or the only one."""
+    """The array of NAME=FILE: that of the config's key, of the name, or the only one; or a table."""
     file, keys = _open(text.partition("=")[2], option)
     key = next((key for key in (source.key, source.name, *keys[: len(keys) == 1]) if key in keys), None)
-    return replace(source, file=file, key=key or (source.key if keys and not is_table(file) else None))
+    if key is None and keys and not is_table(file):  # all of a table is one array
+        key = source.key
+    return replace(source, file=file, key=key)
 
 
 def _masked(config: Config, chosen: Sources, known: Sequence[str], senses: Collection[str]) -> Sources:

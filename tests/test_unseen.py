@@ -370,7 +370,7 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
     [
         (
             ["--data", "mud.npz"],
-            "--data mud.npz: neither .npz, .npy, IDX, Parquet nor text; write it with numpy.savez or numpy.save",
+            ("--data mud.npz: neither .npz, .npy, IDX, Parquet nor text; write it with numpy.savez or numpy.save"),
         ),
         (["--data", "cut.npz"], "--data cut.npz: cannot be read: File is not a zip file"),
         (

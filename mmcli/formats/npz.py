@@ -13,7 +13,7 @@ from mmcli.formats.opening import MAX_DEFLATE_RATIO, refuse_bomb
 from mmcli.wording import listed, shown, suggestion
 
 MAGIC_SIZE = len(npy.MAGIC_PREFIX)
-NUMBERS = "biuf"  # kinds of dtype: bool, signed, unsigned, float
+NUMBERS = "biuf"  # numpy's letters for their types
 
 Array = NDArray[Any]
 
@@ -37,7 +37,7 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
 
 
 def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS) -> Array:
-    """An array of a .npz, of one of the `kinds` of dtype; no other member is touched, and nothing is extracted.
+    """An array of a .npz; no other member is touched, and nothing is extracted.
 
     Raises:
         DataError: there is no such array, it holds no numbers, or it is not what the archive says of it.
@@ -68,9 +68,10 @@ def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
 
 
 def read_npy(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Array:
-    """An array in the format of numpy, `num_bytes` long, of one of the `kinds` of dtype.
+    """An array in the format of numpy, at most `num_bytes` long; Python objects are refused, not unpickled.
 
-    Python objects are refused, not unpickled.
+    Raises:
+        DataError: it is damaged, or of another type than `kinds`, numpy's letters, let through.
     """
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):  # 3.0 is for fields whose names go beyond Latin-1
