@@ -2,7 +2,8 @@
 
 pi ~ Dirichlet(1, ..., 1), (mu_k, Sigma_k) ~ NIW(m0, kappa0, nu0, S0), x_t ~ N(mu_z, Sigma_z), and
 p(z_t = k) proportional to pi_k b_tk^g with b the child's message and g its weight. m0 is the mean of the
-data, kappa0 = 1, nu0 = D + 2, S0 = prior_scale I.
+data, kappa0 = 1, nu0 = D + 2, S0 = prior_scale I. Where features depend on each other so closely that S0
+is lost in the rounding of the scatter, what the rounding may be is added to it.
 
 An update runs several chains and keeps the one under which points and message explain each other best.
 Some chains go on from the last labels. The others ask whether the child tells apart what one class here
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
@@ -92,13 +94,27 @@ def niw_posterior(data: Data, labels: Array, num_classes: int, prior_scale: floa
     shifts = (members @ data.centred) / kappa[:, None]  # (K, D), from the centre
     moments = (members @ data.products).reshape(num_classes, num_features, num_features)
     scatters = moments - kappa[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
-    prior_scatter = prior_scale * jnp.eye(num_features)[None]
-    chol = jnp.linalg.cholesky(scatters + prior_scatter)
-    return Niw(counts, data.centre[None, :] + shifts, kappa, num_features + 2 + counts, chol)
+    scatters += prior_scale * jnp.eye(num_features)[None]
+    # Sums of many squares in floating point are sure to about this much.
+    error = float(np.finfo(moments.dtype).eps) * (counts / 16 + num_features)[:, None] * diagonal(moments)
+    return Niw(
+        counts, data.centre[None, :] + shifts, kappa, num_features + 2 + counts, floored_cholesky(scatters, error)
+    )
 
 
 def diagonal(matrices: Array) -> Array:
     return jnp.diagonal(matrices, axis1=-2, axis2=-1)
+
+
+def floored_cholesky(scatters: Array, floors: Array) -> Array:
+    """Cholesky factors of (K, D, D); where features depend on each other to below `floors` (K, D), that is added.
+
+    So features that are sums of others, of whatever scale, have a covariance; others keep theirs to the bit.
+    """
+    chol = jnp.linalg.cholesky(scatters)
+    is_sound = (jnp.square(diagonal(chol)) > floors).all(-1)  # False for NaN
+    raised = jnp.linalg.cholesky(scatters + floors[:, :, None] * jnp.eye(scatters.shape[-1])[None])
+    return jnp.where(is_sound[:, None, None], chol, raised)
 
 
 def lower_inverse(lower: Array) -> Array:

@@ -153,6 +153,36 @@ def test_scatter_of_far_off_points_does_not_cancel_in_float32():
         np.testing.assert_allclose(chol[k] @ chol[k].T, scatter, atol=1e-2)
 
 
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e3, 1e6, 1e12])
+@pytest.mark.parametrize("num_items", [30, 3000])
+def test_features_that_are_sums_of_others_have_a_covariance_at_any_scale(num_items, scale):
+    rng = np.random.default_rng(0)
+    values = scale * rng.normal(size=(num_items, 2)) @ rng.normal(size=(2, 6))  # of rank 2
+    data = gmm.prepare(Points(jnp.asarray(values, jnp.float32), jnp.ones(num_items)))
+    chol = np.asarray(gmm.niw_posterior(data, jnp.arange(num_items) % 3, 4, S0).chol_scatters, float)
+
+    for k in range(3):
+        *_, scatter = posterior_of(values[k::3], *prior_of(values, np.ones(num_items)))
+        near = np.sqrt(np.diag(scatter))
+        assert np.isfinite(chol[k]).all()
+        np.testing.assert_allclose(
+            chol[k] @ chol[k].T / np.outer(near, near), scatter / np.outer(near, near), atol=1e-3
+        )
+    np.testing.assert_allclose(chol[3], np.sqrt(S0) * np.eye(6), rtol=1e-6)  # the empty class
+
+
+def test_the_floor_of_a_covariance_touches_no_other():
+    alike = np.eye(3)[[0, 1, 1]] @ np.eye(3)[:, [0, 1, 1]]  # the last feature is the one before it
+    scatters = jnp.stack([1e-5 * jnp.eye(3), jnp.asarray(alike, jnp.float32), 1e5 * jnp.eye(3)])
+    floors = 1e-6 * gmm.diagonal(scatters)
+
+    chol, plain = gmm.floored_cholesky(scatters, floors), jnp.linalg.cholesky(scatters)
+
+    np.testing.assert_array_equal(chol[::2], plain[::2])
+    assert np.isnan(plain[1]).any()
+    np.testing.assert_allclose(chol[1] @ chol[1].T, alike + 1e-6 * np.eye(3), atol=2e-7)
+
+
 @pytest.fixture(scope="module")
 def posterior():
     """Of three classes in two dimensions, the last of them empty."""
