@@ -14,6 +14,7 @@ from mmcli.wording import shown
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
+PARTS = "format", "shape", "data", "indices", "indptr"
 MAX_WIDTH = 10_000_000  # columns; nothing in the file need back them, and modules hold a number or more of each
 MAX_ENTRIES = 2**31 - 1  # what int32 counts
 
@@ -29,12 +30,12 @@ def read_csr(stream: IO[bytes]) -> "csr_array":
     Raises:
         DataError: it is in another of scipy's formats, or its parts contradict one another.
     """
-    kept_as = npz.read_member(stream, "format", "S").tobytes().rstrip(b"\0").decode("latin-1")
+    kept_as = npz.read_member(stream, "format", "S", PARTS).tobytes().rstrip(b"\0").decode("latin-1")
     if kept_as != "csr":
         raise DataError(
             f"a scipy matrix in the format {shown(kept_as, 20)}; csr is read: save_npz(file, matrix.tocsr())"
         )
-    shape = npz.read_member(stream, "shape", "iu")
+    shape = npz.read_member(stream, "shape", "iu", PARTS)
     if shape.shape != (2,) or (shape < 0).any():
         raise _damaged(f"its shape is {shown(str(shape.tolist()), 60)}, not rows and columns")
     num_rows, num_columns = map(int, shape)
@@ -61,7 +62,7 @@ def read_csr(stream: IO[bytes]) -> "csr_array":
 
 
 def _vector(stream: IO[bytes], name: str, kinds: str) -> NDArray[Any]:
-    vector = npz.read_member(stream, name, kinds)
+    vector = npz.read_member(stream, name, kinds, PARTS)
     if vector.ndim != 1:
         raise _damaged(f"{name} has {vector.ndim} dimensions, not 1")
     return vector

@@ -3,6 +3,7 @@
 import math
 import os
 import zipfile
+from collections.abc import Collection
 from typing import IO, Any
 
 from numpy.lib import format as npy
@@ -36,8 +37,14 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
     return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
-def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS) -> Array:
+def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS, parts: Collection[str] = ()) -> Array:
     """An array of a .npz; no other member is touched, and nothing is extracted.
+
+    Args:
+        stream: the archive.
+        key: of the array.
+        kinds: numpy's letters for the types that it may have.
+        parts: the names of all that it is a part of; whether it is a trap is judged by the whole.
 
     Raises:
         DataError: there is no such array, it holds no numbers, or it is not what the archive says of it.
@@ -49,13 +56,18 @@ def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS) -> Arr
         if key not in names:
             raise DataError(f"no array {shown(key, 60)}{suggestion(key, names)}; it holds {listed(names)}")
         info = archive.getinfo(f"{key}.npy")
-        _refuse_untrue(info, stream.seek(0, os.SEEK_END))
+        num_bytes = stream.seek(0, os.SEEK_END)
+        _refuse_untrue(info, num_bytes)
+        whole = [archive.getinfo(f"{name}.npy") for name in {key, *parts} & set(names)]
+        num_packed = min(sum(part.compress_size for part in whole), num_bytes)
+        remedy = "save it uncompressed, by " + ("save_npz(..., compressed=False)" if parts else "numpy.savez")
+        refuse_bomb(sum(part.file_size for part in whole), num_packed, remedy)
         with archive.open(info) as member:
             return read_npy(member, info.file_size, kinds)
 
 
 def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
-    """Raise DataError where what an archive of `num_bytes` says of a member cannot be, or fills memory with nothing."""
+    """Raise DataError where what an archive of `num_bytes` says of a member cannot be."""
     if info.flag_bits & 1:
         raise DataError("under a password; save it without one")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
@@ -64,7 +76,6 @@ def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
     most = ratio * min(info.compress_size, num_bytes)
     if info.file_size > most:
         raise DataError(f"damaged: it promises {info.file_size} bytes, at most {most} are there; make it again")
-    refuse_bomb(info.file_size, info.compress_size, "save it uncompressed, by numpy.savez")
 
 
 def read_npy(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Array:

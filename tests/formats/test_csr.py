@@ -5,7 +5,7 @@ import pytest
 from scipy import sparse
 
 from mmcli.errors import DataError
-from mmcli.formats import array_names, read_array
+from mmcli.formats import array_names, opening, read_array
 
 DENSE = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 4.5]])
 
@@ -59,6 +59,21 @@ def test_parts_in_the_byte_order_of_another_machine_are_read(file):
     )
 
     np.testing.assert_array_equal(read_array(file, None).toarray(), np.trunc(DENSE))
+
+
+def test_many_equal_counts_are_no_trap_but_as_many_equal_words_are(file, monkeypatch):
+    monkeypatch.setattr(opening, "SUSPECT_BYTES", 1e5)
+    words = np.random.default_rng(0).integers(0, 100, 20_000)
+    ones = {"shape": (1, 100), "indptr": [0, len(words)], "data": np.ones(len(words))}  # packed to an 800th
+
+    np.savez_compressed(file, **parts(**ones, indices=words))
+    np.testing.assert_array_equal(read_array(file, None).toarray(), [np.bincount(words)])
+
+    np.savez_compressed(file, **parts(**ones, indices=0 * words))
+    with pytest.raises(
+        DataError, match=r"if it is none, save it uncompressed, by save_npz\(\.\.\., compressed=False\)$"
+    ):
+        read_array(file, None)
 
 
 AGAIN = "; make it again with scipy.sparse.save_npz"
