@@ -24,7 +24,10 @@ def read_line(text: str) -> HistoryLine:
     Raises:
         ValueError: it is no such line.
     """
-    record = json.loads(text)
+    try:
+        record = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(record, dict) or not record.keys() >= set(HistoryLine._fields):
         raise ValueError(f"a line without {', '.join(HistoryLine._fields)}")
     line = HistoryLine(*(record[field] for field in HistoryLine._fields))

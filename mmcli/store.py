@@ -322,6 +322,8 @@ class RunDirectory:
             meta = json.loads(self._read(META))
         except ValueError as error:
             raise self.damaged(META, str(error)) from None
+        except RecursionError:
+            raise self.damaged(META, "nested too deep") from None
         if not isinstance(meta, dict):
             raise self.damaged(META, "not an object")
         return meta

@@ -260,6 +260,7 @@ def test_open_refuses_a_run_that_has_not_finished(run):
         (None, "No such file or directory"),
         ('{"status": "fin', "Unterminated string starting at: line 1 column 12 (char 11)"),
         ("[]", "not an object"),
+        pytest.param("[" * 100_000, "nested too deep", id="deep"),
         ('{"status": "resting"}', "no known status"),
         ('{"status": "failed"}', "no known status"),
     ],

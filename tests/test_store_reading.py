@@ -95,3 +95,10 @@ def test_damaged_history(run, changes, reason):
 
     history = run.path / "history.jsonl"
     assert str(error.value) == f"{history}: damaged run: {reason}; train again, or bring the file back"
+
+
+def test_history_nested_too_deep(run):
+    (run.path / "history.jsonl").write_text("[" * 100_000)
+
+    with pytest.raises(DamagedRunError, match=r"history\.jsonl: damaged run: nested too deep; train again"):
+        run.history()

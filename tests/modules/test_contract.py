@@ -302,6 +302,16 @@ def test_neutral_inputs_give_finite_numbers(case):
     assert_finite(case.module.infer(case.states[2], nothing))
 
 
+def test_one_item_is_enough_for_more_classes(case):
+    alone = jax.tree.map(lambda leaf: leaf[:1], case.inputs)
+    state = case.module.init(random_key(0), alone)
+    work = advanced(case.module, case.module.begin(random_key(1), state, alone), alone)
+    state, outputs, info = case.module.end(work, alone)
+
+    assert_finite((state, outputs, info))
+    assert all(len(array) == 1 for array in outputs.items.values())
+
+
 def test_every_type_that_hears_is_tested():
     assert {name for name, *_ in cases()} == {name for name, module_type in MODULES.items() if module_type.accepts}
     for name, module_type in MODULES.items():

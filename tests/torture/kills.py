@@ -1,4 +1,4 @@
-"""kill -9 at random moments, and before or after calls that write: the run goes on to the same bytes."""
+"""kill -9 of each graph at random moments, and before or after calls that write: it goes on to the same bytes."""
 
 import os
 import random
@@ -8,9 +8,20 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import NamedTuple
 
 from lab import GRAPHS, explain, finish, lay_out, options, report, results, spread, start, train, watched_calls
+
+
+class Whole(NamedTuple):
+    """A run that nothing happened to."""
+
+    results: dict[str, str]  # as of `lab.results`
+    seconds: float
+    num_points: int  # before or after a call that writes
 
 
 def kill_at(point: int, arguments: list[str]) -> None:
@@ -18,10 +29,11 @@ def kill_at(point: int, arguments: list[str]) -> None:
     from mmcli.cli import main
 
     run = Path(arguments[arguments.index("-o") + 1]).resolve()
-    count = [0]
+    num_points = 0
 
     def end(number: int) -> None:
-        count[0] = number + 1
+        nonlocal num_points
+        num_points = number + 1
         if number == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
@@ -31,63 +43,76 @@ def kill_at(point: int, arguments: list[str]) -> None:
             main()
         finally:
             if point < 0:
-                print(count[0], file=sys.stderr)
+                print(num_points, file=sys.stderr)
 
 
-def resumes(graph: str, run: Path, folder: Path, expected: dict[str, str]) -> bool:
-    done = finish(train(graph, run, folder))
-    if done.code == 0 and results(run) == expected:
-        return True
-    print(f"{graph}: {explain(done)}")
-    return False
+def learn_whole(graph: str, folder: Path) -> Whole:
+    """A run that nothing happens to; then one that finds all compiled, and counts its calls that write."""
+    first = finish(train(graph, folder / f"first-{graph}", folder))
+    assert first.code == 0, first.err
+    expected, run = results(folder / f"first-{graph}"), folder / f"count-{graph}"
+    begun = time.perf_counter()
+    counted = finish(start(__file__, "--at", "-1", *line(graph, run), cwd=folder))
+    seconds, num_points = time.perf_counter() - begun, int(counted.err.split()[-1])
+    assert results(run) == expected, "what was compiled before gives other bytes"
+    print(f"{graph}: {num_points} points, {seconds:.1f} s a run", flush=True)
+    return Whole(expected, seconds, num_points)
+
+
+def line(graph: str, run: Path) -> list[str]:
+    return ["train", f"{graph}.yaml", "-o", str(run), "--resume", "--threads", "1"]
+
+
+def is_killed_after(seconds: float, graph: str, run: Path, folder: Path) -> bool:
+    """Kill a run after some seconds; whether it had not finished yet."""
+    process = train(graph, run, folder)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+    return finish(process).code == -signal.SIGKILL
+
+
+def is_killed_at(point: int, graph: str, run: Path, folder: Path) -> bool:
+    """Let a run kill itself at a point; whether it reached it."""
+    return finish(start(__file__, "--at", str(point), *line(graph, run), cwd=folder)).code == -signal.SIGKILL
 
 
 def main() -> None:
     asked = options(__doc__, moments=100, points=100)
     rng = random.Random(asked.seed)
-    begun = time.perf_counter()
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = Path(name).resolve()
         lay_out(folder)
-        run, good, num_early = folder / "run", 0, 0
-        expected, num_calls, seconds = {}, {}, {}
-        for graph in GRAPHS:
-            finish(train(graph, folder / f"warm-{graph}", folder))  # what the others then find compiled
-            started = time.perf_counter()
-            sound = finish(train(graph, folder / f"whole-{graph}", folder))
-            seconds[graph] = time.perf_counter() - started
-            assert sound.code == 0, sound.err
-            expected[graph] = results(folder / f"whole-{graph}")
-            counting = ["train", f"{graph}.yaml", "-o", str(folder / f"count-{graph}"), "--threads", "1"]
-            counted = finish(start(__file__, "--at", "-1", *counting, cwd=folder))
-            num_calls[graph] = int(counted.err.split()[-1])
-        print(", ".join(f"{graph}: {num_calls[graph]} points, {seconds[graph]:.1f} s a run" for graph in GRAPHS))
+        wholes = {graph: learn_whole(graph, folder) for graph in GRAPHS}
 
-        for trial in range(asked.moments):
-            graph = list(GRAPHS)[trial % len(GRAPHS)]
+        def survives(numbered: tuple[int, tuple[str, Callable[..., bool], float]]) -> tuple[bool, bool]:
+            """Whether a run was killed, and whether it went on to what it would have been."""
+            number, (graph, kill, where) = numbered
+            run = folder / f"run-{number}"
+            is_killed, done = kill(where, graph, run, folder), finish(train(graph, run, folder))
+            is_right = done.code == 0 and results(run) == wholes[graph].results
+            is_right &= is_killed or kill is is_killed_after  # a run may end before its moment, not without its points
+            if not is_right:
+                print(f"{graph}, {kill.__name__}({where}): {is_killed}, then {explain(done)}", flush=True)
             shutil.rmtree(run, ignore_errors=True)
-            process = train(graph, run, folder)
-            try:
-                process.wait(rng.uniform(0, seconds[graph]))
-            except subprocess.TimeoutExpired:
-                process.kill()
-            num_early += finish(process).code != 0
-            good += resumes(graph, run, folder, expected[graph])
-        print(f"{num_early} of {asked.moments} were killed before they had finished")
-        report("killed at random moments, finished to the same bytes", good, asked.moments, begun)
+            return is_killed, is_right
 
-        begun, good, num_trials = time.perf_counter(), 0, 0
-        for graph in GRAPHS:
-            for point in spread(asked.points // len(GRAPHS), num_calls[graph]):
-                shutil.rmtree(run, ignore_errors=True)
-                arguments = ["train", f"{graph}.yaml", "-o", str(run), "--resume", "--threads", "1"]
-                killed = finish(start(__file__, "--at", str(point), *arguments, cwd=folder))
-                num_trials += 1
-                if killed.code != -signal.SIGKILL:
-                    print(f"{graph}, point {point}: not killed, {explain(killed)}")
-                    continue
-                good += resumes(graph, run, folder, expected[graph])
-        report("killed before and after calls that write, finished to the same bytes", good, num_trials, begun)
+        moments = [
+            (graph, is_killed_after, rng.uniform(0, whole.seconds))
+            for graph, whole in wholes.items()
+            for _ in range(asked.moments)
+        ]
+        points = [
+            (graph, is_killed_at, point)
+            for graph, whole in wholes.items()
+            for point in spread(asked.points, whole.num_points)
+        ]
+        for what, trials in (("at random moments", moments), ("before and after calls that write", points)):
+            begun = time.perf_counter()
+            killed, right = zip(*pool.map(survives, enumerate(trials)), strict=True)
+            print(f"{sum(killed)} of {len(trials)} were killed before they had finished")
+            report(f"killed {what}, finished to the same bytes", sum(right), len(trials), begun)
 
 
 if __name__ == "__main__":

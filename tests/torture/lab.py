@@ -147,9 +147,10 @@ def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int
             number = count
             count += 1
             before(number)
-            result = call(*arguments, **others)
-            after(number)
-            return result
+            try:
+                return call(*arguments, **others)
+            finally:  # a folder that is there already is an error, too
+                after(number)
 
         return watch
 
