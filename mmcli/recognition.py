@@ -19,7 +19,7 @@ from mmcli.graph import Graph
 from mmcli.messages import Categorical, Message, combine
 from mmcli.module import Inputs
 from mmcli.modules import Rule
-from mmcli.rounds import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
+from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
 from mmcli.sparse import HostRows, is_sparse
 from mmcli.trees import restore
 

@@ -16,7 +16,8 @@ from tiny import TINY, tiny_arrays
 from mmcli import rounds
 from mmcli.cli import main
 from mmcli.graph import Graph
-from mmcli.rounds import Moment, Progress, RoundState, Update
+from mmcli.program import RoundState
+from mmcli.rounds import Moment, Progress, Update
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.

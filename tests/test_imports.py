@@ -59,7 +59,7 @@ MAY_IMPORT = {
     "reporting": {"datasets", "store", "trained", "report.content", "report.page"},
     "trained": {"config", "datasets", "graph", "modules", "recognition", "run_files", "sparse", "store", "wording"},
     "unseen": {"formats", "spec", "wording"},
-    "recognition": {"counts", "graph", "messages", "module", "modules", "rounds", "sparse", "trees"},
+    "recognition": {"counts", "graph", "messages", "module", "modules", "program", "sparse", "trees"},
     "plots": {"comparison", "metrics", "wording"},
     "comparison": {"config", "history", "run_files"},
     "metrics": set(),
@@ -106,7 +106,8 @@ MAY_IMPORT = {
     "yaml_source": {"spec", "wording"},
     "wording": {"spec"},
     "spec": {"modules"},
-    "rounds": {"counts", "graph", "module", "messages", "modules", "sparse", "trees"},
+    "rounds": {"graph", "messages", "modules", "program", "sparse", "trees"},
+    "program": {"counts", "graph", "module", "messages", "modules", "sparse"},
     "trees": set(),
     "module": {"messages"},
     "messages": {"modules"},
@@ -140,7 +141,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT_JAX = {
     *("counts", "messages", "mixture", "numerics", "module", "modules.*"),
-    *("trees", "rounds", "recognition", "experiment"),
+    *("trees", "program", "rounds", "recognition", "experiment"),
 }
 
 
