@@ -152,6 +152,8 @@ class RunDirectory:
 
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
         """Write the resolved config and the meta data of a run that begins now, or goes on."""
+        for folder in self._folders():  # killed before its first checkpoint, it may have left something, too
+            files.sweep(folder)
         self._write_meta({**facts, "status": "running", "started": facts.get("started", _now())})
         self._put(CONFIG, config.encode())
 
@@ -159,8 +161,7 @@ class RunDirectory:
         """Make the directory say what a checkpoint says; what is later goes."""
         for name in (SUMS, EVALUATION["learn"]):
             files.remove(self.path / name)
-        for folder in (self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())):
-            files.sweep(folder)
+        for folder in self._folders():
             for path in (folder / CONFUSION["learn"], *folder.glob("*_recog.*")):
                 files.remove(path)
         self.checkpoints.go_on_from(checkpoint)
@@ -361,6 +362,10 @@ class RunDirectory:
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """The error that says that file `name` of this run is not what was written there."""
         return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
+
+    def _folders(self) -> list[Path]:
+        """The run's own folder and those in it."""
+        return [self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())]
 
     def _read(self, name: str) -> str:
         try:
