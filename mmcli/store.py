@@ -112,6 +112,8 @@ class RunDirectory(RunFiles):
 
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
         """Write the resolved config and the meta data of a run that begins now, or goes on."""
+        for folder in self._folders():  # killed before its first checkpoint, it may have left something, too
+            files.sweep(folder)
         self._write_meta({**facts, "status": "running", "started": facts.get("started", _now())})
         self._put(CONFIG, config.encode())
 
@@ -119,8 +121,7 @@ class RunDirectory(RunFiles):
         """Make the directory say what a checkpoint says; what is later goes."""
         for name in (SUMS, EVALUATION["learn"]):
             files.remove(self.path / name)
-        for folder in (self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())):
-            files.sweep(folder)
+        for folder in self._folders():
             for path in (folder / CONFUSION["learn"], *folder.glob("*_recog.*")):
                 files.remove(path)
         self.checkpoints.go_on_from(checkpoint)
@@ -252,6 +253,10 @@ class RunDirectory(RunFiles):
         except OSError as error:
             raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another folder with -o") from None
         return folder / PAGE
+
+    def _folders(self) -> list[Path]:
+        """The run's own folder and those in it."""
+        return [self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())]
 
     def _write_meta(self, meta: Mapping[str, Any]) -> None:
         self._put(META, json.dumps(meta, indent=2).encode() + b"\n")

@@ -66,6 +66,18 @@ def test_an_unfinished_run_goes_on_and_ends_like_one_that_never_stopped(train):
     assert (meta["status"], meta["started"]) == ("finished", started)
 
 
+@pytest.mark.parametrize("left", [".meta.json.17.tmp", ".config.yaml.17.tmp", "checkpoint/.000000-000000.17.tmp"])
+def test_what_a_run_left_that_was_killed_at_its_very_start_goes(train, left):
+    (RUN / left).parent.mkdir(parents=True)
+    (RUN / left).touch()
+    (RUN / "meta.json").write_text('{"status": "running"}')
+
+    done = train("-o", "run", "--resume")
+
+    assert (done.code, done.out) == (0, "run\n")
+    assert not (RUN / left).exists()
+
+
 def test_a_finished_run_has_nothing_to_do(train):
     train("-o", "run")
     before = {path: path.stat().st_mtime_ns for path in RUN.rglob("*") if path.is_file()}
