@@ -18,7 +18,7 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from mmcli import __version__
 from mmcli.errors import SaveError
-from mmcli.preparation.progress import Watcher
+from mmcli.watching import Advance, following
 from mmcli.wording import shown
 
 BLOCK = 1 << 16  # bytes
@@ -61,7 +61,7 @@ class BrokenError(TransferError):
     """A transfer ended early, or never began; another try may go further."""
 
 
-def transfer(url: str, resource: Resource, part: Path, stall: float, watcher: Watcher) -> None:
+def transfer(url: str, resource: Resource, part: Path, stall: float, tell: Callable[[str], None]) -> None:
     """Append to a file what it lacks of a resource.
 
     Args:
@@ -69,7 +69,7 @@ def transfer(url: str, resource: Resource, part: Path, stall: float, watcher: Wa
         resource: what is asked for.
         part: the file, which need not be there yet.
         stall: seconds without a byte, or at less than MIN_RATE, after which to give up.
-        watcher: is told how far it is.
+        tell: takes a line that says what is downloaded.
 
     Raises:
         RefusedError: there is no use in asking this address again.
@@ -89,21 +89,23 @@ def transfer(url: str, resource: Resource, part: Path, stall: float, watcher: Wa
         begin, total = _extent(response, begin)
         if total is not None and not (resource.size or 0) <= total <= (resource.size or resource.most):
             raise RefusedError(f"has {total:,} bytes where {resource.size or resource.most:,} are expected")
-        watcher.began(resource.name, begin, total)
+        what, size = f"downloading {resource.name}", "" if total is None else f", {total / 1e6:.1f} MB"
+        tell(what + size + (f", from byte {begin:,} on" if begin else ""))
         try:
-            with _opened(part, "ab" if begin else "wb") as write:
-                done = _copy(response, write, begin, resource.most, stall, watcher)
+            with (
+                _opened(part, "ab" if begin else "wb") as write,
+                following(what, total, "bytes", done=begin) as advance,
+            ):
+                done = _copy(response, write, begin, resource.most, stall, advance)
         except RefusedError:  # what it sent is nothing to go on with
             part.unlink(missing_ok=True)
             raise
-        finally:
-            watcher.ended()
     if total is not None and done < total:
         raise BrokenError(f"ended after {done:,} of {total:,} bytes")
 
 
 def _copy(
-    response: HTTPResponse, write: Callable[[bytes], None], done: int, most: int, stall: float, watcher: Watcher
+    response: HTTPResponse, write: Callable[[bytes], None], done: int, most: int, stall: float, advance: Advance
 ) -> int:
     """Write what comes until it ends; the number of bytes that are there then."""
     since, before = time.monotonic(), done
@@ -112,7 +114,7 @@ def _copy(
         if done > most:
             raise RefusedError(f"sends more than {most:,} bytes")
         write(block)
-        watcher.advanced(done)
+        advance(done)
         if (now := time.monotonic()) - since > stall:
             if done - before < MIN_RATE * stall:
                 raise BrokenError(f"stalled: {done - before:,} bytes in {now - since:.0f} s")
