@@ -26,8 +26,9 @@ from mmcli.errors import MmcliError, SaveError, StoppedError, UsageError
 from mmcli.files import require_room
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
+from mmcli.run_files import CHECKPOINTS
 from mmcli.spec import Config
-from mmcli.store import CHECKPOINTS, RunDirectory, set_aside
+from mmcli.store import RunDirectory, set_aside
 
 if TYPE_CHECKING:
     from mmcli.rounds import Update

@@ -14,7 +14,8 @@ from mmcli.datasets import Datasets, absent, load_arrays
 from mmcli.errors import ConfigError, DataError, UsageError
 from mmcli.graph import Graph, build_graph
 from mmcli.modules import MODULES, Kind
-from mmcli.store import CONFIG, RunDirectory
+from mmcli.run_files import CONFIG
+from mmcli.store import RunDirectory
 from mmcli.wording import listed, suggestion
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from mmcli.datasets import Datasets
 from mmcli.graph import Graph, Node
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES, Kind
-from mmcli.store import CLASSES, HISTORY, RunDirectory, Stage
+from mmcli.run_files import CLASSES, HISTORY, RunFiles, Stage
 
 
 class Classes(NamedTuple):
@@ -50,7 +50,7 @@ class Findings(NamedTuple):
     num_items: int | None  # N; None before the first update of a run whose data are not at hand
 
 
-def read_findings(run: RunDirectory, graph: Graph, datasets: Datasets | None) -> Findings:
+def read_findings(run: RunFiles, graph: Graph, datasets: Datasets | None) -> Findings:
     """Read the arrays of every module that has had an update.
 
     Args:
@@ -87,7 +87,7 @@ def read_findings(run: RunDirectory, graph: Graph, datasets: Datasets | None) ->
 class _Reader:
     """Reads arrays whose rows are the same N items."""
 
-    def __init__(self, run: RunDirectory, graph: Graph, num_items: int | None) -> None:
+    def __init__(self, run: RunFiles, graph: Graph, num_items: int | None) -> None:
         self._run, self._graph, self.num_items = run, graph, num_items
 
     def array(self, node: Node, name: str, ndim: int) -> np.ndarray | None:
