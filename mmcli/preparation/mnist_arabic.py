@@ -5,7 +5,6 @@ with it is drawn by the seed, each image at most once, and written down.
 """
 
 import hashlib
-import io
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ import scipy
 from numpy.typing import NDArray
 
 from mmcli import __version__
+from mmcli.arrays_out import packed
 from mmcli.features.hac import Streams, fit_codebooks, hac_features
 from mmcli.formats.cache import cache_folder
 from mmcli.preparation import made_folder
@@ -107,7 +107,7 @@ def _contents(
         "test.npz": make_part(TEST, test, test_mfccs, mnist.test, codebooks, seed),
     }
     tell(f"{len(train):,} training pairs, {len(test):,} held out, by other speakers and of other images")
-    return {name: _packed(arrays) for name, arrays in parts.items()}
+    return {name: packed(arrays) for name, arrays in parts.items()}
 
 
 def pick_utterances(text: Text, num_each: int) -> NDArray[np.int64]:
@@ -145,12 +145,6 @@ def make_part(
         "utterance_indices": picked,
         "image_indices": drawn,
     }
-
-
-def _packed(arrays: Arrays) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _digest(arrays: Iterable[NDArray[Any]]) -> str:
