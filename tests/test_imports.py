@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "plots": {"comparison", "metrics", "wording"},
     "comparison": {"config", "history", "run_files"},
     "store": {"checkpoint", "encoding", "files", "run_files", "shelf"},
+    "files": {"wording"},
     "arrays_out": {"store", "wording"},
     "run_files": {"files", "formats", "formats.*", "history"},
     "shelf": {"checkpoint", "files"},

@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
@@ -16,8 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from mmcli import __version__
-from mmcli.errors import SaveError
+from mmcli import __version__, files
 from mmcli.watching import Advance, following
 from mmcli.wording import shown
 
@@ -201,12 +200,6 @@ def _opened(part: Path, mode: Literal["ab", "wb"]) -> Iterator[Callable[[bytes],
         yield write
 
 
-@contextmanager
-def saving(path: Path) -> Iterator[None]:
-    """Turn what the file system says of the cache into one line."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        remedy = "mend that, or name another cache by XDG_CACHE_HOME"
-        raise SaveError(f"{shown(str(path))}: cannot be written ({reason}); {remedy}") from error
+def saving(path: Path) -> AbstractContextManager[None]:
+    """As `files.saving`, for the cache."""
+    return files.saving(path, "mend that, or name another cache by XDG_CACHE_HOME")
