@@ -57,9 +57,17 @@ def following(
         *(in_bytes if unit == "bytes" else (progress.MofNCompleteColumn(),)),
         progress.TimeRemainingColumn(),
     )
-    with progress.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(what, completed=done, total=total)
-        yield lambda done, total=None: bar.update(task, completed=done, total=total)
+    bar = progress.Progress(*columns, console=console, transient=True)
+    task = bar.add_task(what, completed=done, total=total)
+
+    def advance(done: int, total: int | None = None) -> None:
+        bar.start()  # not before: the data of what is begun may be read first, under a bar of their own
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield advance
+    finally:
+        bar.stop()
 
 
 def _lines(what: str, expected: int | None, unit: str) -> Advance:

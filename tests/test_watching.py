@@ -1,5 +1,7 @@
 """How far long work is: a bar on a terminal, now and then a line in a log."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from mmcli import watching
@@ -13,7 +15,8 @@ def terminal(monkeypatch):
 
 
 def test_a_log_hears_of_it_every_few_seconds(monkeypatch, capsys):
-    monkeypatch.setattr(watching.time, "monotonic", iter([100.0, 104.0, 105.0, 105.0, 106.0]).__next__)
+    clock = SimpleNamespace(monotonic=iter([100.0, 104.0, 105.0, 105.0, 106.0]).__next__)
+    monkeypatch.setattr(watching, "time", clock)  # not time.monotonic: rich, imported later, would keep it
 
     with following("reading long.txt", 400_000_000, "bytes") as advance:
         for done in (90_000_000, 100_000_000, 110_000_000):
@@ -39,6 +42,9 @@ def test_a_terminal_shows_a_bar_that_goes(capsys):
         advance(4_000_000)
     written = capsys.readouterr()
     with following("finding classes") as advance:
+        with following("reading", 4) as read:
+            read(4)
+        assert "classes" not in capsys.readouterr().err  # one bar at a time
         advance(500, 1200)
 
     assert written.out == ""
