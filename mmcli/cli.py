@@ -7,7 +7,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -19,7 +18,7 @@ from mmcli import __version__
 from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
-from mmcli.watching import Advance, watch
+from mmcli.watching import following, looks_on
 
 if TYPE_CHECKING:
     from mmcli.unseen import Request
@@ -124,11 +123,11 @@ def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output
     parameters frozen, writes them to *_recog files, and compares them where there are labels. Classes keep the names
     that training gave them; ACC with the classes matched anew stands beside.
     """
-    from mmcli import evaluation, progress, tables
+    from mmcli import evaluation, tables
     from mmcli.unseen import Request
 
     if without or request != Request():
-        with progress.counting() as watch:
+        with following("finding classes") as watch:
             found = evaluation.recognize(run_dir, request, without=without, output=output, watch=watch)
     elif output is not None:
         raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
@@ -169,12 +168,12 @@ def generate(
     OUT.npz holds the array SENSE (N, width), and the array class where classes were asked for; counts come as shares
     of an item's words. Images go to OUT.png too.
     """
-    from mmcli import generation, progress
+    from mmcli import generation
 
     if seed is not None and not sample:
         raise UsageError("--seed changes nothing without --sample; add it, or leave --seed out")
     source = generation.Source(request, senses, of_class, num_items, (seed or 0) if sample else None)
-    with progress.counting() as watch:
+    with following(f"making {to}") as watch:
         click.echo(generation.generate(run_dir, to, source, output, watch))
 
 
@@ -251,7 +250,7 @@ def main() -> None:
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
     session = Session()
-    watch.set(_reading)
+    looks_on.set(True)
     try:
         # Not standalone: click would print a usage error on three lines and let all others through.
         code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
@@ -264,12 +263,6 @@ def main() -> None:
             traceback.print_exc()
         code = _explain(error)
     sys.exit(code)
-
-
-def _reading(file: Path, num_bytes: int) -> AbstractContextManager[Advance]:
-    from mmcli import progress
-
-    return progress.reading(file, num_bytes)
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:

@@ -46,11 +46,10 @@ def fetch(
     mnist-arabic: MNIST's images and Spoken Arabic Digit of UCI, as configs/mnist_arabic_uci.yaml trains on. Downloads
     are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and a broken one goes on where it was.
     """
-    from mmcli.preparation import mnist_arabic, progress
+    from mmcli.preparation import mnist_arabic
 
     makers = {"mnist-arabic": mnist_arabic.make}
-    with progress.display() as watcher:
-        makers[name](output, recipe, seed, watcher, mnist_dir=mnist_dir, arabic_dir=arabic_dir, force=force)
+    makers[name](output, recipe, seed, _tell, mnist_dir=mnist_dir, arabic_dir=arabic_dir, force=force)
     click.echo(output)
 
 
@@ -138,7 +137,7 @@ def hac(
     from mmcli.preparation.sounds import make_hac
 
     asked = {name: value for name, value in settings.items() if value is not None}
-    _tell(make_hac(files, output, asked, codebooks=codebooks, label_by=label_by, seed=seed, strict=strict))
+    _tell(*make_hac(files, output, asked, codebooks=codebooks, label_by=label_by, seed=seed, strict=strict))
     click.echo(output)
 
 
@@ -167,7 +166,7 @@ def images(
     """
     from mmcli.preparation.pictures import make_images
 
-    _tell(make_images(files, output, size=size, color=color, labels=labels, label_by=label_by, strict=strict))
+    _tell(*make_images(files, output, size=size, color=color, labels=labels, label_by=label_by, strict=strict))
     click.echo(output)
 
 
@@ -191,7 +190,7 @@ def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float |
     """
     from mmcli.preparation.pairing import make_pairs, outputs_of
 
-    _tell(make_pairs(files, output, by=by, held_out=held_out, seed=seed))
+    _tell(*make_pairs(files, output, by=by, held_out=held_out, seed=seed))
     for place in outputs_of(output, held_out):
         click.echo(place)
 
@@ -209,6 +208,6 @@ def show(file: Path, as_json: bool, plot: Path | None) -> None:
     click.echo(json.dumps(contents.record()) if as_json else tables.contents(contents))
 
 
-def _tell(lines: list[str]) -> None:
+def _tell(*lines: str) -> None:
     for line in lines:
         click.echo(line, err=True)

@@ -15,6 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from mmcli.errors import SaveError, UsageError
+from mmcli.wording import shown
 
 TEMPORARY = ".tmp"  # what a file is called at the end until it is whole
 
@@ -204,15 +205,13 @@ def _take(path: Path) -> tuple[int, bool]:
 
 
 @contextmanager
-def saving(path: Path) -> Iterator[None]:
+def saving(path: Path, remedy: str = "mend that, then do it again (train with --resume)") -> Iterator[None]:
     """Turn what the file system says into a `SaveError` that names a file."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise SaveError(
-            f"{path}: cannot be written ({reason}); mend that, then do it again (train with --resume)"
-        ) from error
+        raise SaveError(f"{shown(str(path))}: cannot be written ({reason}); {remedy}") from error
 
 
 def _open(path: Path) -> BufferedReader:

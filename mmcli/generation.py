@@ -1,6 +1,5 @@
 """One sense from others, or of a class, as files."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmcli.arrays_out import check_output, write_arrays
 from mmcli.datasets import load_sources
 from mmcli.errors import UsageError
 from mmcli.store import write_file
@@ -46,16 +46,13 @@ def generate(path: Path, to: str, source: Source, output: Path, watch: Watch | N
         DataError: the data do not fit the run.
         DamagedRunError: files of the run are missing or unreadable.
     """
-    if output.suffix != ".npz":
-        raise UsageError(f"{output}: arrays go to an .npz; name it so")
+    check_output(output)
     from_senses = bool(source.senses) or source.request != Request()
     if from_senses and source.of_class is not None:
         raise UsageError("--class makes a sense from nothing else; leave out --data, --test and --from, or --class")
     run = load_run(path)
     arrays = {to: _from_senses(run, to, source, watch)} if from_senses else _of_classes(run, to, source)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_file(output, buffer.getvalue())
+    write_arrays(output, arrays)
     side = math.isqrt(run.widths[run.senses[to]])
     if side > 1 and side**2 == run.widths[run.senses[to]]:
         from mmcli import plots

@@ -2,25 +2,19 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from mmcli.experiment import Watcher
 from mmcli.history import HistoryLine
-from mmcli.watching import Advance
-from mmcli.wording import shown
-
-BAR_WIDTH = 24
-SECONDS_A_LINE = 5.0  # of reading, in a log
+from mmcli.watching import BAR_WIDTH
 
 
 @contextmanager
@@ -33,41 +27,6 @@ def display() -> Iterator[Watcher]:
     board = Board(console)
     with Live(get_renderable=board.render, console=console, refresh_per_second=4):
         yield board
-
-
-@contextmanager
-def reading(file: Path, num_bytes: int) -> Iterator[Advance]:
-    """Show how far a file of so many bytes is read: a bar that goes when it is done, or a line every few seconds."""
-    console, name = Console(stderr=True), shown(file.name, 60)
-    if not console.is_terminal:
-        yield _reading_lines(name, num_bytes)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(BAR_WIDTH), DownloadColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(f"reading {escape(name)}", total=num_bytes)
-        yield lambda done: bar.update(task, completed=done)
-
-
-def _reading_lines(name: str, num_bytes: int) -> Advance:
-    told = time.monotonic()
-
-    def advance(done: int) -> None:
-        nonlocal told
-        if time.monotonic() - told >= SECONDS_A_LINE:
-            told = time.monotonic()
-            sys.stderr.write(f"reading {name}: {100 * done // num_bytes} % of {num_bytes / 1e6:.0f} MB\n")
-
-    return advance
-
-
-@contextmanager
-def counting() -> Iterator[Callable[[int, int], None]]:
-    """Something to tell how many items of how many are done: a terminal shows it while it lasts, a log does not."""
-    console = Console(stderr=True)
-    columns = (BarColumn(BAR_WIDTH), MofNCompleteColumn(), TextColumn("items"), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 class Lines:

@@ -221,13 +221,13 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
 def test_reading_a_long_text_is_told(command, tiny_config, monkeypatch):
     monkeypatch.chdir(tiny_config.parent)
     monkeypatch.setattr("mmcli.watching.LONG", 0)
-    monkeypatch.setattr("mmcli.progress.SECONDS_A_LINE", 0)
+    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
     np.savetxt("words.txt", np.load("tiny.npz")["words"])
     tiny_config.write_text(tiny_config.read_text().replace("{file: tiny.npz, key: words}", "{file: words.txt}"))
 
     done = command("check", "tiny.yaml")
 
     assert done.code == 0
-    assert "reading words.txt: 100 % of 0 MB\n" in done.err
+    assert "reading words.txt: 0 of 0 MB\n" in done.err
     assert "\r" not in done.err
     assert "\x1b" not in done.err

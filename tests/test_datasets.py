@@ -8,8 +8,10 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import bad_files
 import numpy as np
 import pytest
+from bad_files import DIGITS, IMAGES, SPEECH, UNKNOWN, N
 
 from mmcli.config import load_config
 from mmcli.datasets import load_datasets
@@ -17,19 +19,7 @@ from mmcli.errors import DataError
 from mmcli.formats import read_array
 from mmcli.graph import build_graph
 
-CONFIG = """\
-data:
-  images: {file: a.npz, key: images}
-  speech: {file: a.npz, key: speech}
-  digits: {file: a.npz, key: digits}
-modules:
-  image:  {type: observation, data: images}
-  speech: {type: observation, data: speech}
-  vae:    {type: vae, inputs: [image], latent_dim: 2}
-  gmm:    {type: gmm, inputs: [vae], num_classes: 2, labels: digits}
-  mlda:   {type: mlda, inputs: [speech, gmm], num_classes: 2, labels: digits}
-"""
-N = 4
+CONFIG = bad_files.CONFIG.replace("good.npz", "a.npz")
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 def arrays(**changes):
     """Good arrays, some of them changed; None takes one away."""
-    good = {
-        "images": np.linspace(0, 1, 3 * N).reshape(N, 3),
-        "speech": np.arange(5 * N).reshape(N, 5),
-        "digits": np.arange(N),
-    }
+    good = {"images": IMAGES, "speech": SPEECH, "digits": DIGITS}
     return {name: array for name, array in (good | changes).items() if array is not None}
 
 
@@ -65,9 +51,6 @@ def changed(array, index, value):
     array = np.array(array, dtype=float)
     array[index] = value
     return array
-
-
-IMAGES, SPEECH, DIGITS = arrays().values()
 
 
 def test_arrays_come_by_the_name_of_their_module_and_labels_by_that_of_the_data(folder):
@@ -314,7 +297,6 @@ class Bomb:
         return (os.mkdir, ("unpickled",))
 
 
-UNKNOWN = "neither .npz, .npy, IDX, Parquet nor text; write it with numpy.savez or numpy.save"
 GOOD_NPY = npy_bytes(np.ones((2, 2)))
 FLIPPED_NPZ = npz_bytes(GOOD_NPY).replace(np.ones(1).tobytes(), np.full(1, 2.0).tobytes(), 1)
 

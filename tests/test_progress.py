@@ -49,19 +49,6 @@ def test_what_is_no_terminal_gets_lines():
         assert isinstance(watcher, progress.Lines)
 
 
-@pytest.mark.parametrize("is_terminal", [True, False])
-def test_items_are_counted_on_a_terminal_and_not_in_a_log(monkeypatch, capsys, is_terminal):
-    monkeypatch.setenv("FORCE_COLOR" if is_terminal else "NO_COLOR", "1")
-
-    with progress.counting() as watch:
-        watch(500, 1200)
-
-    written = capsys.readouterr()
-    assert written.out == ""
-    assert ("500/1200" in written.err) == is_terminal
-    assert bool(written.err) == is_terminal
-
-
 def test_a_board_says_nothing_before_the_start(board):
     assert rendered(board) == []
 
@@ -104,22 +91,3 @@ def test_a_board_that_is_done(board):
 
     assert board.seconds_left() == 0
     assert rendered(board)[1].split() == ["gmm", "0.500", "-50.0000", "4.0"]
-
-
-def test_a_log_hears_of_a_long_file_every_few_seconds(monkeypatch, capsys):
-    monkeypatch.setattr(progress.time, "monotonic", iter([100.0, 104.0, 105.0, 105.0, 106.0]).__next__)
-
-    with progress.reading(Path("/data/long.txt"), 400_000_000) as advance:
-        for done in (90_000_000, 100_000_000, 110_000_000):
-            advance(done)
-
-    assert capsys.readouterr().err == "reading long.txt: 25 % of 400 MB\n"
-
-
-def test_a_terminal_shows_a_bar_while_a_long_file_is_read(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "Console", lambda **options: Console(**options, force_terminal=True, width=100))
-
-    with progress.reading(Path("/data/long[1].txt"), 400_000_000) as advance:
-        advance(100_000_000)
-
-    assert "reading long[1].txt" in capsys.readouterr().err

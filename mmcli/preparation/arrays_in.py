@@ -1,5 +1,6 @@
-"""All arrays of a data file: those of an archive by name, or a table and its column of labels."""
+"""All arrays of a data file, those of an archive by name or a table and its column of labels; which are of no items."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,15 @@ from mmcli.formats.opening import opened
 
 LABELS = "labels"
 TEXTS_TOO = npz.NUMBERS + "U"
+PAIR_ROWS = "pair_rows"  # (N, files) the row that each item of a pair had in its file
+
+# What describes all items of a file at once, even if it is by chance as long as there are items.
+_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape)")
+
+
+def is_whole(name: str) -> bool:
+    """Whether an array that mmcli wrote is of the whole file: settings, codebooks, names of labels."""
+    return _WHOLE.fullmatch(name) is not None
 
 
 def read_arrays(file: Path) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from typing import NamedTuple, TypeVar
 from mmcli.errors import DataError, SaveError
 from mmcli.files import locked
 from mmcli.formats.opening import opened
-from mmcli.preparation.progress import Watcher
 from mmcli.preparation.transfer import RefusedError, Resource, TransferError, saving, transfer
 from mmcli.wording import shown
 
@@ -30,10 +29,10 @@ class Patience(NamedTuple):
 
 
 class Fetcher(NamedTuple):
-    """What holds for all files: the folder that keeps them, who is told, how long to wait."""
+    """What holds for all files: the folder that keeps them, who is told a line for a log, how long to wait."""
 
     cache: Path | None
-    watcher: Watcher
+    tell: Callable[[str], None]
     patience: Patience
 
     def fetch(self, resource: Resource, read: Callable[[Path], _Content], offline_way: str) -> _Content:
@@ -56,7 +55,7 @@ class Fetcher(NamedTuple):
             try:
                 return _checked(whole, resource, read)
             except DataError as error:
-                self.watcher.told(f"{shown(str(whole))} is damaged, and is downloaded again: {error}")
+                self.tell(f"{shown(str(whole))} is damaged, and is downloaded again: {error}")
         with saving(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
         if not os.access(self.cache, os.W_OK):
@@ -75,7 +74,7 @@ class Fetcher(NamedTuple):
             time.sleep(pause if mirrors else 0)
             for url in tuple(mirrors):
                 try:
-                    transfer(url, resource, part, self.patience.stall, self.watcher)
+                    transfer(url, resource, part, self.patience.stall, self.tell)
                     content = _checked(part, resource, read)
                 except TransferError as error:
                     reasons[url], is_told = str(error), error.is_answered
@@ -90,7 +89,7 @@ class Fetcher(NamedTuple):
                         part.replace(whole)
                     return content
                 if is_told:  # without a network, the error alone says so
-                    self.watcher.told(f"{url}: {reasons[url]}")
+                    self.tell(f"{url}: {reasons[url]}")
         every = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
         kept = f"; {shown(str(part))} keeps what came, for the next try" if part.exists() else ""
         raise DataError(f"{resource.name}: cannot be downloaded from {every}{kept}; {offline_way}")

@@ -1,19 +1,12 @@
 """Reading many files, one after the other: progress, and what could not be used."""
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Generic, NamedTuple, TypeVar
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmcli.errors import DataError
 from mmcli.preparation.listing import Item
+from mmcli.watching import following
 from mmcli.wording import shown
-
-LINES = 10  # of progress that a log gets, at most
-MANY = 500  # files that a log gets more than the result of
 
 _Read = TypeVar("_Read")
 
@@ -39,7 +32,7 @@ def gather(items: Sequence[Item], read: Callable[[Item], _Read], what: str, *, s
         DataError: none could be used, or not all where `strict`; a line for each that could not.
     """
     gathered: Gathered[_Read] = Gathered([], [], [])
-    with _following(what, len(items)) as follow:
+    with following(f"reading {what}", len(items)) as advance:
         for number, item in enumerate(items):
             try:
                 value = read(item)
@@ -48,7 +41,7 @@ def gather(items: Sequence[Item], read: Callable[[Item], _Read], what: str, *, s
             else:
                 gathered.items.append(item)
                 gathered.values.append(value)
-            follow(number + 1)
+            advance(number + 1)
     if gathered.problems and (strict or not gathered.values):
         remedy = "mend them, or leave out --strict" if gathered.values else "there is nothing to write"
         count = f"{len(gathered.problems)} of {len(items)} {what} cannot be used; {remedy}"
@@ -62,22 +55,3 @@ def left_out(gathered: Gathered[_Read], what: str) -> list[str]:
         return []
     num_items = len(gathered.problems) + len(gathered.items)
     return [*gathered.problems, f"{len(gathered.problems)} of {num_items} {what} left out"]
-
-
-@contextmanager
-def _following(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Something to tell how many are done: a bar on a terminal, a few lines in a log, all on stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        step = max(-(-total // LINES), MANY)
-
-        def write(done: int) -> None:
-            if done % step == 0:
-                sys.stderr.write(f"{what}: {done} of {total}\n")
-
-        yield write
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda done: progress.update(task, completed=done)

@@ -5,9 +5,8 @@ with it is drawn by the seed, each image at most once, and written down.
 """
 
 import hashlib
-import io
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +15,12 @@ import scipy
 from numpy.typing import NDArray
 
 from mmcli import __version__
+from mmcli.arrays_out import packed
 from mmcli.features.hac import Streams, fit_codebooks, hac_features
 from mmcli.formats.cache import cache_folder
 from mmcli.preparation import made_folder
 from mmcli.preparation.fetching import Fetcher, Patience
 from mmcli.preparation.mnist import Images, Mnist
-from mmcli.preparation.progress import Watcher
 from mmcli.preparation.provenance import describe
 from mmcli.preparation.sources import load_mnist, load_spoken_digits
 from mmcli.preparation.spoken_digits import NUM_DIGITS, REPETITIONS, TEST, TRAIN, SpokenDigits, Text, Utterances
@@ -45,7 +44,7 @@ def make(
     output: Path,
     recipe: str,
     seed: int,
-    watcher: Watcher,
+    tell: Callable[[str], None],
     *,
     mnist_dir: Path | None,
     arabic_dir: Path | None,
@@ -57,7 +56,7 @@ def make(
         output: the folder.
         recipe: one of RECIPES.
         seed: of the pairing and of the codebooks.
-        watcher: is told what goes on.
+        tell: takes a line that says what goes on.
         mnist_dir: MNIST's files on disk; None downloads them.
         arabic_dir: UCI's texts or their zip on disk; None downloads it.
         force: set aside what was made at `output` in another way.
@@ -70,11 +69,11 @@ def make(
     facts: dict[str, Any] = {"data": "mnist-arabic", "recipe": recipe, "seed": seed}
     is_there = made_folder.is_made(output, facts, force=force)
     if is_there and mnist_dir is None and arabic_dir is None:
-        watcher.told(_THERE)
+        tell(_THERE)
         return
     if not is_there:
         made_folder.require_writable(output)
-    fetcher = Fetcher(cache_folder(), watcher, PATIENCE)
+    fetcher = Fetcher(cache_folder(), tell, PATIENCE)
     if arabic_dir is None:  # what is on disk comes first: a mistake there is told before anything is downloaded
         mnist, spoken = load_mnist(mnist_dir, fetcher), load_spoken_digits(arabic_dir, fetcher)
     else:
@@ -84,9 +83,9 @@ def make(
     digests["spoken_arabic_digit"] = _digest(utterance for part in (spoken.train, spoken.test) for utterance in part)
     facts["sources"] = digests
     if is_there and made_folder.is_made(output, facts, force=force):
-        watcher.told(_THERE)
+        tell(_THERE)
         return
-    contents = _contents(spoken, mnist, RECIPES[recipe], seed, watcher)
+    contents = _contents(spoken, mnist, RECIPES[recipe], seed, tell)
     more = {"zip": spoken.zip_digest, "made_with": _versions()}
     made_folder.write(output, {**contents, "README.md": describe(recipe, seed).encode()}, facts | more)
 
@@ -94,19 +93,21 @@ def make(
 _THERE = "made already, and intact"
 
 
-def _contents(spoken: SpokenDigits, mnist: Mnist, recipe: Recipe, seed: int, watcher: Watcher) -> dict[str, bytes]:
+def _contents(
+    spoken: SpokenDigits, mnist: Mnist, recipe: Recipe, seed: int, tell: Callable[[str], None]
+) -> dict[str, bytes]:
     """The files of arrays, by name."""
     train, test = pick_utterances(TRAIN, recipe.train_each), pick_utterances(TEST, recipe.test_each)
     train_mfccs, test_mfccs = [spoken.train[index] for index in train], [spoken.test[index] for index in test]
-    watcher.told(f"fitting codebooks to {sum(map(len, train_mfccs)):,} frames of {len(train):,} training utterances")
+    tell(f"fitting codebooks to {sum(map(len, train_mfccs)):,} frames of {len(train):,} training utterances")
     codebooks = fit_codebooks(train_mfccs, seed=seed)
     parts = {
         "codebooks.npz": codebooks._asdict(),
         "train.npz": make_part(TRAIN, train, train_mfccs, mnist.train, codebooks, seed),
         "test.npz": make_part(TEST, test, test_mfccs, mnist.test, codebooks, seed),
     }
-    watcher.told(f"{len(train):,} training pairs, {len(test):,} held out, by other speakers and of other images")
-    return {name: _packed(arrays) for name, arrays in parts.items()}
+    tell(f"{len(train):,} training pairs, {len(test):,} held out, by other speakers and of other images")
+    return {name: packed(arrays) for name, arrays in parts.items()}
 
 
 def pick_utterances(text: Text, num_each: int) -> NDArray[np.int64]:
@@ -144,12 +145,6 @@ def make_part(
         "utterance_indices": picked,
         "image_indices": drawn,
     }
-
-
-def _packed(arrays: Arrays) -> bytes:
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    return buffer.getvalue()
 
 
 def _digest(arrays: Iterable[NDArray[Any]]) -> str:

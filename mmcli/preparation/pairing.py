@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
-from mmcli.preparation.arrays_in import LABELS, read_arrays
-from mmcli.preparation.arrays_out import PAIR_ROWS, check_output, is_whole, write_arrays
+from mmcli.preparation.arrays_in import LABELS, PAIR_ROWS, is_whole, read_arrays
 from mmcli.wording import counted, listed, shown
 
 LABEL_NAMES = "label_names"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from mmcli.preparation.arrays_out import PAIR_ROWS, is_whole
+from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole
 
 MAX_LABELS = 200  # distinct whole numbers that are taken for labels
 MAX_CLASSES, MAX_IMAGES = 20, 10  # that a picture shows: classes, and images of each

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
+from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
 from mmcli.formats import idx, read_array
-from mmcli.preparation.arrays_out import check_output, write_arrays
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, Labels, list_items, number_labels
 from mmcli.wording import counted, shown

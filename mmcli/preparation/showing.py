@@ -11,8 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
-from mmcli.preparation.arrays_in import read_arrays
-from mmcli.preparation.arrays_out import PAIR_ROWS, is_whole
+from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays
 from mmcli.preparation.panels import is_labels, is_whole_numbers, label_name, make_panels
 from mmcli.store import write_file
 from mmcli.wording import counted, shown

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
 from mmcli.features.hac import LAGS, NUM_CODES, Streams, fit_codebooks, hac_features
 from mmcli.features.mfcc import MfccSettings, check_settings, compute_mfcc, require_librosa
 from mmcli.formats import array_names, read_array
 from mmcli.preparation.arrays_in import read_text_array
-from mmcli.preparation.arrays_out import check_output, write_arrays
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, list_items, number_labels
 from mmcli.wording import counted, listed, shown

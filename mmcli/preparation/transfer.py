@@ -8,7 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO, Literal, NamedTuple
@@ -16,9 +16,8 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from mmcli import __version__
-from mmcli.errors import SaveError
-from mmcli.preparation.progress import Watcher
+from mmcli import __version__, files
+from mmcli.watching import Advance, following
 from mmcli.wording import shown
 
 BLOCK = 1 << 16  # bytes
@@ -61,7 +60,7 @@ class BrokenError(TransferError):
     """A transfer ended early, or never began; another try may go further."""
 
 
-def transfer(url: str, resource: Resource, part: Path, stall: float, watcher: Watcher) -> None:
+def transfer(url: str, resource: Resource, part: Path, stall: float, tell: Callable[[str], None]) -> None:
     """Append to a file what it lacks of a resource.
 
     Args:
@@ -69,7 +68,7 @@ def transfer(url: str, resource: Resource, part: Path, stall: float, watcher: Wa
         resource: what is asked for.
         part: the file, which need not be there yet.
         stall: seconds without a byte, or at less than MIN_RATE, after which to give up.
-        watcher: is told how far it is.
+        tell: takes a line that says what is downloaded.
 
     Raises:
         RefusedError: there is no use in asking this address again.
@@ -89,21 +88,23 @@ def transfer(url: str, resource: Resource, part: Path, stall: float, watcher: Wa
         begin, total = _extent(response, begin)
         if total is not None and not (resource.size or 0) <= total <= (resource.size or resource.most):
             raise RefusedError(f"has {total:,} bytes where {resource.size or resource.most:,} are expected")
-        watcher.began(resource.name, begin, total)
+        what, size = f"downloading {resource.name}", "" if total is None else f", {total / 1e6:.1f} MB"
+        tell(what + size + (f", from byte {begin:,} on" if begin else ""))
         try:
-            with _opened(part, "ab" if begin else "wb") as write:
-                done = _copy(response, write, begin, resource.most, stall, watcher)
+            with (
+                _opened(part, "ab" if begin else "wb") as write,
+                following(what, total, "bytes", done=begin) as advance,
+            ):
+                done = _copy(response, write, begin, resource.most, stall, advance)
         except RefusedError:  # what it sent is nothing to go on with
             part.unlink(missing_ok=True)
             raise
-        finally:
-            watcher.ended()
     if total is not None and done < total:
         raise BrokenError(f"ended after {done:,} of {total:,} bytes")
 
 
 def _copy(
-    response: HTTPResponse, write: Callable[[bytes], None], done: int, most: int, stall: float, watcher: Watcher
+    response: HTTPResponse, write: Callable[[bytes], None], done: int, most: int, stall: float, advance: Advance
 ) -> int:
     """Write what comes until it ends; the number of bytes that are there then."""
     since, before = time.monotonic(), done
@@ -112,7 +113,7 @@ def _copy(
         if done > most:
             raise RefusedError(f"sends more than {most:,} bytes")
         write(block)
-        watcher.advanced(done)
+        advance(done)
         if (now := time.monotonic()) - since > stall:
             if done - before < MIN_RATE * stall:
                 raise BrokenError(f"stalled: {done - before:,} bytes in {now - since:.0f} s")
@@ -199,12 +200,6 @@ def _opened(part: Path, mode: Literal["ab", "wb"]) -> Iterator[Callable[[bytes],
         yield write
 
 
-@contextmanager
-def saving(path: Path) -> Iterator[None]:
-    """Turn what the file system says of the cache into one line."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        remedy = "mend that, or name another cache by XDG_CACHE_HOME"
-        raise SaveError(f"{shown(str(path))}: cannot be written ({reason}); {remedy}") from error
+def saving(path: Path) -> AbstractContextManager[None]:
+    """As `files.saving`, for the cache."""
+    return files.saving(path, "mend that, or name another cache by XDG_CACHE_HOME")

@@ -4,7 +4,7 @@ import gzip
 import io
 import os
 import zipfile
-from contextlib import contextmanager
+from contextvars import Context
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from mmcli import files
 from mmcli.errors import DataError
 from mmcli.formats import array_names, cache, line_of, read_array, text
-from mmcli.watching import watch
+from mmcli.watching import looks_on
 
 
 @pytest.fixture
@@ -269,24 +269,18 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
         assert str(cache.cache_folder()) == expected
 
 
-def test_whoever_watches_is_told_how_far_a_long_file_is(write, monkeypatch):
-    monkeypatch.setattr("mmcli.watching.LONG", 10)
-    monkeypatch.setattr(text, "_BLOCK", 8)
-    seen = []
+def test_whoever_looks_on_is_told_how_far_a_long_file_is(write, monkeypatch, capsys):
+    monkeypatch.setattr("mmcli.watching.LONG", 10_000_000)
+    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
+    file = write(f"1 2 # {993 * 'x'}\n" * 12_000)
+    context = Context()
+    context.run(text.read_text, file)
+    assert capsys.readouterr().err == ""
 
-    @contextmanager
-    def watching(file, num_bytes):
-        seen.append((file.name, num_bytes))
-        yield seen.append
-        seen.append("done")
+    context.run(looks_on.set, True)
+    context.run(text.read_text, file)
 
-    token = watch.set(watching)
-    try:
-        read_array(write("1 2\n3 4\n5 6\n"), None)
-    finally:
-        watch.reset(token)
-
-    assert seen[0] == ("f", 12)
-    assert seen[-1] == "done"
-    assert seen[1:-1] == sorted(seen[1:-1])
-    assert seen[-2] == 12
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) > 2
+    assert lines == sorted(lines, key=lambda line: int(line.split()[2]))
+    assert lines[-1] == "reading f: 12 of 12 MB"

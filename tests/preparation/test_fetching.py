@@ -21,25 +21,10 @@ MD5 = hashlib.md5(CONTENT).hexdigest()
 WAY = "name it with --there"
 
 
-class Told(list[str]):
-    """A watcher that keeps what it hears."""
-
-    def told(self, line):
-        self.append(line)
-
-    def began(self, name, done, total):
-        self.append(f"{name} from {done} of {total}")
-
-    def advanced(self, done):
-        self.done = done
-
-    def ended(self):
-        """Nothing to do."""
-
-
 @pytest.fixture
 def told():
-    return Told()
+    """The lines that are told of what goes on."""
+    return []
 
 
 @pytest.fixture
@@ -55,7 +40,7 @@ def fetch(tmp_path, told):
     """Fetch a file of known size and MD5 from addresses, with three rounds and no pauses."""
 
     def fetch(*urls, size=SIZE, md5=MD5, most=20_000, read=Path.read_bytes, stall=10):
-        fetcher = Fetcher(tmp_path / "cache", told, Patience(stall=stall, pauses=(0, 0, 0)))
+        fetcher = Fetcher(tmp_path / "cache", told.append, Patience(stall=stall, pauses=(0, 0, 0)))
         return fetcher.fetch(Resource("a.gz", urls, most, size, md5), read, WAY)
 
     return fetch
@@ -75,20 +60,21 @@ def kept(tmp_path):
 # what goes well
 
 
-def test_a_file_is_downloaded_once(web, fetch, told, tmp_path):
+def test_a_file_is_downloaded_once(web, fetch, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
     url = web.put("/a", gives(CONTENT))
 
     assert fetch(url) == CONTENT
     assert fetch(url) == CONTENT
     assert web.asked == [("/a", None)]
-    assert told == [f"a.gz from 0 of {SIZE}"]
-    assert told.done == SIZE
+    assert told == ["downloading a.gz, 0.0 MB"]
+    assert capsys.readouterr().err.splitlines()[-1] == "downloading a.gz: 0 of 0 MB"
     assert kept(tmp_path) == {"a.gz": CONTENT}
 
 
 def test_a_file_of_unannounced_length(web, fetch, told):
     assert fetch(web.put("/a", gives_chunks(CONTENT[:99], CONTENT[99:])), size=None, md5=None) == CONTENT
-    assert told == ["a.gz from 0 of None"]
+    assert told == ["downloading a.gz"]
 
 
 def test_a_redirect_is_followed(web, fetch):
@@ -132,7 +118,7 @@ def test_what_came_is_gone_on_with_at_the_next_mirror(broken, reason, web, fetch
 
     assert fetch(first, second, stall=0.5) == CONTENT
     assert web.asked == [("/1", None), ("/2", "bytes=1000-")]
-    assert told[1:] == [f"{first}: {reason}", f"a.gz from 1000 of {SIZE}"]
+    assert told[1:] == [f"{first}: {reason}", "downloading a.gz, 0.0 MB, from byte 1,000 on"]
 
 
 def test_the_only_mirror_is_asked_again(web, fetch):
@@ -344,7 +330,7 @@ def test_a_cache_in_use(fetch, part):
 
 
 def test_no_place_for_a_cache(told):
-    fetcher = Fetcher(None, told, Patience())
+    fetcher = Fetcher(None, told.append, Patience())
 
     with pytest.raises(SaveError) as caught:
         fetcher.fetch(Resource("a.gz", (), 1), Path.read_bytes, WAY)

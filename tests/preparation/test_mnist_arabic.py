@@ -16,7 +16,7 @@ from mmcli.features import hac
 from mmcli.features.hac import Streams, hac_features
 from mmcli.formats.cache import cache_folder
 from mmcli.formats.idx import read_idx
-from mmcli.preparation import mnist_arabic, progress, sources
+from mmcli.preparation import mnist_arabic, sources
 from mmcli.preparation.fetching import Fetcher, Patience
 from mmcli.preparation.mnist import Images
 from mmcli.preparation.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits
@@ -63,11 +63,10 @@ def made(on_disk, tmp_path_factory):
     """The tutorial's recipe, with rough codebooks, for tests that do not change it."""
     folder = tmp_path_factory.mktemp("made")
     told = []
-    watcher = type("Watcher", (), {"told": staticmethod(told.append)})()
     folders = {"mnist_dir": on_disk / "mnist", "arabic_dir": on_disk / "arabic"}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hac, "KMEANS_SWEEPS", 3)  # they would be most of the time
-        mnist_arabic.make(folder / "uci", "tutorial", 0, watcher, **folders, force=False)
+        mnist_arabic.make(folder / "uci", "tutorial", 0, told.append, **folders, force=False)
     count = num_frames(TRAIN).reshape(10, 660)[:, :300].sum()
     assert told == [
         f"fitting codebooks to {count:,} frames of 3,000 training utterances",
@@ -387,7 +386,7 @@ def test_all_is_downloaded_once(fetch, quick, made, on_disk, monkeypatch, tmp_pa
         done = fetch("-o", "web", mnist_dir=None, arabic_dir=None)
         assert (done.code, done.out) == (0, "web\n")
         assert len(web.asked) == 9
-        fetcher = Fetcher(cache_folder(), progress.Lines(), Patience())
+        fetcher = Fetcher(cache_folder(), print, Patience())
         assert sources.load_mnist(None, fetcher).test.labels.shape == (10_000,)
         assert len(sources.load_spoken_digits(None, fetcher).test) == 2200
         assert len(web.asked) == 9

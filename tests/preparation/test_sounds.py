@@ -167,14 +167,14 @@ def test_strict_writes_nothing(command):
 
 
 def test_a_log_has_lines_without_escape_codes(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmcli.preparation.gathering.MANY", 2)
+    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
     monkeypatch.chdir(tmp_path)
     for index in range(5):
         soundfile.write(f"{index}.wav", tone(200 + 50 * index), RATE)
 
     done = command("data", "hac", ".", "-o", "out.npz", "--codes", 2)
 
-    assert done.err.splitlines()[:2] == ["sounds: 2 of 5", "sounds: 4 of 5"]
+    assert done.err.splitlines()[:5] == [f"reading sounds: {number} of 5" for number in range(1, 6)]
     assert "\x1b" not in done.err
     assert "\r" not in done.err
 

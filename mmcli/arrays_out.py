@@ -1,7 +1,6 @@
-"""Arrays as one .npz, and which of them are not of the items."""
+"""Arrays as one .npz, where a person asked for it."""
 
 import io
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,6 @@ import numpy as np
 from mmcli.errors import UsageError
 from mmcli.store import write_file
 from mmcli.wording import shown
-
-PAIR_ROWS = "pair_rows"  # (N, files) the row that each item of a pair had in its file
-
-# What describes all items of a file at once, even if it is by chance as long as there are items.
-_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape)")
-
-
-def is_whole(name: str) -> bool:
-    """Whether an array that mmcli wrote is of the whole file: settings, codebooks, names of labels."""
-    return _WHOLE.fullmatch(name) is not None
 
 
 def check_output(output: Path) -> None:
@@ -37,12 +26,17 @@ def check_output(output: Path) -> None:
         raise UsageError(f"{shown(str(output))}: is a folder; name a file")
 
 
+def packed(arrays: Mapping[str, Any]) -> bytes:
+    """The bytes of an .npz, compressed; the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
 def write_arrays(output: Path, arrays: Mapping[str, Any]) -> None:
-    """Write an .npz, whole or not at all; the same arrays give the same bytes.
+    """Write an .npz, whole or not at all.
 
     Raises:
         UsageError: it cannot be written.
     """
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **arrays)
-    write_file(output, buffer.getvalue())
+    write_file(output, packed(arrays))
