@@ -26,7 +26,7 @@ from mmcli.errors import MmcliError, SaveError, StoppedError, UsageError
 from mmcli.files import require_room
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
-from mmcli.run_files import CHECKPOINTS
+from mmcli.run_files import CHECKPOINTS, Stage
 from mmcli.spec import Config
 from mmcli.store import RunDirectory, set_aside
 
@@ -189,8 +189,10 @@ def _learn(
         moment = event.moment
         if isinstance(event, rounds.Progress):
             watcher.advanced(event.round, event.module, event.done, event.iterations)
+            before = moment
+        elif (line := _record(experiment, run, event, stop)) is None:
+            moment = before
         else:
-            line = _record(experiment, run, event)
             history.append(line._asdict())
             if moment.updates % config.checkpoint_every == 0 or moment.updates == num_updates:
                 kept = keep(rounds.save(moment))
@@ -206,8 +208,10 @@ def _learn(
             )
 
 
-def _record(experiment: Experiment, run: RunDirectory, update: "Update") -> HistoryLine:
-    """Measure an update and write its files."""
+def _record(
+    experiment: Experiment, run: RunDirectory, update: "Update", stop: Callable[[], int | None]
+) -> HistoryLine | None:
+    """Measure an update and write its files; None where a signal came before all were, and they are written anew."""
     from mmcli import metrics
 
     config, graph, datasets = experiment
@@ -221,9 +225,13 @@ def _record(experiment: Experiment, run: RunDirectory, update: "Update") -> Hist
         names = metrics.class_names(learned["class"], labels, learned["Pdz"].shape[1])
         learned |= {"class": names[learned["class"]], "name": names, "acc": np.array(agreement.acc)}
     folder = graph.folder(update.module)
-    run.write_arrays(folder, learned, "learn")
-    if update.round == 1:
-        run.write_arrays(folder, {name: learned[name] for name in FIRST if name in learned}, "first")
+    stages: list[tuple[Stage, Iterable[str]]] = [("learn", learned), ("first", FIRST if update.round == 1 else ())]
+    for stage, stems in stages:
+        for name in stems:
+            if stop() is not None:  # over many items they take longer than a signal may wait
+                return None
+            if name in learned:
+                run.write_arrays(folder, {name: learned[name]}, stage)
     run.write_params(folder, update.params)
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
     line = HistoryLine(update.round, update.module, *measures, update.bound, *times)

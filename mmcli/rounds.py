@@ -130,6 +130,7 @@ def update(
         call = worker.submit(lambda: jax.block_until_ready(function(*arguments)))
         return (yield from awaited(call, sign_of_life(program, at)))
 
+    yield sign_of_life(program, at)
     work = at.work
     if work is None:
         state = at.state.states.get(name)

@@ -1,5 +1,6 @@
 """`mmcli train --resume`: it starts, goes on, or has nothing to do; and what it refuses."""
 
+import itertools
 import json
 import os
 import signal
@@ -12,8 +13,9 @@ import numpy as np
 import pytest
 from tiny import NUM_ITEMS, tiny_arrays
 
-from mmcli import rounds
-from mmcli.errors import DivergedError
+from mmcli import checking, experiment, rounds
+from mmcli.errors import DivergedError, StoppedError
+from mmcli.progress import Lines
 
 RUN = Path("run")
 
@@ -132,6 +134,24 @@ def test_what_can_differ(train, tiny_config, setting, difference):
 
     assert done.code == 2
     assert f"this run has another config: {difference}" in done.err
+
+
+@pytest.mark.parametrize("num_asked", range(1, 30, 2))
+def test_a_run_can_be_stopped_between_any_two_of_its_files(train, num_asked):
+    asked = itertools.count(1)
+
+    with pytest.raises(StoppedError, match=r"^stopped by SIGTERM in round [12], module (gmm|mlda); all is saved;"):
+        experiment.train(
+            checking.check(Path("tiny.yaml")),
+            Lines(),
+            lambda: signal.SIGTERM if next(asked) >= num_asked else None,
+            output=RUN,
+        )
+    done = train("-o", "run", "--resume")
+    train("-o", "whole")
+
+    assert done.code == 0, done.err
+    assert contents(RUN) == contents(Path("whole"))
 
 
 @pytest.mark.usefixtures("broken_off")
