@@ -8,7 +8,7 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, TypeAlias
 
 import numpy as np
 
@@ -30,33 +30,32 @@ def stream(file: Path, key: str | None) -> StreamedRows | None:
     Raises:
         DataError: as `npz.read_member` and `npz.read_npy`, but for a checksum.
     """
-    stamp = _stamp(file)
     with _array(file, key) as (inside, num_bytes):
+        stamp = _stamp(file)
         header = npz.read_header(inside, num_bytes)
     if len(header.shape) != 2 or header.fortran_order:
         return None
     return StreamedRows(header.shape, header.dtype, functools.partial(_blocks, file, key, header, stamp))
 
 
-def _blocks(file: Path, key: str | None, header: npz.Header, stamp: tuple[int, ...], size: int) -> Iterator[npz.Array]:
+def _blocks(file: Path, key: str | None, header: npz.Header, stamp: "_Stamp", size: int) -> Iterator[npz.Array]:
     num_rows, num_columns = header.shape
-    with _array(file, key) as (inside, num_bytes):
+    with _array(file, key, stamp) as (inside, num_bytes):
         npz.read_header(inside, num_bytes)
         for start in range(0, num_rows, size):
             rows = min(size, num_rows - start)
-            wanted = rows * num_columns * header.dtype.itemsize
-            content = inside.read(wanted)
-            # What was checked is what is used. A writer that sets the time of the file back goes unnoticed.
-            if len(content) != wanted or _stamp(file) != stamp:
-                raise DataError("changed while it was read; let nothing write to it, then do it again")
+            content = inside.read(rows * num_columns * header.dtype.itemsize)
+            _refuse_changed(file, stamp)
             yield np.frombuffer(content, header.dtype).reshape(rows, num_columns)
         inside.read(1)  # the end of a member of a .npz is where its checksum is compared
 
 
 @contextmanager
-def _array(file: Path, key: str | None) -> Iterator[tuple[IO[bytes], int]]:
-    """An array in the format of numpy, and how long it is."""
+def _array(file: Path, key: str | None, stamp: "_Stamp | None" = None) -> Iterator[tuple[IO[bytes], int]]:
+    """An array in the format of numpy, and how long it is; of a file that has to be as it was, if that is given."""
     with opened(file) as stream:
+        if stamp is not None:
+            _refuse_changed(file, stamp)
         if key is None:
             yield stream, file.stat().st_size
         else:
@@ -64,7 +63,20 @@ def _array(file: Path, key: str | None) -> Iterator[tuple[IO[bytes], int]]:
                 yield inside
 
 
-def _stamp(file: Path) -> tuple[int, ...]:
+_Stamp: TypeAlias = tuple[int, ...]
+
+
+def _stamp(file: Path) -> _Stamp:
     """What tells whether a file is the same and unchanged."""
     status = file.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _refuse_changed(file: Path, stamp: _Stamp) -> None:
+    """Raise DataError if a file is not what it was, so that what is used is what was checked.
+
+    A change that leaves size and time as they were goes unnoticed: by a writer that sets the time back, or by one as
+    quick as the clock of the file system, some milliseconds.
+    """
+    if _stamp(file) != stamp:
+        raise DataError("changed while it was read; let nothing write to it, then do it again")
