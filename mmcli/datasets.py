@@ -1,21 +1,23 @@
 """Named data -> checked arrays: every row and value fit for the modules that observe it."""
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import sparse
+from mmcli import sparse, streamed
 from mmcli.errors import DataError
-from mmcli.formats import line_of, read_array
+from mmcli.formats import line_of, stream_array
 from mmcli.formats.opening import digest
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
 from mmcli.sparse import HostRows
 from mmcli.spec import Config, DataSource, Place, Places
+from mmcli.streamed import RowSource, StreamedRows
+from mmcli.values import BLOCK_VALUES, Rule, WrongValueError, checked, converted, refuse
 from mmcli.wording import located, shown
 
 _Checked = TypeVar("_Checked")
@@ -26,14 +28,15 @@ class Datasets(NamedTuple):
 
     Attributes:
         observations: (N, D) float32, by name of the observation module; zeros where not known. In C order, or a
-            scipy csr_array where it was read from one, only counts are heard of it, and `sparse.pays`.
+            scipy csr_array where it was read from one, only counts are heard of it, and `sparse.pays`. Streamed where
+            they were not to be held.
         known: (N,) which rows are there, by name of the observation module.
         labels: (N,) int64, by name of the data.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
     """
 
-    observations: Mapping[str, HostRows]
+    observations: Mapping[str, RowSource]
     known: Mapping[str, NDArray[np.bool_]]
     labels: Mapping[str, NDArray[np.int64]]
     num_items: int
@@ -44,7 +47,7 @@ class Datasets(NamedTuple):
         if num_items is None:
             return self
         return Datasets(
-            {name: rows[:num_items] for name, rows in self.observations.items()},
+            {name: streamed.first(rows, num_items) for name, rows in self.observations.items()},
             {name: rows[:num_items] for name, rows in self.known.items()},
             {name: rows[:num_items] for name, rows in self.labels.items()},
             min(num_items, self.num_items),
@@ -63,19 +66,25 @@ class Datasets(NamedTuple):
         return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
 
 
-def load_datasets(config: Config, graph: Graph) -> Datasets:
-    """Read and check the data that a config trains on.
+def load_datasets(config: Config, graph: Graph, *, hold: bool = True) -> Datasets:
+    """Read and check the data that a config trains on; `hold` as for `load_sources`.
 
     Raises:
         DataError: every problem, one line each: where the config names the data, the file, what to do.
     """
-    return load_sources(config.data, config.places, "data", graph, {})
+    return load_sources(config.data, config.places, "data", graph, {}, hold=hold)
 
 
 def load_sources(
-    sources: Mapping[str, DataSource], places: Places, section: str, graph: Graph, widths: Mapping[str, int]
+    sources: Mapping[str, DataSource],
+    places: Places,
+    section: str,
+    graph: Graph,
+    widths: Mapping[str, int],
+    *,
+    hold: bool = False,
 ) -> Datasets:
-    """Read and check the data that the graph uses, each array once. What is not among the sources is not known.
+    """Read and check the data that the graph uses. What is not among the sources is not known.
 
     Args:
         sources: by the name that the config's `data` gives them.
@@ -83,13 +92,15 @@ def load_sources(
         section: of the config, for errors: data or test.
         graph: who observes what.
         widths: columns by observation module, as learned; empty before anything is learned.
+        hold: observations in memory; otherwise those of .npz and .npy stay in their files, and are read anew whenever
+            they are asked for.
 
     Raises:
         DataError: every problem, one line each.
     """
-    read = functools.cache(lambda source: read_array(source.file, source.key))
+    read = functools.cache(lambda source: stream_array(source.file, source.key))
     reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row))
-    datasets = _assemble(reader, graph, widths)
+    datasets = _assemble(reader, graph, widths, hold=hold)
     files = sorted({sources[name].file for name in reader.taken})
     return datasets._replace(digests={str(file): digest(file) for file in files})
 
@@ -100,11 +111,11 @@ def load_arrays(arrays: Mapping[str, HostRows], graph: Graph, widths: Mapping[st
     places.put((), Place(True, 0, 0, "arrays"))
     sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
     return _assemble(
-        _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None), graph, widths
+        _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None), graph, widths, hold=True
     )
 
 
-def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Datasets:
+def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int], *, hold: bool) -> Datasets:
     """All that a graph observes, without digests."""
     sources = reader.sources
     shows = {name: str(node.config.data) for name, node in graph.nodes.items() if node.config.data is not None}
@@ -114,7 +125,7 @@ def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Dat
     checks = {}
     for module, name in given.items():
         hearers = [graph.nodes[child] for child in graph.nodes[module].children]
-        check = functools.partial(_as_observation, module, hearers, sources[name], masks, widths.get(module))
+        check = functools.partial(_as_observation, module, hearers, sources[name], masks, widths.get(module), hold=hold)
         checks[module] = (name, check)
     observed = reader.take_all(checks)
     label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
@@ -134,14 +145,6 @@ def absent(graph: Graph, module: str, shape: tuple[int, int]) -> HostRows:
     return sparse.nothing(shape, may_be_sparse=_hearer_of_points(module, hearers) is None)
 
 
-class _WrongValueError(DataError):
-    """A value that is not fit for what hears it, in a row from 0."""
-
-    def __init__(self, text: str, row: int) -> None:
-        super().__init__(text)
-        self.row = row
-
-
 class _Reader:
     """Takes arrays from sources, each read once, and collects what is wrong with them."""
 
@@ -150,7 +153,7 @@ class _Reader:
         sources: Mapping[str, DataSource],
         places: Places,
         section: str,
-        read: Callable[[DataSource], HostRows],
+        read: Callable[[DataSource], RowSource],
         line_of: Callable[[DataSource, int], int | None],
     ) -> None:
         self.sources = sources
@@ -164,14 +167,14 @@ class _Reader:
         if line not in self.problems:  # two modules can show the same data
             self.problems.append(line)
 
-    def take_all(self, wanted: Mapping[str, tuple[str, Callable[[HostRows], _Checked]]]) -> dict[str, _Checked]:
+    def take_all(self, wanted: Mapping[str, tuple[str, Callable[[RowSource], _Checked]]]) -> dict[str, _Checked]:
         """What each check makes of the data of a name, without those that have a problem."""
         taken = {}
         for what, (name, check) in wanted.items():
             try:
                 taken[what] = check(self._read(self.sources[name]))
                 self.taken.add(name)
-            except _WrongValueError as error:
+            except WrongValueError as error:
                 self.complain(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
             except DataError as error:
                 self.complain(name, error)
@@ -196,9 +199,11 @@ def _as_observation(
     source: DataSource,
     masks: Mapping[str, NDArray[np.bool_]],
     width: int | None,
-    array: HostRows,
-) -> tuple[HostRows, NDArray[np.bool_]]:
-    """(N, D) float32, dense or sparse, fit for every node that hears the module, and which rows are there (N,)."""
+    array: RowSource,
+    *,
+    hold: bool,
+) -> tuple[RowSource, NDArray[np.bool_]]:
+    """(N, D) float32, fit for every node that hears the module, and which rows are there (N,)."""
     if array.ndim != 2:
         remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
         raise DataError(f"{_dimensions(array)}; an observation has 2, items by columns: {remedy}")
@@ -207,26 +212,40 @@ def _as_observation(
         raise DataError(f"empty: {num_items} rows of {num_columns} columns")
     if width is not None and num_columns != width:
         raise DataError(f"{num_columns} columns, but the run learned from {width}; make both in the same way")
-    known = masks.get(source.known or "", np.ones(num_items, bool))
+    known = masks.get(source.known or "", np.ones(num_items, bool)).copy()
     if len(known) != num_items:
         raise DataError(f"{num_items} rows, but {source.known} says of {len(known)} which are there")
-    if source.missing == "nan":
-        known = known & ~sparse.all_nan(array)
-    array = array if known.all() else sparse.kept(array, known)
-    _refuse(array, np.isnan(sparse.stored(array)), "fill it, drop the item, or say missing: nan (whole rows)")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
-        rows = sparse.as_float32(array)
-    values = sparse.stored(rows)
-    _refuse(array, ~np.isfinite(values), "too large for float32; scale the array")
+    blocks = checked(array, known, source.missing, _rules(module, hearers, source.missing))
+    if not isinstance(array, StreamedRows):
+        (rows,) = blocks
+        return _in_form(rows, _hearer_of_points(module, hearers)), known
+    if hold:
+        return streamed.joined(blocks, array.shape, np.float32), known
+    for _ in blocks:
+        pass
+    again = functools.partial(converted, array, known, source.file)
+    return StreamedRows(array.shape, np.dtype(np.float32), again), known
+
+
+def _rules(module: str, hearers: Iterable[Node], missing: str | None) -> Iterator[Rule]:
+    """What every value of an observation is held to, the first reason first."""
+    remedy = "fill it, drop the item, or say missing: nan (whole rows)"
+    if missing == "nan":
+        remedy = "fill it, or drop the item; missing: nan takes whole rows"
+    yield np.isnan, remedy
+    yield (lambda values: ~np.isfinite(values)), "too large for float32; scale the array"
     for node in hearers:
         if node.kinds[node.parents.index(module)] is Kind.COUNTS:
-            _refuse(array, values < 0, f"modules.{node.name} takes counts, which are 0 or more")
+            yield (lambda values: values < 0), f"modules.{node.name} takes counts, which are 0 or more"
         bounds = MODULES[node.type].input_range(node.config.options)
         if bounds is not None:  # no type's bounds leave out the zeros of sparse rows
-            low, high = bounds
-            remedy = f"modules.{node.name} takes {low:g} to {high:g}: scale the array, or change the module's options"
-            _refuse(array, (values < low) | (values > high), remedy)
-    return _in_form(rows, _hearer_of_points(module, hearers)), known
+            remedy = "scale the array, or change the module's options"
+            text = f"modules.{node.name} takes {bounds[0]:g} to {bounds[1]:g}: {remedy}"
+            yield functools.partial(_is_outside, bounds), text
+
+
+def _is_outside(bounds: tuple[float, float], values: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return (values < bounds[0]) | (values > bounds[1])
 
 
 def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
@@ -246,41 +265,33 @@ def _hearer_of_points(module: str, hearers: Iterable[Node]) -> Node | None:
     return next((node for node in hearers if node.kinds[node.parents.index(module)] is Kind.POINTS), None)
 
 
-def _as_mask(array: HostRows) -> NDArray[np.bool_]:
+def _as_mask(array: RowSource) -> NDArray[np.bool_]:
     """(N,) bool."""
-    array = _column(array)
-    if array.ndim != 1:
-        raise DataError(f"{_dimensions(array)}; what says which rows are there has 1: array.ravel()")
-    _refuse(array, (array != 0) & (array != 1), "what says which rows are there holds 1 for yes and 0 for no")
-    return array.astype(bool)
+    column = _column(array, "what says which rows are there has 1")
+    refuse(column, (column != 0) & (column != 1), "what says which rows are there holds 1 for yes and 0 for no")
+    return column.astype(bool)
 
 
-def _as_labels(array: HostRows) -> NDArray[np.int64]:
+def _as_labels(array: RowSource) -> NDArray[np.int64]:
     """(N,) int64."""
-    array = _column(array)
-    if array.ndim != 1:
-        raise DataError(f"{_dimensions(array)}; labels have 1: array.ravel()")
+    column = _column(array, "labels have 1")
     with np.errstate(invalid="ignore"):  # NaN, infinity and what is too large change when cast
-        labels = array.astype(np.int64)
-    _refuse(array, (labels != array) | ((labels < 0) != (array < 0)), "labels are whole numbers; number the classes")
+        labels = column.astype(np.int64)
+    wrong = (labels != column) | ((labels < 0) != (column < 0))
+    refuse(column, wrong, "labels are whole numbers; number the classes")
     return labels
 
 
-def _column(array: HostRows) -> HostRows:
-    """A table of one column as what stands in it; all else as it is."""
-    return array[:, 0] if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1 else array
+def _column(array: RowSource, wanted: str) -> NDArray[Any]:
+    """(N,) what stands in an array of one dimension, or in a table of one column."""
+    if isinstance(array, StreamedRows) and array.shape[1] == 1:
+        array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
+    if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        raise DataError(f"{_dimensions(array)}; {wanted}: array.ravel()")
+    return array
 
 
-def _refuse(array: HostRows, wrong: NDArray[np.bool_], remedy: str) -> None:
-    """Raise DataError with the first of the wrong ones of an array's stored values, if there are any."""
-    if wrong.any():
-        index = int(np.argmax(wrong))
-        first = sparse.position(array, index)
-        where = ", ".join(f"{axis} {place}" for axis, place in zip(("row", "column"), first, strict=False))
-        more = f" and {np.count_nonzero(wrong) - 1} more" if np.count_nonzero(wrong) > 1 else ""
-        text = f"{sparse.stored(array).flat[index]:g} at {where} (from 0){more}; {remedy}"
-        raise _WrongValueError(text, first[0])
-
-
-def _dimensions(array: HostRows) -> str:
+def _dimensions(array: RowSource) -> str:
     return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"

@@ -46,7 +46,7 @@ def evaluate(path: Path) -> Evaluation:
     measured = _measured(run)
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
-    datasets = load_datasets(run.config, run.graph)
+    datasets = load_datasets(run.config, run.graph, hold=False)
     refuse_changed_data(run.directory, run.directory.data_digests(), datasets)
     found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
 

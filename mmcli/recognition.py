@@ -20,7 +20,8 @@ from mmcli.messages import Categorical, Message, combine
 from mmcli.module import Inputs
 from mmcli.modules import Rule
 from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
-from mmcli.sparse import HostRows, is_sparse
+from mmcli.sparse import is_sparse
+from mmcli.streamed import RowSource, blocks_of
 from mmcli.trees import restore
 
 BATCH = 500
@@ -89,7 +90,7 @@ class Recognizer:
 
     def recognize(
         self,
-        observations: Mapping[str, HostRows],
+        observations: Mapping[str, RowSource],
         known: Arrays,
         told: Arrays | None = None,
         *,
@@ -102,7 +103,7 @@ class Recognizer:
         nothing changes after that.
 
         Args:
-            observations: (N, width) float32 of every observation, dense or sparse.
+            observations: (N, width) float32 of every observation, dense or sparse, in memory or streamed.
             known: (N,) which rows of each are there.
             told: (N, K) what is known of the classes of a module beside that, log probabilities, by module.
             senses: the observations that are to be made.
@@ -111,21 +112,19 @@ class Recognizer:
         num_items = len(next(iter(known.values())))
         wanted, starts = frozenset(senses), range(0, num_items, BATCH)
         capacities = {name: _capacity(rows, starts) for name, rows in observations.items()}
-        for number, first in enumerate(starts):
+        batches = zip(*(blocks_of(rows, BATCH) for rows in observations.values()), strict=True)
+        for number, (first, batch) in enumerate(zip(starts, batches, strict=True)):
             size = min(BATCH, num_items - first)
 
-            def rows(array: np.ndarray, first: int = first, size: int = size) -> Array:
-                batch = jnp.asarray(array[first : first + size])
-                return jnp.pad(batch, ((0, BATCH - size), *((0, 0) for _ in batch.shape[1:])))
+            def part(array: np.ndarray, first: int = first) -> Array:
+                return _padded(array[first : first + BATCH])
 
             observed = {
-                name: on_device(array[first : first + BATCH], BATCH, capacities[name])
-                if is_sparse(array)
-                else rows(array)
-                for name, array in observations.items()
+                name: on_device(rows, BATCH, capacities[name]) if is_sparse(rows) else _padded(rows)
+                for name, rows in zip(observations, batch, strict=True)
             }
-            messages = {name: Categorical(rows(log_probs)) for name, log_probs in (told or {}).items()}
-            said = self._settle(wanted, observed, jax.tree.map(rows, dict(known)), messages)
+            messages = {name: Categorical(part(log_probs)) for name, log_probs in (told or {}).items()}
+            said = self._settle(wanted, observed, jax.tree.map(part, dict(known)), messages)
             made = said.senses
             if seed is not None:
                 key = jax.random.fold_in(jax.random.key(seed), number)
@@ -194,9 +193,14 @@ def _listen(program: Program, state: RoundState, name: str, told: Mapping[str, M
     return inputs._replace(child=combine([inputs.child, told[name]])) if name in told else inputs
 
 
-def _capacity(rows: HostRows, starts: range) -> int:
+def _padded(rows: np.ndarray) -> Array:
+    """(BATCH, ...), zeros at the end."""
+    return jnp.pad(jnp.asarray(rows), ((0, BATCH - len(rows)), *((0, 0) for _ in rows.shape[1:])))
+
+
+def _capacity(rows: RowSource, starts: range) -> int:
     """Room for the entries of the fullest batch, a power of two, so that other items seldom compile anew."""
-    if isinstance(rows, np.ndarray):
+    if not is_sparse(rows):
         return 0
     bounds = rows.indptr[[*starts, rows.shape[0]]]
     return 1 << int(np.diff(bounds).max(initial=1) - 1).bit_length()

@@ -29,8 +29,8 @@ def as_csr(matrix: Any, shape: tuple[int, int] | None = None) -> "csr_array":
     return rows
 
 
-def is_sparse(rows: HostRows) -> TypeGuard[Any]:
-    return not isinstance(rows, np.ndarray)
+def is_sparse(rows: object) -> TypeGuard[Any]:
+    return hasattr(rows, "indptr")
 
 
 def pays(shape: tuple[int, int], num_entries: int) -> bool:
@@ -84,7 +84,7 @@ def nothing(shape: tuple[int, int], *, may_be_sparse: bool) -> HostRows:
     """HostRows of zeros, float32."""
     if may_be_sparse and pays(shape, 0):
         return as_float32(as_csr(((), (), np.zeros(shape[0] + 1, np.int32)), shape))
-    return np.zeros(shape, np.float32)
+    return np.broadcast_to(np.float32(0), shape)  # one zero, however many rows
 
 
 def num_bytes(rows: HostRows) -> int:

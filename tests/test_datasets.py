@@ -430,7 +430,7 @@ def test_a_row_of_which_a_part_is_nan_is_a_fault_all_the_same(folder):
 
     assert problem == (
         f"x.yaml:2:11: data.images: {folder}/a.npz: nan at row 1, column 2 (from 0); "
-        "fill it, drop the item, or say missing: nan (whole rows)"
+        "fill it, or drop the item; missing: nan takes whole rows"
     )
 
 

@@ -7,10 +7,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError
-from mmcli.formats import cache, csr, idx, npz, parquet, text
+from mmcli.formats import blocks, cache, csr, idx, npz, parquet, text
 from mmcli.formats.columns import index_of
 from mmcli.formats.opening import GZIP_MAGIC, opened, unpacked
 from mmcli.sparse import HostRows
+from mmcli.streamed import RowSource
 
 Array = NDArray[Any]
 
@@ -44,6 +45,20 @@ def read_array(file: Path, key: str | None) -> HostRows:
         return idx.as_items(idx.read_idx(file))
     with opened(file) as stream:
         return npz.read_npy(stream, file.stat().st_size)
+
+
+def stream_array(file: Path, key: str | None) -> RowSource:
+    """As `read_array`, but rows that can be read block by block are left in the file: those of .npz and .npy.
+
+    Raises:
+        DataError: as `read_array`; a damaged value and a wrong checksum are found as blocks are read.
+    """
+    kind = _kind(file)
+    if (kind is Kind.NPZ and key is not None) or (kind is Kind.NPY and key is None):
+        rows = blocks.stream(file, key)
+        if rows is not None:
+            return rows
+    return read_array(file, key)
 
 
 def array_names(file: Path) -> list[str]:

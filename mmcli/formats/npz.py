@@ -3,9 +3,11 @@
 import math
 import os
 import zipfile
-from collections.abc import Collection
-from typing import IO, Any
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from typing import IO, Any, NamedTuple
 
+import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
@@ -17,6 +19,14 @@ MAGIC_SIZE = len(npy.MAGIC_PREFIX)
 NUMBERS = "biuf"  # numpy's letters for their types
 
 Array = NDArray[Any]
+
+
+class Header(NamedTuple):
+    """What stands before the values of an array."""
+
+    shape: tuple[int, ...]
+    fortran_order: bool
+    dtype: np.dtype[Any]
 
 
 def is_npz(start: bytes) -> bool:
@@ -49,6 +59,13 @@ def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS, parts:
     Raises:
         DataError: there is no such array, it holds no numbers, or it is not what the archive says of it.
     """
+    with member(stream, key, parts) as (inside, num_bytes):
+        return read_npy(inside, num_bytes, kinds)
+
+
+@contextmanager
+def member(stream: IO[bytes], key: str | None, parts: Collection[str] = ()) -> Iterator[tuple[IO[bytes], int]]:
+    """As `read_member`, what it would read: in the format of numpy, and how long that is."""
     with zipfile.ZipFile(stream) as archive:
         names = _names(archive)
         if key is None:
@@ -62,8 +79,8 @@ def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS, parts:
         num_packed = min(sum(part.compress_size for part in whole), num_bytes)
         remedy = "save it uncompressed, by " + ("save_npz(..., compressed=False)" if parts else "numpy.savez")
         refuse_bomb(sum(part.file_size for part in whole), num_packed, remedy)
-        with archive.open(info) as member:
-            return read_npy(member, info.file_size, kinds)
+        with archive.open(info) as inside:
+            yield inside, info.file_size
 
 
 def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
@@ -84,18 +101,32 @@ def read_npy(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Array:
     Raises:
         DataError: it is damaged, or of another type than `kinds`, numpy's letters, let through.
     """
-    version = npy.read_magic(stream)
-    if version not in ((1, 0), (2, 0)):  # 3.0 is for fields whose names go beyond Latin-1
-        raise DataError(f"format {version[0]}.{version[1]} of numpy is not read; save a plain array of numbers")
-    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read_header(stream)
-    if dtype.kind not in kinds:
-        what = "Python objects, which mmcli never unpickles" if dtype.hasobject else f"values of type {dtype}"
-        raise DataError(f"holds {what}; save numbers")
-    declared, present = math.prod(shape) * dtype.itemsize, num_bytes - stream.tell()
-    if declared != present:  # before anything of that size is allocated
-        raise DataError(f"damaged: its header promises {declared} bytes of data, {present} are there; make it again")
+    read_header(stream, num_bytes, kinds)
     stream.seek(0)
     array: Array = npy.read_array(stream, allow_pickle=False)
     stream.read(1)  # the end of a member of a .npz is where its checksum is compared
     return array
+
+
+def read_header(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Header:
+    """What is said of an array in the format of numpy, as long as it says; the stream is at the first value then.
+
+    Raises:
+        DataError: as `read_npy`.
+    """
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):  # 3.0 is for fields whose names go beyond Latin-1
+        raise DataError(f"format {version[0]}.{version[1]} of numpy is not read; save a plain array of numbers")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    header = Header(*read(stream))
+    if header.dtype.kind not in kinds:
+        what = (
+            "Python objects, which mmcli never unpickles"
+            if header.dtype.hasobject
+            else f"values of type {header.dtype}"
+        )
+        raise DataError(f"holds {what}; save numbers")
+    declared, present = math.prod(header.shape) * header.dtype.itemsize, num_bytes - stream.tell()
+    if declared != present:  # before anything of that size is allocated
+        raise DataError(f"damaged: its header promises {declared} bytes of data, {present} are there; make it again")
+    return header

@@ -1,0 +1,69 @@
+"""RowSource that stay in a file and come block by block, so that memory does not grow with their number.
+
+N rows, D columns.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from mmcli.sparse import HostRows
+
+
+@dataclass(frozen=True)
+class StreamedRows:
+    """(N, D) numbers in a file.
+
+    Attributes:
+        shape: N and D.
+        dtype: of the blocks.
+        blocks: reads the file anew: all rows in their order, so many at a time, fewer at the end.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype[Any]
+    blocks: Callable[[int], Iterator[NDArray[Any]]]
+
+    ndim = 2
+
+    def first(self, num_rows: int) -> "StreamedRows":
+        """The same of the first rows."""
+
+        def blocks(size: int) -> Iterator[NDArray[Any]]:
+            left = shape[0]
+            for block in self.blocks(size):
+                yield block[:left]
+                left -= len(block)
+                if left <= 0:
+                    return
+
+        shape = (min(num_rows, self.shape[0]), self.shape[1])
+        return StreamedRows(shape, self.dtype, blocks)
+
+
+RowSource: TypeAlias = "HostRows | StreamedRows"
+
+
+def first(rows: RowSource, num_rows: int) -> RowSource:
+    """The same of the first rows."""
+    return rows.first(num_rows) if isinstance(rows, StreamedRows) else rows[:num_rows]
+
+
+def blocks_of(rows: RowSource, size: int) -> Iterator[HostRows]:
+    """All rows in their order, `size` at a time, fewer at the end."""
+    if isinstance(rows, StreamedRows):
+        return rows.blocks(size)
+    return (rows[start : start + size] for start in range(0, rows.shape[0], size))
+
+
+def joined(blocks: Iterable[NDArray[Any]], shape: tuple[int, int], dtype: DTypeLike) -> NDArray[Any]:
+    """What all blocks hold as one array, beside which one block at a time is in memory."""
+    whole = np.empty(shape, dtype)
+    rest = whole
+    for block in blocks:
+        rest[: len(block)] = block
+        rest = rest[len(block) :]
+    return whole
