@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mmcli.errors import UsageError
-from mmcli.store import write_file
+from mmcli.files import write_named
 from mmcli.wording import shown
 
 
@@ -39,4 +39,4 @@ def write_arrays(output: Path, arrays: Mapping[str, Any]) -> None:
     Raises:
         UsageError: it cannot be written.
     """
-    write_file(output, packed(arrays))
+    write_named(output, packed(arrays))

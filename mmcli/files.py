@@ -78,6 +78,24 @@ def replacing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     _sync_folder(path.parent)
 
 
+def write_named(path: Path, content: bytes) -> None:
+    """As `replace`, for a file that a person named.
+
+    Raises:
+        UsageError: it cannot be written there.
+    """
+    try:
+        replace(path, content)
+    except OSError as error:
+        raise unwritable(path, error) from None
+
+
+def unwritable(path: Path, error: OSError) -> UsageError:
+    """What to say where a file or folder that a person named cannot be written."""
+    reason = error.strerror or type(error).__name__
+    return UsageError(f"{shown(str(path))}: cannot be written ({reason}); name a place to write to with -o")
+
+
 def read(path: Path) -> bytes:
     """The content of a regular file; a link, a pipe or a device is none.
 

@@ -10,7 +10,7 @@ import numpy as np
 from mmcli.arrays_out import check_output, write_arrays
 from mmcli.datasets import load_sources
 from mmcli.errors import UsageError
-from mmcli.store import write_file
+from mmcli.files import write_named
 from mmcli.trained import TrainedRun, Watch, load_run
 from mmcli.unseen import Request, choose
 
@@ -61,7 +61,7 @@ def generate(path: Path, to: str, source: Source, output: Path, watch: Watch | N
         titles = [str(name) for name in arrays.get("class", ())]
         a_row_each = 1 < (source.num_items or 1) <= MAX_PER_ROW and len(set(titles)) > 1  # class
         picture = plots.images_png(images, titles, source.num_items if a_row_each else None)
-        write_file(output.with_suffix(".png"), picture)
+        write_named(output.with_suffix(".png"), picture)
     return output
 
 

@@ -270,18 +270,6 @@ class RunDirectory(RunFiles):
         self._digests[name] = hashlib.sha256(content).hexdigest()
 
 
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file that the user named, whole or not at all.
-
-    Raises:
-        UsageError: it cannot be written there.
-    """
-    try:
-        files.replace(path, content)
-    except OSError as error:
-        raise UsageError(f"{path}: cannot be written ({error.strerror}); name a place to write to with -o") from None
-
-
 def set_aside(path: Path) -> Path | None:
     """Rename a run directory to the first free of `path`.old-001, .old-002, ...; None where there is nothing.
 

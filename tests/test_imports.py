@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "cli_data": {"tables", "preparation.*"},
     "tables": {"checking", "comparison", "evaluation", "metrics", "modules", "preparation.*", "wording"},
     "preparation.*": {
-        *("arrays_out", "features.hac", "features.mfcc", "files", "formats", "formats.*", "preparation.*", "store"),
+        *("arrays_out", "features.hac", "features.mfcc", "files", "formats", "formats.*", "preparation.*"),
         *("watching", "wording"),
     },
     "experiment": {
@@ -38,7 +38,7 @@ MAY_IMPORT = {
     "checking": {"config", "datasets", "graph", "spec"},
     "resuming": {"checkpoint", "config", "datasets", "graph", "run_files", "store", "trained"},
     "evaluation": {"datasets", "metrics", "plots", "store", "trained", "unseen"},
-    "generation": {"arrays_out", "datasets", "plots", "store", "trained", "unseen"},
+    "generation": {"arrays_out", "datasets", "files", "plots", "trained", "unseen"},
     "reporting": {"datasets", "store", "trained", "report.content", "report.page"},
     "trained": {"config", "datasets", "graph", "modules", "recognition", "run_files", "sparse", "store", "wording"},
     "unseen": {"formats", "spec", "wording"},
@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "comparison": {"config", "history", "run_files"},
     "store": {"checkpoint", "encoding", "files", "run_files", "shelf"},
     "files": {"wording"},
-    "arrays_out": {"store", "wording"},
+    "arrays_out": {"files", "wording"},
     "run_files": {"files", "formats", "formats.*", "history"},
     "shelf": {"checkpoint", "files"},
     "progress": {"experiment", "watching", "history", "wording"},

@@ -61,7 +61,7 @@ def require_writable(folder: Path) -> None:
     try:
         Path(tempfile.mkdtemp(prefix=".", suffix=files.TEMPORARY, dir=nearest)).rmdir()
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise files.unwritable(folder, error) from None
 
 
 def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
@@ -82,14 +82,9 @@ def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any])
             files.set_aside(folder)
         temporary.rename(folder)
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise files.unwritable(folder, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _unwritable(folder: Path, error: OSError) -> UsageError:
-    reason = error.strerror or type(error).__name__
-    return UsageError(f"{shown(str(folder))}: cannot be written ({reason}); name a place to write to with -o")
 
 
 def _damaged(folder: Path) -> str | None:

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
+from mmcli.files import write_named
 from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays
 from mmcli.preparation.panels import is_labels, is_whole_numbers, label_name, make_panels
-from mmcli.store import write_file
 from mmcli.wording import counted, shown
 
 
@@ -88,7 +88,7 @@ def show(file: Path, plot: Path | None) -> Contents:
 
         if not (panels := make_panels(readable)):
             raise DataError(f"{shown(str(file))}: holds no array of items by columns, so there is nothing to draw")
-        write_file(plot, overview_png(panels))
+        write_named(plot, overview_png(panels))
     return Contents(file, holdings, labels)
 
 
