@@ -1,6 +1,7 @@
-"""Sweeps of the GMM and the MLDA on one core, the GMM's in turns with scikit-learn's mixtures."""
+"""Sweeps of the GMM and the MLDA on one core, of dense and of sparse counts; the GMM's in turns with scikit-learn's."""
 
 import argparse
+import resource
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -8,17 +9,21 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from cores import restart_on_one_core
+from scipy.sparse import coo_array, csr_array
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from timing import bundled, compile_update, ratio, take_turns
 
+from mmcli.counts import on_device
 from mmcli.messages import Counts, Points, neutral
 from mmcli.module import Inputs
 from mmcli.modules import GmmOptions, Kind, MldaOptions, Port, build
 
 NUM_CLASSES = 10
 NUM_FEATURES = 18  # the tutorial's latent space
+MANY_TOPICS = 10, 50  # of sparse counts
+SPARSE_SWEEPS, SPARSE_TURNS = 20, 2  # at most: each takes long
 DEFAULT_CHAINS = GmmOptions(num_classes=NUM_CLASSES).chains
 
 
@@ -30,11 +35,44 @@ def gmm_sweeps(name: str, points: np.ndarray, sweeps: int, chains: int) -> Calla
     return compile_update(name, module, Inputs((heard,), neutral(Port(Kind.CATEGORICAL, NUM_CLASSES), num_items)))
 
 
-def mlda_sweeps(name: str, words: np.ndarray, options: MldaOptions) -> Callable[[], Any]:
+def mlda_sweeps(name: str, words: np.ndarray | csr_array, options: MldaOptions) -> Callable[[], Any]:
     num_items, width = words.shape
     module = build("mlda", options, (Port(Kind.COUNTS, width),), "cavity")
-    heard = Counts(jnp.asarray(words))
-    return compile_update(name, module, Inputs((heard,), neutral(Port(Kind.CATEGORICAL, NUM_CLASSES), num_items)))
+    heard = Counts(on_device(words))
+    nothing = neutral(Port(Kind.CATEGORICAL, options.num_classes), num_items)
+    return compile_update(name, module, Inputs((heard,), nothing))
+
+
+def corpus(num_items: int, num_words: int, words_per_item: int) -> csr_array:
+    """Items of uneven length, whose words are as frequent as Zipf's law has it; about one in ten occurs again."""
+    rng = np.random.default_rng(0)
+    frequency = 1 / (np.arange(num_words) + 10)
+    lengths = np.maximum(1, rng.gamma(1.5, words_per_item / 1.5, num_items)).astype(int)
+    words = rng.choice(num_words, lengths.sum(), p=frequency / frequency.sum())
+    items = np.repeat(np.arange(num_items), lengths)
+    return csr_array(coo_array((np.ones(len(words), np.float32), (items, words)), shape=(num_items, num_words)))
+
+
+def peak_memory() -> float:
+    """Of this process, MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3  # kilobytes on Linux
+
+
+def time_sparse_sweeps(sweeps: int, turns: int) -> None:
+    before, words = peak_memory(), corpus(20_000, 50_000, 110)
+    tokens = float(words.sum())
+    print(f"sparse MLDA: {words.shape[0]} x {words.shape[1]}, {words.nnz} not zero, {tokens:,.0f} tokens")
+    jobs = {}
+    for num_topics in MANY_TOPICS:
+        plain = MldaOptions(num_classes=num_topics, sweeps=sweeps, anneal_sweeps=1, restarts=1)
+        for what, options in (("sweeps", plain), ("a default update", MldaOptions(num_classes=num_topics))):
+            name = f"mmcli, {num_topics} topics, {what}"
+            jobs[name] = mlda_sweeps(name, words, options)
+    seconds = take_turns(jobs, turns)
+    for num_topics in MANY_TOPICS:
+        rate = sweeps * tokens / min(seconds[f"mmcli, {num_topics} topics, sweeps"])
+        print(f"{num_topics} topics: {rate / 1e6:.1f} M tokens/s by minimum")
+    print(f"peak memory {peak_memory():.0f} MB, {before:.0f} MB before; the dense counts alone would fill 4000 MB")
 
 
 def sklearn_iterations(
@@ -91,6 +129,7 @@ def main() -> None:
         turns,
     )
     print(f"{sweeps * words.sum() / min(seconds[bare]) / 1e6:.1f} M tokens/s by minimum")
+    time_sparse_sweeps(min(sweeps, SPARSE_SWEEPS), min(turns, SPARSE_TURNS))
 
 
 if __name__ == "__main__":

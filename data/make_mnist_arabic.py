@@ -25,6 +25,7 @@ from scipy.signal import resample_poly
 from sklearn.cluster import KMeans
 
 from mmcli.features.hac import fit_codebooks, hac_features
+from mmcli.features.mfcc import MfccSettings, compute_mfcc
 from mmcli.metrics import evaluate
 
 try:
@@ -113,11 +114,7 @@ HELD_OUT_SPEAKERS = [
     "zac",
 ]
 
-SAMPLE_RATE = 11025  # Hz
-FRAME_LENGTH = 256  # samples, 23.2 ms
-HOP_LENGTH = 128  # samples, 11.6 ms
-NUM_COEFFICIENTS = 13
-NUM_MEL_BANDS = 26
+SETTINGS = MfccSettings()
 SILENCE_DB = 30.0  # below the loudest frame: cut at both ends
 
 
@@ -163,7 +160,9 @@ def make(folder: Path) -> None:
     train_images, test_images = split_images(rng)
     train_plan, test_plan = plan_speech(TRAIN_SPEAKERS, 300, rng), plan_speech(HELD_OUT_SPEAKERS, 100, rng)
     train_sounds, test_sounds = speak(train_plan), speak(test_plan)
-    train_mfccs, test_mfccs = compute_mfccs(train_sounds), compute_mfccs(test_sounds)
+    train_mfccs, test_mfccs = (
+        [compute_mfcc(sound / 32768.0, SETTINGS) for sound in sounds] for sounds in (train_sounds, test_sounds)
+    )
     codebooks = fit_codebooks(train_mfccs, seed=SEED)
 
     (folder / "examples").mkdir(parents=True, exist_ok=True)
@@ -174,7 +173,7 @@ def make(folder: Path) -> None:
     for plan, sounds in ((train_plan, train_sounds), (test_plan, test_sounds)):
         for index in range(0, len(plan), len(plan) // 10 + 1):  # ten digits by ten speakers
             names.append(f"examples/{plan[index].digit}-{plan[index].variant}.wav")
-            wavfile.write(folder / names[-1], SAMPLE_RATE, sounds[index])
+            wavfile.write(folder / names[-1], SETTINGS.rate, sounds[index])
     write_checksums(folder, sorted(names))
 
 
@@ -210,7 +209,7 @@ def plan_speech(variants: list[str], num_each: int, rng: np.random.Generator) ->
 
 
 def speak(plan: list[Utterance]) -> list[np.ndarray]:
-    """The utterances as recordings, each (samples,) int16 at SAMPLE_RATE, trimmed of silence."""
+    """The utterances as recordings, each (samples,) int16 at SETTINGS.rate, trimmed of silence."""
     noise = [np.random.default_rng([SEED, len(plan), index]) for index in range(len(plan))]
     with ThreadPoolExecutor(max_workers=2) as pool:  # the work is eSpeak's, a process an utterance
         return list(pool.map(record, plan, noise))
@@ -219,7 +218,10 @@ def speak(plan: list[Utterance]) -> list[np.ndarray]:
 def record(utterance: Utterance, noise: np.random.Generator) -> np.ndarray:
     """One utterance of `speak`."""
     clean, _ = librosa.effects.trim(
-        resample_poly(synthesise(utterance), 1, 2), top_db=SILENCE_DB, frame_length=FRAME_LENGTH, hop_length=HOP_LENGTH
+        resample_poly(synthesise(utterance), 1, 2),
+        top_db=SILENCE_DB,
+        frame_length=SETTINGS.frame_length,
+        hop_length=SETTINGS.hop_length,
     )
     power = np.mean(clean**2) / 10 ** (utterance.snr_db / 10)
     noisy = clean + noise.normal(scale=np.sqrt(power), size=clean.shape)
@@ -228,30 +230,13 @@ def record(utterance: Utterance, noise: np.random.Generator) -> np.ndarray:
 
 
 def synthesise(utterance: Utterance) -> np.ndarray:
-    """eSpeak NG's sound of the utterance: (samples,) float64 at 22,050 Hz, twice SAMPLE_RATE."""
+    """eSpeak NG's sound of the utterance: (samples,) float64 at 22,050 Hz, twice SETTINGS.rate."""
     with tempfile.TemporaryDirectory() as folder:
         wav = Path(folder) / "digit.wav"
         voice = ["-v", f"ar+{utterance.variant}", "-s", str(utterance.words_per_minute), "-p", str(utterance.pitch)]
         # As a figure: eSpeak knows how Arabic figures are spoken, written words lack their vowels.
         subprocess.run(["espeak-ng", *voice, "-w", str(wav), str(utterance.digit)], check=True)
         return wavfile.read(wav)[1] / 32768.0
-
-
-def compute_mfccs(sounds: list[np.ndarray]) -> list[np.ndarray]:
-    """MFCCs (frames, 13) of each recording, pre-emphasised and in Hamming windows, as in the UCI set."""
-    return [
-        librosa.feature.mfcc(
-            y=librosa.effects.preemphasis(sound / 32768.0, coef=0.97),
-            sr=SAMPLE_RATE,
-            n_mfcc=NUM_COEFFICIENTS,
-            n_mels=NUM_MEL_BANDS,
-            n_fft=FRAME_LENGTH,
-            hop_length=HOP_LENGTH,
-            window="hamming",
-            center=False,
-        ).T
-        for sound in sounds
-    ]
 
 
 def write_part(path: Path, images: np.ndarray, speech: np.ndarray, plan: list[Utterance]) -> None:

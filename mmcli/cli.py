@@ -1,5 +1,6 @@
 """The commands: arguments in, exit code out. What is slow to import is imported where a command needs it."""
 
+import functools
 import json
 import os
 import signal
@@ -9,12 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from mmcli import __version__
+from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
+from mmcli.watching import following, looks_on
+
+if TYPE_CHECKING:
+    from mmcli.unseen import Request
 
 
 @dataclass
@@ -33,11 +40,32 @@ def cli(context: click.Context, debug: bool) -> None:
     context.ensure_object(Session).debug = debug
 
 
+cli.add_command(data)
+
+
 def data_options(command: Callable[..., None]) -> Callable[..., None]:
-    """What names the data that a trained graph is asked about."""
-    file_help = "An .npz with the keys of the config, or the file of one sense."
-    data = click.option("--data", metavar="[NAME=]FILE", multiple=True, help=file_help)
-    return data(click.option("--test", is_flag=True, help="The held-out data that the config names.")(command))
+    """What names the data that a trained graph is asked about: one argument, `request`, of a command."""
+
+    @click.option(
+        "--data",
+        metavar="[NAME=]FILE",
+        multiple=True,
+        help="An .npz of arrays by the keys of the config, or the array of one sense.",
+    )
+    @click.option("--test", is_flag=True, help="The held-out data that the config names under test:.")
+    @click.option(
+        "--known", metavar="NAME=FILE", multiple=True, help="Which rows of a sense are there: 1 for yes, 0 for no."
+    )
+    @click.option("--missing", type=click.Choice(["nan"]), help="Rows that hold nothing but NaN are not there.")
+    @functools.wraps(command)
+    def with_request(
+        data: tuple[str, ...], test: bool, known: tuple[str, ...], missing: Literal["nan"] | None, **others: Any
+    ) -> None:
+        from mmcli.unseen import Request
+
+        command(request=Request(data, test, known, missing), **others)
+
+    return with_request
 
 
 @cli.command()
@@ -87,19 +115,20 @@ def train(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(
-    run_dir: Path, data: tuple[str, ...], test: bool, without: tuple[str, ...], output: Path | None, as_json: bool
-) -> None:
-    """Compare the classes that a run found with the labels.
+def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output: Path | None, as_json: bool) -> None:
+    """Find classes, and compare them with labels.
 
-    Of what it learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that names
-    labels. With --data, --test or --without: finds the classes of those items with all parameters frozen, writes them
-    to *_recog.txt, and compares them where there are labels. Classes keep the names that training gave them.
+    Of what the run learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that
+    names labels. Of the data that --data, --test, --known, --missing or --without name: finds classes with all
+    parameters frozen, writes them to *_recog files, and compares them where there are labels. Classes keep the names
+    that training gave them; ACC with the classes matched anew stands beside.
     """
     from mmcli import evaluation, tables
+    from mmcli.unseen import Request
 
-    if data or test or without:
-        found = evaluation.recognize(run_dir, data, test=test, without=without, output=output)
+    if without or request != Request():
+        with following("finding classes") as watch:
+            found = evaluation.recognize(run_dir, request, without=without, output=output, watch=watch)
     elif output is not None:
         raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
     else:
@@ -113,35 +142,39 @@ def evaluate(
 @data_options
 @click.option("--from", "senses", metavar="SENSE", multiple=True, help="Use this sense [all there are].")
 @click.option("--class", "of_class", metavar="K", type=int, help="Make it of class K, instead of from other senses.")
-@click.option("-n", "num_items", metavar="N", type=click.IntRange(min=1), help="How many [one a class, or all items].")
+@click.option(
+    "-n", "num_items", metavar="N", type=click.IntRange(min=1), help="How many items [all of the data, one of a class]."
+)
 @click.option("--sample", is_flag=True, help="Draw class and latent variable, instead of taking what is expected.")
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of --sample.")
+@click.option("--seed", metavar="SEED", type=click.IntRange(0, 2**32 - 1), help="Seed of --sample [0].")
 @click.option(
     "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."
 )
 def generate(
     run_dir: Path,
     to: str,
-    data: tuple[str, ...],
-    test: bool,
+    request: "Request",
     senses: tuple[str, ...],
     of_class: int | None,
     num_items: int | None,
     sample: bool,
-    seed: int,
+    seed: int | None,
     output: Path,
 ) -> None:
-    """Make one sense from the others, or of a class: images from speech, the speech of a class, prototypes.
+    """Make one sense from others, or of a class.
 
-    With --data, --test or --from (alone: of the data it learned from) every item's SENSE is made from its other senses.
-    With --class K, N items of class K; with nothing of these, one of each class. OUT.npz holds the array SENSE
-    (N, width), and the array class where classes were asked for; counts come as shares of an item's words. Images go
-    to OUT.png too.
+    With --data, --test or --from (alone: of the data that the run learned from), SENSE of every item is made from its
+    other senses: images from speech. With --class K, N items of class K; with none of these, N of each class.
+    OUT.npz holds the array SENSE (N, width), and the array class where classes were asked for; counts come as shares
+    of an item's words. Images go to OUT.png too.
     """
     from mmcli import generation
 
-    source = generation.Source(data, test, senses, of_class, num_items, seed if sample else None)
-    click.echo(generation.generate(run_dir, to, source, output))
+    if seed is not None and not sample:
+        raise UsageError("--seed changes nothing without --sample; add it, or leave --seed out")
+    source = generation.Source(request, senses, of_class, num_items, (seed or 0) if sample else None)
+    with following(f"making {to}") as watch:
+        click.echo(generation.generate(run_dir, to, source, output, watch))
 
 
 @cli.command()
@@ -173,9 +206,10 @@ def report(run_dir: Path, in_browser: bool, output: Path | None) -> None:
     "--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw ACC over the rounds to a .png or .svg."
 )
 def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None) -> None:
-    """Put runs side by side: the settings that differ, ACC, ARI, NMI, seconds of learning, status.
+    """Put runs side by side.
 
-    Runs that differ in nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
+    A run a line: the settings that differ, ACC, ARI, NMI, seconds of learning, status. Finished runs that differ in
+    nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
     """
     from mmcli import experiment, tables
 
@@ -216,6 +250,7 @@ def main() -> None:
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
     session = Session()
+    looks_on.set(True)
     try:
         # Not standalone: click would print a usage error on three lines and let all others through.
         code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from mmcli.config import read_settings
 from mmcli.errors import ConfigError
 from mmcli.history import HistoryLine
-from mmcli.store import CONFIG, HISTORY, RunDirectory
+from mmcli.run_files import CONFIG, HISTORY, RunFiles
 
 MEASURES = ("acc", "ari", "nmi")
 SEED = "seed"
@@ -132,7 +132,7 @@ def compare_runs(paths: Iterable[Path]) -> Comparison:
 
 
 def _read(path: Path) -> Run:
-    run = RunDirectory.look(path)
+    run = RunFiles.look(path)
     meta = run.meta()  # before the history: a run that finishes meanwhile has more lines than it needs, not fewer
     try:
         settings = read_settings(run.config)

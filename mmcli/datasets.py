@@ -1,7 +1,6 @@
 """Named data -> checked arrays: every row and value fit for the modules that observe it."""
 
 import functools
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -9,10 +8,13 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.arrays import Array, read_array
+from mmcli import sparse
 from mmcli.errors import DataError
+from mmcli.formats import line_of, read_array
+from mmcli.formats.opening import digest
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
+from mmcli.sparse import HostRows
 from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.wording import located, shown
 
@@ -23,14 +25,15 @@ class Datasets(NamedTuple):
     """What the modules observe. N items; rows are items.
 
     Attributes:
-        observations: (N, D) float32, C order, by name of the observation module; zeros where not known.
+        observations: (N, D) float32, by name of the observation module; zeros where not known. In C order, or a
+            scipy csr_array where it was read from one, only counts are heard of it, and `sparse.pays`.
         known: (N,) which rows are there, by name of the observation module.
         labels: (N,) int64, by name of the data.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
     """
 
-    observations: Mapping[str, NDArray[np.float32]]
+    observations: Mapping[str, HostRows]
     known: Mapping[str, NDArray[np.bool_]]
     labels: Mapping[str, NDArray[np.int64]]
     num_items: int
@@ -51,7 +54,13 @@ class Datasets(NamedTuple):
     @property
     def widths(self) -> dict[str, int]:
         """Columns of the data of each observation."""
-        return {module: points.shape[1] for module, points in self.observations.items()}
+        return {module: rows.shape[1] for module, rows in self.observations.items()}
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """How much of each sparse observation is not zero."""
+        rows_of = {module: rows for module, rows in self.observations.items() if sparse.is_sparse(rows)}
+        return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
 
 
 def load_datasets(config: Config, graph: Graph) -> Datasets:
@@ -78,18 +87,21 @@ def load_sources(
     Raises:
         DataError: every problem, one line each.
     """
-    reader = _Reader(sources, places, section, functools.cache(lambda source: read_array(source.file, source.key)))
+    read = functools.cache(lambda source: read_array(source.file, source.key))
+    reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row))
     datasets = _assemble(reader, graph, widths)
     files = sorted({sources[name].file for name in reader.taken})
-    return datasets._replace(digests={str(file): _sha256(file) for file in files})
+    return datasets._replace(digests={str(file): digest(file) for file in files})
 
 
-def load_arrays(arrays: Mapping[str, Array], graph: Graph, widths: Mapping[str, int]) -> Datasets:
+def load_arrays(arrays: Mapping[str, HostRows], graph: Graph, widths: Mapping[str, int]) -> Datasets:
     """As `load_sources`, of arrays in memory by the names of the config's `data`; a row of NaN is a missing one."""
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "arrays"))
     sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
-    return _assemble(_Reader(sources, places, "data", lambda source: arrays[source.name]), graph, widths)
+    return _assemble(
+        _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None), graph, widths
+    )
 
 
 def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Datasets:
@@ -111,9 +123,23 @@ def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int]) -> Dat
     if reader.problems:
         raise DataError("\n".join(reader.problems))
     for module in shows.keys() - given.keys():
-        observed[module] = np.zeros((num_items, widths[module]), np.float32), np.zeros(num_items, bool)
+        observed[module] = absent(graph, module, (num_items, widths[module])), np.zeros(num_items, bool)
     observations = {module: observed[module][0] for module in shows}
     return Datasets(observations, {module: observed[module][1] for module in shows}, labels, num_items, {})
+
+
+def absent(graph: Graph, module: str, shape: tuple[int, int]) -> HostRows:
+    """What stands for an observation of which no row is known."""
+    hearers = [graph.nodes[child] for child in graph.nodes[module].children]
+    return sparse.nothing(shape, may_be_sparse=_hearer_of_points(module, hearers) is None)
+
+
+class _WrongValueError(DataError):
+    """A value that is not fit for what hears it, in a row from 0."""
+
+    def __init__(self, text: str, row: int) -> None:
+        super().__init__(text)
+        self.row = row
 
 
 class _Reader:
@@ -124,28 +150,31 @@ class _Reader:
         sources: Mapping[str, DataSource],
         places: Places,
         section: str,
-        read: Callable[[DataSource], Array],
+        read: Callable[[DataSource], HostRows],
+        line_of: Callable[[DataSource, int], int | None],
     ) -> None:
         self.sources = sources
         self.problems: list[str] = []
         self.taken: set[str] = set()
-        self._places, self._section, self._read = places, section, read
+        self._places, self._section, self._read, self._line_of = places, section, read, line_of
 
-    def complain(self, name: str, text: str) -> None:
+    def complain(self, name: str, error: DataError) -> None:
         keys = (self._section, name)
-        line = located(self._places.of(keys), keys, f"{shown(str(self.sources[name].file))}: {text}")
+        line = located(self._places.of(keys), keys, error.of(shown(str(self.sources[name].file))))
         if line not in self.problems:  # two modules can show the same data
             self.problems.append(line)
 
-    def take_all(self, wanted: Mapping[str, tuple[str, Callable[[Array], _Checked]]]) -> dict[str, _Checked]:
+    def take_all(self, wanted: Mapping[str, tuple[str, Callable[[HostRows], _Checked]]]) -> dict[str, _Checked]:
         """What each check makes of the data of a name, without those that have a problem."""
         taken = {}
         for what, (name, check) in wanted.items():
             try:
                 taken[what] = check(self._read(self.sources[name]))
                 self.taken.add(name)
+            except _WrongValueError as error:
+                self.complain(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
             except DataError as error:
-                self.complain(name, str(error))
+                self.complain(name, error)
         return taken
 
     def count_items(self, known: Mapping[str, NDArray[np.bool_]], labels: Mapping[str, NDArray[np.int64]]) -> int:
@@ -154,9 +183,10 @@ class _Reader:
         for name, rows in (*known.items(), *labels.items()):
             if known and len(rows) != num_items:
                 text = f"{len(rows)} rows, but {self._section}.{first} has {num_items}"
-                self.complain(name, f"{text}; row t of every array must be item t")
+                self.complain(name, DataError(f"{text}; row t of every array must be item t"))
         if known and not self.problems and not (some := np.logical_or.reduce(list(known.values()))).all():
-            self.complain(first, f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array")
+            text = f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array"
+            self.complain(first, DataError(text))
         return num_items
 
 
@@ -166,47 +196,68 @@ def _as_observation(
     source: DataSource,
     masks: Mapping[str, NDArray[np.bool_]],
     width: int | None,
-    array: Array,
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """(N, D) float32 in C order, fit for every node that hears the module, and which rows are there (N,)."""
+    array: HostRows,
+) -> tuple[HostRows, NDArray[np.bool_]]:
+    """(N, D) float32, dense or sparse, fit for every node that hears the module, and which rows are there (N,)."""
     if array.ndim != 2:
         remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
         raise DataError(f"{_dimensions(array)}; an observation has 2, items by columns: {remedy}")
-    if not array.size:
-        raise DataError(f"empty: {array.shape[0]} rows of {array.shape[1]} columns")
-    if width is not None and array.shape[1] != width:
-        raise DataError(f"{array.shape[1]} columns, but the run learned from {width}; make both in the same way")
-    known = masks.get(source.known or "", np.ones(len(array), bool))
-    if len(known) != len(array):
-        raise DataError(f"{len(array)} rows, but {source.known} says of {len(known)} which are there")
+    num_items, num_columns = array.shape
+    if not num_items or not num_columns:
+        raise DataError(f"empty: {num_items} rows of {num_columns} columns")
+    if width is not None and num_columns != width:
+        raise DataError(f"{num_columns} columns, but the run learned from {width}; make both in the same way")
+    known = masks.get(source.known or "", np.ones(num_items, bool))
+    if len(known) != num_items:
+        raise DataError(f"{num_items} rows, but {source.known} says of {len(known)} which are there")
     if source.missing == "nan":
-        known = known & ~np.isnan(array).all(axis=1)
-    array = array if known.all() else np.where(known[:, None], array, 0)
-    _refuse(array, np.isnan(array), "fill it, drop the item, or say missing: nan (whole rows)")
+        known = known & ~sparse.all_nan(array)
+    array = array if known.all() else sparse.kept(array, known)
+    _refuse(array, np.isnan(sparse.stored(array)), "fill it, drop the item, or say missing: nan (whole rows)")
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
-        values = np.ascontiguousarray(array, dtype=np.float32)
+        rows = sparse.as_float32(array)
+    values = sparse.stored(rows)
     _refuse(array, ~np.isfinite(values), "too large for float32; scale the array")
     for node in hearers:
         if node.kinds[node.parents.index(module)] is Kind.COUNTS:
             _refuse(array, values < 0, f"modules.{node.name} takes counts, which are 0 or more")
         bounds = MODULES[node.type].input_range(node.config.options)
-        if bounds is not None:
+        if bounds is not None:  # no type's bounds leave out the zeros of sparse rows
             low, high = bounds
             remedy = f"modules.{node.name} takes {low:g} to {high:g}: scale the array, or change the module's options"
             _refuse(array, (values < low) | (values > high), remedy)
-    return values, known
+    return _in_form(rows, _hearer_of_points(module, hearers)), known
 
 
-def _as_mask(array: Array) -> NDArray[np.bool_]:
+def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
+    """Sparse rows as they are or dense, whichever suits those who hear them."""
+    if isinstance(rows, np.ndarray):
+        return rows
+    if hearer_of_points is None:
+        return rows if sparse.pays(rows.shape, rows.nnz) else rows.toarray()
+    if (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
+        what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
+        raise DataError(f"modules.{hearer_of_points.name} takes points, which are dense: {what}; give it fewer columns")
+    return rows.toarray()
+
+
+def _hearer_of_points(module: str, hearers: Iterable[Node]) -> Node | None:
+    """The first node that hears points from an observation; sparse rows are counts to all."""
+    return next((node for node in hearers if node.kinds[node.parents.index(module)] is Kind.POINTS), None)
+
+
+def _as_mask(array: HostRows) -> NDArray[np.bool_]:
     """(N,) bool."""
+    array = _column(array)
     if array.ndim != 1:
         raise DataError(f"{_dimensions(array)}; what says which rows are there has 1: array.ravel()")
     _refuse(array, (array != 0) & (array != 1), "what says which rows are there holds 1 for yes and 0 for no")
     return array.astype(bool)
 
 
-def _as_labels(array: Array) -> NDArray[np.int64]:
+def _as_labels(array: HostRows) -> NDArray[np.int64]:
     """(N,) int64."""
+    array = _column(array)
     if array.ndim != 1:
         raise DataError(f"{_dimensions(array)}; labels have 1: array.ravel()")
     with np.errstate(invalid="ignore"):  # NaN, infinity and what is too large change when cast
@@ -215,19 +266,21 @@ def _as_labels(array: Array) -> NDArray[np.int64]:
     return labels
 
 
-def _refuse(array: Array, wrong: NDArray[np.bool_], remedy: str) -> None:
-    """Raise DataError with the first of the wrong values of an array, if there are any."""
+def _column(array: HostRows) -> HostRows:
+    """A table of one column as what stands in it; all else as it is."""
+    return array[:, 0] if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1 else array
+
+
+def _refuse(array: HostRows, wrong: NDArray[np.bool_], remedy: str) -> None:
+    """Raise DataError with the first of the wrong ones of an array's stored values, if there are any."""
     if wrong.any():
-        first = tuple(map(int, np.unravel_index(np.argmax(wrong), wrong.shape)))
-        where = ", ".join(f"{axis} {index}" for axis, index in zip(("row", "column"), first, strict=False))
+        index = int(np.argmax(wrong))
+        first = sparse.position(array, index)
+        where = ", ".join(f"{axis} {place}" for axis, place in zip(("row", "column"), first, strict=False))
         more = f" and {np.count_nonzero(wrong) - 1} more" if np.count_nonzero(wrong) > 1 else ""
-        raise DataError(f"{array[first]:g} at {where} (from 0){more}; {remedy}")
+        text = f"{sparse.stored(array).flat[index]:g} at {where} (from 0){more}; {remedy}"
+        raise _WrongValueError(text, first[0])
 
 
-def _dimensions(array: Array) -> str:
+def _dimensions(array: HostRows) -> str:
     return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -26,9 +26,17 @@ class ConfigError(MmcliError):
 
 
 class DataError(MmcliError):
-    """A data file is missing, unreadable, or does not hold what the graph needs."""
+    """A data file is missing, unreadable, or does not hold what the graph needs; `line` of a text, from 1."""
 
     exit_code = 2
+
+    def __init__(self, text: str, line: int | None = None) -> None:
+        super().__init__(text if line is None else f"line {line}: {text}")
+        self.text, self.line = text, line
+
+    def of(self, file: str) -> str:
+        """The same, with the name of the file: file:line: text."""
+        return f"{file}: {self.text}" if self.line is None else f"{file}:{self.line}: {self.text}"
 
 
 class SaveError(MmcliError):

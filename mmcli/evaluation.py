@@ -1,6 +1,6 @@
 """How good the classes of a run are, those it learned and those it finds in other data. Nothing formats for people."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -9,8 +9,8 @@ import numpy as np
 from mmcli.datasets import load_datasets, load_sources
 from mmcli.errors import UsageError
 from mmcli.store import RunDirectory
-from mmcli.trained import TrainedRun, load_run, refuse_changed_data
-from mmcli.unseen import choose
+from mmcli.trained import TrainedRun, Watch, load_run, refuse_changed_data
+from mmcli.unseen import Request, choose
 
 if TYPE_CHECKING:
     from mmcli.metrics import Metrics
@@ -61,7 +61,7 @@ def evaluate(path: Path) -> Evaluation:
 
 
 def recognize(
-    path: Path, named: Sequence[str], *, test: bool, without: Collection[str], output: Path | None
+    path: Path, request: Request, *, without: Collection[str], output: Path | None, watch: Watch | None = None
 ) -> Evaluation:
     """Find the classes of other data with all parameters frozen, write them, and measure them where labels are there.
 
@@ -69,38 +69,41 @@ def recognize(
 
     Args:
         path: of a finished run.
-        named: FILE or NAME=FILE, as `unseen.choose` takes them.
-        test: the held-out data of the run's config instead; with neither, the data it learned from.
+        request: which data.
         without: senses to leave out.
         output: where files go; the run directory where it is None.
+        watch: told how many items are done.
 
     Raises:
         UsageError: no finished run at `path`, or the data are not named rightly.
         DataError: the data do not fit the run.
         DamagedRunError: files of the run are missing or unreadable.
+        SaveError: the files cannot be written.
     """
     run = load_run(path)
-    sources = choose(run.config, named, test=test, without=without)
-    datasets = load_sources(*sources, run.graph, run.widths)
-    said = run.recognize(datasets)
+    datasets = load_sources(*choose(run.config, request, without=without), run.graph, run.widths)
+    directory = run.directory if output is None else RunDirectory.beside(output)
+    names = {name: run.names(name) for name in run.classifiers}
+    classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
+    with directory.recognized(datasets.num_items) as append:
+        for batch in run.recognize(datasets, watch=watch):
+            for name, arrays in batch.items.items():
+                found = dict(arrays)
+                if name in names:
+                    found["class"] = names[name][arrays["class"]]
+                    classes[name].append(found["class"])
+                append(run.graph.folder(name), found)
 
     from mmcli import metrics, plots
 
-    directory = run.directory if output is None else RunDirectory.beside(output)
-    measured = {name: labels for name, labels in _measured(run).items() if labels in datasets.labels}
     measures, rematched = {}, {}
-    for name, arrays in said.items.items():
-        folder = run.graph.folder(name)
-        found = dict(arrays)
-        if name in run.classifiers:
-            found["class"] = run.names(name)[found["class"]]
-        if name in measured:
-            labels = datasets.labels[measured[name]]
-            measures[name] = metrics.evaluate_named(found["class"], labels)
-            rematched[name] = metrics.evaluate(found["class"], labels).acc
-            found["acc"] = np.array(measures[name].acc)
+    for name, labels in _measured(run).items():
+        if labels in datasets.labels:
+            found_classes, folder = np.concatenate(classes[name]), run.graph.folder(name)
+            measures[name] = metrics.evaluate_named(found_classes, datasets.labels[labels])
+            rematched[name] = metrics.evaluate(found_classes, datasets.labels[labels]).acc
+            directory.write_arrays(folder, {"acc": np.array(measures[name].acc)}, "recog")
             directory.write_confusion(folder, plots.confusion_png(name, measures[name]), "recog")
-        directory.write_arrays(folder, found, "recog")
     record = {
         "items": datasets.num_items,
         "data": dict(datasets.digests),

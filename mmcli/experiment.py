@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mmcli import __version__, resuming
+from mmcli import __version__, resuming, sparse
 from mmcli.checking import Experiment
 from mmcli.checkpoint import Checkpoint
 from mmcli.comparison import Comparison, compare_runs
@@ -26,8 +26,9 @@ from mmcli.errors import MmcliError, SaveError, StoppedError, UsageError
 from mmcli.files import require_room
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
+from mmcli.run_files import CHECKPOINTS, Stage
 from mmcli.spec import Config
-from mmcli.store import CHECKPOINTS, RunDirectory, Stage, set_aside
+from mmcli.store import RunDirectory, set_aside
 
 if TYPE_CHECKING:
     from mmcli.rounds import Update
@@ -87,7 +88,7 @@ def train(
         DivergedError: a number became NaN or infinite; the run directory keeps what came before.
     """
     config, graph, datasets = experiment
-    require_room(output or RUNS, ROOM + ROOM_PER_BYTE * sum(values.nbytes for values in datasets.observations.values()))
+    require_room(output or RUNS, ROOM + ROOM_PER_BYTE * sum(map(sparse.num_bytes, datasets.observations.values())))
     aside = set_aside(output) if output is not None and force else None
     if output is None:
         run = RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")

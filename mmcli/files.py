@@ -3,17 +3,19 @@
 import errno
 import fcntl
 import hashlib
+import itertools
 import os
 import re
 import shutil
 import socket
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 
 from mmcli.errors import SaveError, UsageError
+from mmcli.wording import shown
 
 TEMPORARY = ".tmp"  # what a file is called at the end until it is whole
 
@@ -24,29 +26,52 @@ def write(path: Path, content: bytes) -> None:
     Raises:
         SaveError: it cannot be written.
     """
-    with saving(path):
-        replace(path, content)
+    with writing(path) as append:
+        append(content)
 
 
-def replace(path: Path, content: bytes) -> None:
+@contextmanager
+def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
+    """As `write`, piece by piece: what is appended takes the place of `path` once the block has ended well."""
+    with saving(path), replacing(path) as append:
+
+        def append_to_path(content: bytes) -> None:
+            with saving(path):  # it is this file, whatever others are being written
+                append(content)
+
+        yield append_to_path
+
+
+def replace(path: Path, content: bytes | memoryview) -> None:
     """Write a file so that at any moment, a crash included, it is absent, the old one or the new one.
 
     Raises:
         OSError: it cannot be written; the old one is there, or the whole new one where only its folder's
             entry could not be made to last.
     """
+    with replacing(path) as append:
+        append(content)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
+    """As `replace`, piece by piece."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
-        try:
+
+        def append(content: bytes | memoryview) -> None:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
+
+        try:
+            yield append
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
         temporary.replace(path)
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
@@ -93,6 +118,24 @@ def make_folder(path: Path) -> None:
             _sync_folder(path.parent)
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise OSError(errno.ENOTDIR, "not a folder")
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a folder to the first free of `path`.old-001, .old-002, ..., which is returned.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    for number in itertools.count(1):
+        aside = path.with_name(f"{path.name}.old-{number:03d}")
+        try:
+            path.rename(aside)
+        except OSError as error:
+            if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise
+            continue
+        break
+    return aside
 
 
 def sweep(folder: Path) -> None:
@@ -162,15 +205,13 @@ def _take(path: Path) -> tuple[int, bool]:
 
 
 @contextmanager
-def saving(path: Path) -> Iterator[None]:
+def saving(path: Path, remedy: str = "mend that, then do it again (train with --resume)") -> Iterator[None]:
     """Turn what the file system says into a `SaveError` that names a file."""
     try:
         yield
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise SaveError(
-            f"{path}: cannot be written ({reason}); mend that, then do it again (train with --resume)"
-        ) from error
+        raise SaveError(f"{shown(str(path))}: cannot be written ({reason}); {remedy}") from error
 
 
 def _open(path: Path) -> BufferedReader:

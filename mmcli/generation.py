@@ -1,6 +1,5 @@
 """One sense from others, or of a class, as files."""
 
-import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,27 +7,28 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmcli.arrays_out import check_output, write_arrays
 from mmcli.datasets import load_sources
 from mmcli.errors import UsageError
 from mmcli.store import write_file
-from mmcli.trained import TrainedRun, load_run
-from mmcli.unseen import choose
+from mmcli.trained import TrainedRun, Watch, load_run
+from mmcli.unseen import Request, choose
 
 MAX_SHOWN = 400  # of many images, the first
+MAX_PER_ROW = 20
 
 
 class Source(NamedTuple):
     """What a sense is made from."""
 
-    named: Sequence[str]  # FILE or NAME=FILE, as `unseen.choose` takes them
-    test: bool  # the held-out data of the run's config
-    senses: Sequence[str]  # names of those to use; none is all there are
-    of_class: int | None
-    num_items: int | None  # of the class, or the first of the data; None is one, or all
-    seed: int | None  # draw with it; None takes what is expected
+    request: Request = Request()  # data; with neither it nor senses, of classes
+    senses: Sequence[str] = ()  # names of those to use; none is all there are
+    of_class: int | None = None
+    num_items: int | None = None  # of the class, or the first of the data; None is one, or all
+    seed: int | None = None  # draw with it; None takes what is expected
 
 
-def generate(path: Path, to: str, source: Source, output: Path) -> Path:
+def generate(path: Path, to: str, source: Source, output: Path, watch: Watch | None = None) -> Path:
     """Make a sense and write it as .npz, and as a picture where its rows are square images.
 
     Args:
@@ -36,6 +36,7 @@ def generate(path: Path, to: str, source: Source, output: Path) -> Path:
         to: name of the sense.
         source: what it is made from.
         output: the .npz; the picture lies beside it.
+        watch: told how many items are done.
 
     Returns:
         `output`.
@@ -45,39 +46,36 @@ def generate(path: Path, to: str, source: Source, output: Path) -> Path:
         DataError: the data do not fit the run.
         DamagedRunError: files of the run are missing or unreadable.
     """
-    if output.suffix != ".npz":
-        raise UsageError(f"{output}: arrays go to an .npz; name it so")
-    run = load_run(path)
-    from_senses = bool(source.named or source.test or source.senses)
+    check_output(output)
+    from_senses = bool(source.senses) or source.request != Request()
     if from_senses and source.of_class is not None:
         raise UsageError("--class makes a sense from nothing else; leave out --data, --test and --from, or --class")
-    arrays = {to: _from_senses(run, to, source)} if from_senses else _of_classes(run, to, source)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_file(output, buffer.getvalue())
+    run = load_run(path)
+    arrays = {to: _from_senses(run, to, source, watch)} if from_senses else _of_classes(run, to, source)
+    write_arrays(output, arrays)
     side = math.isqrt(run.widths[run.senses[to]])
     if side > 1 and side**2 == run.widths[run.senses[to]]:
         from mmcli import plots
 
         images = arrays[to][:MAX_SHOWN].reshape(-1, side, side)
         titles = [str(name) for name in arrays.get("class", ())]
-        write_file(output.with_suffix(".png"), plots.images_png(images, titles))
+        a_row_each = 1 < (source.num_items or 1) <= MAX_PER_ROW and len(set(titles)) > 1  # class
+        picture = plots.images_png(images, titles, source.num_items if a_row_each else None)
+        write_file(output.with_suffix(".png"), picture)
     return output
 
 
-def _from_senses(run: TrainedRun, to: str, source: Source) -> np.ndarray:
+def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) -> np.ndarray:
     for name in (to, *source.senses):
         run.refuse_unknown(name)
     if to in source.senses:
         raise UsageError(f"--from {to}: it is to be made; name other senses")
     without = {to} | (run.senses.keys() - source.senses if source.senses else set())
-    sources = choose(run.config, source.named, test=source.test, without=without)
-    datasets = load_sources(*sources, run.graph, run.widths).first(source.num_items)
-    return run.make(to, datasets, seed=source.seed)
+    datasets = load_sources(*choose(run.config, source.request, without=without), run.graph, run.widths)
+    return run.make(to, datasets.first(source.num_items), seed=source.seed, watch=watch)
 
 
 def _of_classes(run: TrainedRun, to: str, source: Source) -> dict[str, np.ndarray]:
-    classes = run.class_names().tolist() if source.of_class is None else [source.of_class]
-    num_items = source.num_items or 1
-    made = [run.generate(to, of_class=name, num_items=num_items, seed=source.seed) for name in classes]
-    return {to: np.concatenate(made), "class": np.repeat(classes, num_items)}
+    classes = run.class_names() if source.of_class is None else np.array([source.of_class])
+    each = np.repeat(classes, source.num_items or 1)
+    return {to: run.make_classes(to, each, seed=source.seed), "class": each}

@@ -4,7 +4,7 @@ N items, D features, K classes, V words.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -27,9 +27,12 @@ class Categorical(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How often each of V words occurred in each item: non-negative reals."""
+    """How often each of V words occurred in each item: non-negative reals.
 
-    values: Array  # (N, V)
+    Sparse ones come from observations alone; nobody combines them.
+    """
+
+    values: Any  # (N, V), an Array or, sparse, counts.SparseRows
 
 
 Message: TypeAlias = Points | Categorical | Counts

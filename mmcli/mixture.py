@@ -12,14 +12,15 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import logsumexp
 
+from mmcli.counts import TINY, Rows, row_sums, times, word_sums
+
 SHARED_WEIGHT = 2.0  # of shared information, per word observed
-TINY = 1e-30  # keeps logarithms and shares of nothing finite
 
 
-def topic_words(memberships: Array, counts: Array, beta: float) -> Array:
+def topic_words(memberships: Array, counts: Rows, beta: float) -> Array:
     """log P(word | topic) after a maximisation step, (R, K, V) nats, of memberships (N, R, K) and counts (N, V)."""
     num_items, num_starts, num_topics = memberships.shape
-    topic_counts = memberships.reshape(num_items, -1).T @ counts + beta
+    topic_counts = word_sums(memberships.reshape(num_items, -1), counts) + beta
     log_topics = jnp.log(topic_counts) - jnp.log(topic_counts.sum(-1, keepdims=True))
     return log_topics.reshape(num_starts, num_topics, -1)
 
@@ -30,7 +31,7 @@ def topic_shares(memberships: Array) -> Array:
     return jnp.log(memberships.sum(0) + 1) - jnp.log(num_items + num_topics)
 
 
-def topic_scores(memberships: Array, words: Sequence[Array], beta: float) -> Array:
+def topic_scores(memberships: Array, words: Sequence[Rows], beta: float) -> Array:
     """Log joint of item and topic after a maximisation step.
 
     Args:
@@ -46,11 +47,11 @@ def topic_scores(memberships: Array, words: Sequence[Array], beta: float) -> Arr
     scores = topic_shares(memberships)[None]
     for counts in words:
         log_topics = topic_words(memberships, counts, beta)
-        scores = scores + (counts @ log_topics.reshape(-1, log_topics.shape[-1]).T).reshape(memberships.shape)
+        scores = scores + times(counts, log_topics.reshape(-1, log_topics.shape[-1]).T).reshape(memberships.shape)
     return scores
 
 
-def merits(memberships: Array, observed: Sequence[Array], told: Sequence[Array], child: Array, beta: float) -> Array:
+def merits(memberships: Array, observed: Sequence[Rows], told: Sequence[Array], child: Array, beta: float) -> Array:
     """What each of R mixtures is chosen by, (R,) nats.
 
     log p(observed, parameters) + 2 n I, with n the number of words observed and I the mean over items, of those
@@ -61,7 +62,7 @@ def merits(memberships: Array, observed: Sequence[Array], told: Sequence[Array],
     Args:
         memberships: (N, R, K).
         observed: modalities that the choice has to explain, (N, V) counts each.
-        told: modalities that are a parent's own inference, (N, V) counts each; a row of zeros says nothing.
+        told: modalities that are a parent's own inference, (N, V) counts each, dense; a row of zeros says nothing.
         child: (N, 1, K) log probabilities, what else is known of each item's topic.
         beta: pseudo-count of each word in each topic.
     """
@@ -71,7 +72,7 @@ def merits(memberships: Array, observed: Sequence[Array], told: Sequence[Array],
     num_words = jnp.zeros(memberships.shape[0])
     for counts in observed:
         evidence += beta * topic_words(memberships, counts, beta).sum((-1, -2))
-        num_words += counts.sum(-1)
+        num_words += row_sums(counts)
     posterior = jax.nn.softmax(scores, axis=-1)
     shared = jnp.zeros_like(evidence)
     for counts in told:

@@ -1,4 +1,4 @@
-"""The contract of a module: pure functions over pytrees, jitted once by `rounds`.
+"""The contract of a module: pure functions over pytrees, compiled once by `program`.
 
 An update is begun, advanced a few inner iterations at a time and ended, so that a long one can show
 progress and be stopped between two of them; the result does not depend on where it was cut.

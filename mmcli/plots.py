@@ -54,9 +54,9 @@ def confusion_png(title: str, metrics: "Metrics") -> bytes:
     return _png(figure)
 
 
-def images_png(images: np.ndarray, titles: Sequence[str]) -> bytes:
-    """Images (N, H, W) in a grid, gray, each with its title where there are titles."""
-    num_columns = min(len(images), 10 if len(images) <= 100 else 20)
+def images_png(images: np.ndarray, titles: Sequence[str], per_row: int | None = None) -> bytes:
+    """Images (N, H, W) in a grid, gray, each with its title where there are titles; 10 or 20 a row where not said."""
+    num_columns = min(len(images), per_row or (10 if len(images) <= 100 else 20))
     num_rows = -(-len(images) // num_columns)
     figure = Figure(figsize=(0.8 * num_columns, (0.95 if titles else 0.8) * num_rows), layout="constrained")
     lowest, highest = min(images.min(), 0), max(images.max(), 1)  # pixels of [0, 1] look the same in every picture

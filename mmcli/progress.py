@@ -14,8 +14,7 @@ from rich.table import Table
 
 from mmcli.experiment import Watcher
 from mmcli.history import HistoryLine
-
-BAR_WIDTH = 24
+from mmcli.watching import BAR_WIDTH
 
 
 @contextmanager

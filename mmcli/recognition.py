@@ -6,7 +6,7 @@ does not depend on the others.
 N items, B items in a batch, K classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -14,11 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from mmcli.counts import Rows, on_device
 from mmcli.graph import Graph
 from mmcli.messages import Categorical, Message, combine
 from mmcli.module import Inputs
 from mmcli.modules import Rule
-from mmcli.rounds import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
+from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
+from mmcli.sparse import HostRows, is_sparse
 from mmcli.trees import restore
 
 BATCH = 500
@@ -27,15 +29,21 @@ Arrays: TypeAlias = Mapping[str, np.ndarray]
 
 
 class Recognition(NamedTuple):
-    """What a graph says of N items.
+    """What a graph says of the B items of a batch.
 
     Attributes:
-        items: (N, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
-        senses: (N, width) what the graph expects of each observation, by its name: from all the other messages.
+        items: (B, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
+        senses: (B, width) what the graph expects of each observation asked for, by its name: from all the other
+            messages.
     """
 
     items: dict[str, dict[str, np.ndarray]]
     senses: dict[str, np.ndarray]
+
+    @property
+    def num_items(self) -> int:
+        """B."""
+        return len(next(iter(next(iter(self.items.values())).values())))
 
 
 class _Said(NamedTuple):
@@ -55,8 +63,8 @@ class Recognizer:
         self._program = build_program(graph, widths, BATCH, rule)
         self._widths = widths
         self._states: dict[str, Any] = {}
-        self._infer = jax.jit(self._infer_all)
-        self._sample = jax.jit(self._sample_all)
+        self._infer = jax.jit(self._infer_all, static_argnums=0)
+        self._sample = jax.jit(self._sample_all, static_argnums=0)
 
     def restore(self, name: str, params: Arrays, num_learned: int) -> None:
         """Put a module into the state that training left it in; every module needs it.
@@ -80,46 +88,70 @@ class Recognizer:
         self._states[name] = restore(jax.eval_shape(init, rows, known), params)
 
     def recognize(
-        self, observations: Arrays, known: Arrays, told: Arrays | None = None, *, seed: int | None = None
-    ) -> Recognition:
-        """Let the messages settle and ask every module what it says.
+        self,
+        observations: Mapping[str, HostRows],
+        known: Arrays,
+        told: Arrays | None = None,
+        *,
+        senses: Collection[str] = (),
+        seed: int | None = None,
+    ) -> Iterator[Recognition]:
+        """Let the messages settle and ask every module what it says, a batch at a time, in the order of the items.
 
         A message travels one edge a pass, and there are as many passes as modules: on a tree, by the cavity rule,
         nothing changes after that.
 
         Args:
-            observations: (N, width) float32 of every observation.
+            observations: (N, width) float32 of every observation, dense or sparse.
             known: (N,) which rows of each are there.
             told: (N, K) what is known of the classes of a module beside that, log probabilities, by module.
+            senses: the observations that are to be made.
             seed: draw the senses, instead of what is expected of them.
         """
         num_items = len(next(iter(known.values())))
-        batches = []
-        for number, first in enumerate(range(0, num_items, BATCH)):
+        wanted, starts = frozenset(senses), range(0, num_items, BATCH)
+        capacities = {name: _capacity(rows, starts) for name, rows in observations.items()}
+        for number, first in enumerate(starts):
+            size = min(BATCH, num_items - first)
 
-            def rows(array: np.ndarray, first: int = first) -> Array:
-                batch = jnp.asarray(array[first : first + BATCH])
-                return jnp.pad(batch, ((0, BATCH - len(batch)), *((0, 0) for _ in batch.shape[1:])))
+            def rows(array: np.ndarray, first: int = first, size: int = size) -> Array:
+                batch = jnp.asarray(array[first : first + size])
+                return jnp.pad(batch, ((0, BATCH - size), *((0, 0) for _ in batch.shape[1:])))
 
+            observed = {
+                name: on_device(array[first : first + BATCH], BATCH, capacities[name])
+                if is_sparse(array)
+                else rows(array)
+                for name, array in observations.items()
+            }
             messages = {name: Categorical(rows(log_probs)) for name, log_probs in (told or {}).items()}
-            said = self._settle(jax.tree.map(rows, dict(observations)), jax.tree.map(rows, dict(known)), messages)
+            said = self._settle(wanted, observed, jax.tree.map(rows, dict(known)), messages)
+            made = said.senses
             if seed is not None:
                 key = jax.random.fold_in(jax.random.key(seed), number)
-                said = said._replace(senses=self._sample(key, self._states, said.forward, said.backward, messages))
-            batches.append(jax.tree.map(np.asarray, (said.items, said.senses)))
-        return Recognition(*jax.tree.map(lambda *parts: np.concatenate(parts)[:num_items], *batches))
+                made = self._sample(wanted, key, self._states, said.forward, said.backward, messages)
+            yield Recognition(*jax.tree.map(lambda array, size=size: np.asarray(array)[:size], (said.items, made)))
 
     def _settle(
-        self, observations: Mapping[str, Array], known: Mapping[str, Array], told: Mapping[str, Message]
+        self,
+        wanted: frozenset[str],
+        observations: Mapping[str, Rows],
+        known: Mapping[str, Array],
+        told: Mapping[str, Message],
     ) -> _Said:
         start = observe(self._program, observations, known)
         said = _Said(start.forward, start.backward, {}, {})
         for _ in self._program.modules:
-            said = self._infer(self._states, said.forward, said.backward, told)
+            said = self._infer(wanted, self._states, said.forward, said.backward, told)
         return said
 
     def _infer_all(
-        self, states: Any, forward: dict[Edge, Message], backward: dict[Edge, Message], told: Mapping[str, Message]
+        self,
+        wanted: frozenset[str],
+        states: Any,
+        forward: dict[Edge, Message],
+        backward: dict[Edge, Message],
+        told: Mapping[str, Message],
     ) -> _Said:
         """One pass: every module infers once, in the order of updates."""
         said = _Said(dict(forward), dict(backward), {}, {})
@@ -127,12 +159,13 @@ class Recognizer:
             state = RoundState(states, said.forward, said.backward)
             outputs = module.infer(states[name], _listen(self._program, state, name, told))
             said.forward.update(speak(self._program, name, state, outputs.forward))
-            self._answer(said, name, outputs.backward)
+            self._answer(wanted, said, name, outputs.backward)
             said.items[name] = outputs.items
         return said
 
     def _sample_all(
         self,
+        wanted: frozenset[str],
         key: Array,
         states: Any,
         forward: dict[Edge, Message],
@@ -144,18 +177,26 @@ class Recognizer:
         for name, module in reversed(self._program.modules.items()):
             state = RoundState(states, forward, said.backward)
             inputs = _listen(self._program, state, name, told)
-            self._answer(said, name, module.sample(module_key(key, name, 0), states[name], inputs))
+            self._answer(wanted, said, name, module.sample(module_key(key, name, 0), states[name], inputs))
         return said.senses
 
-    def _answer(self, said: _Said, name: str, messages: tuple[Message, ...]) -> None:
-        """Add what a module sends to its parents."""
+    def _answer(self, wanted: frozenset[str], said: _Said, name: str, messages: tuple[Message, ...]) -> None:
+        """Add what a module sends to its parents; to an observation, where that is wanted."""
         for parent, message in zip(self._program.graph.nodes[name].parents, messages, strict=True):
             if parent in self._program.modules:
                 said.backward[parent, name] = message
-            elif not isinstance(message, Categorical):  # the first that hears an observation speaks of it
+            elif parent in wanted and not isinstance(message, Categorical):  # who hears it first speaks of it
                 said.senses.setdefault(parent, message.values)
 
 
 def _listen(program: Program, state: RoundState, name: str, told: Mapping[str, Message]) -> Inputs:
     inputs = hear(program, state, name)
     return inputs._replace(child=combine([inputs.child, told[name]])) if name in told else inputs
+
+
+def _capacity(rows: HostRows, starts: range) -> int:
+    """Room for the entries of the fullest batch, a power of two, so that other items seldom compile anew."""
+    if isinstance(rows, np.ndarray):
+        return 0
+    bounds = rows.indptr[[*starts, rows.shape[0]]]
+    return 1 << int(np.diff(bounds).max(initial=1) - 1).bit_length()

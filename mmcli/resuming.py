@@ -8,7 +8,8 @@ from mmcli.config import Config, config_differences, plain_config
 from mmcli.datasets import Datasets
 from mmcli.errors import UsageError
 from mmcli.graph import Graph
-from mmcli.store import CONFIG, RunDirectory
+from mmcli.run_files import CONFIG
+from mmcli.store import RunDirectory
 from mmcli.trained import read_graph, refuse_changed_data
 
 

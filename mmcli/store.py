@@ -1,56 +1,53 @@
-"""The run directory: the one place that knows the names of its files, writes them and reads them back.
+"""The run directory: the one place where runs are begun, taken up and written.
 
 Every file appears whole or not at all, and nothing is pickled.
 """
 
-import errno
 import hashlib
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self
 
 import numpy as np
 
 from mmcli import files
-from mmcli.arrays import array_names, read_array
 from mmcli.checkpoint import Checkpoint
-from mmcli.errors import DamagedRunError, DataError, UsageError
-from mmcli.history import HistoryLine, read_line
+from mmcli.encoding import encode, encode_rows, npy_header, suffix_of
+from mmcli.errors import UsageError
+from mmcli.run_files import (
+    CHECKPOINTS,
+    CONFIG,
+    CONFUSION,
+    EVALUATION,
+    FIGURES,
+    HISTORY,
+    LOCK,
+    META,
+    PAGE,
+    PARAMS,
+    REPORT,
+    SUMS,
+    RunFiles,
+    Stage,
+)
 from mmcli.shelf import Shelf
 
-MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
-
-Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
-
-CONFIG = "config.yaml"
-META = "meta.json"
-HISTORY = "history.jsonl"
-EVALUATION: dict[Stage, str] = {"learn": "evaluation.json", "recog": "evaluation_recog.json"}
-PARAMS = "params.npz"
-CLASSES = "class_learn.txt"
-CONFUSION: dict[Stage, str] = {"learn": "confusion.png", "recog": "confusion_recog.png"}
-REPORT = "report"
-PAGE = "report.html"
-FIGURES = "figures"
-LOCK = "lock"
-SUMS = "SHA256SUMS"  # of the files of a finished run, as sha256sum writes and checks them; meta.json is its last
-CHECKPOINTS = "checkpoint"
-
+_FOLDER = re.compile(r"module\d{3,}_[\w-]+", re.ASCII)  # of a module
 _RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
 _FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, what only the first round writes
 
 
-class RunDirectory:
+class RunDirectory(RunFiles):
     """One run on disk. Made by `create`, `create_next` or `open`; `folder` is a module's folder in it."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
+        super().__init__(path)
         self.checkpoints = Shelf(path / CHECKPOINTS)
         self._digests: dict[str, str] = {}  # SHA-256 in hex of what was written, by name
 
@@ -80,24 +77,6 @@ class RunDirectory:
         return cls(path)
 
     @classmethod
-    def look(cls, path: Path) -> Self:
-        """The run at `path`, whether it goes on, has finished, was stopped or has failed.
-
-        Raises:
-            UsageError: `path` is no run directory.
-            DamagedRunError: it is one, but what every run has is missing or unreadable.
-        """
-        if not path.is_dir():
-            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
-        if not (path / META).exists() and not (path / CONFIG).exists():
-            raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
-        run = cls(path)
-        match run.meta():
-            case {"status": "running" | "stopped" | "finished"} | {"status": "failed", "error": str()}:
-                return run
-        raise run.damaged(META, "no known status")
-
-    @classmethod
     def take_up(cls, path: Path) -> Self:
         """The run at `path`, finished or not, or a new one where there is nothing.
 
@@ -109,25 +88,6 @@ class RunDirectory:
         if not path.is_dir() or not ((path / META).exists() or all(map(_is_passing, path.iterdir()))):
             raise UsageError(f"{path}: no run directory, so --resume leaves it alone; name another with -o")
         return cls(path)
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """The run at `path`, which has finished and is as it was written.
-
-        Raises:
-            UsageError: `path` is no run directory, or its run has not finished.
-            DamagedRunError: it is one, but what every finished run has is missing or unreadable.
-        """
-        run = cls.look(path)
-        match run.meta():
-            case {"status": "failed", "error": error}:
-                raise UsageError(f"{path}: this run failed ({error}); train again")
-            case {"status": "running"}:
-                raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, --resume it")
-            case {"status": "stopped"}:
-                raise UsageError(f"{path}: this run was stopped; let it finish with --resume")
-        run.verify()
-        return run
 
     @classmethod
     def beside(cls, path: Path) -> Self:
@@ -184,26 +144,6 @@ class RunDirectory:
         self.note(status="stopped", ended=_now())
 
     @property
-    def is_finished(self) -> bool:
-        return (self.path / SUMS).exists()
-
-    def verify(self) -> None:
-        """Compare a finished run with its SHA-256s.
-
-        Raises:
-            DamagedRunError: a file is not what was written there, or is missing.
-        """
-        try:
-            lines = self._read(SUMS).split("\n")
-        except UnicodeDecodeError:
-            raise self.damaged(SUMS, "not text") from None
-        sums = [re.fullmatch(r"([0-9a-f]{64})  (.*)", line) for line in lines[:-1]]
-        names = {found[2]: found[1] for found in sums if found}
-        if None in sums or lines[-1] or [*names][-1:] != [META]:
-            raise self.damaged(SUMS, "not the SHA-256s of a run")
-        self._compare(names)
-
-    @property
     def results(self) -> dict[str, str]:
         """SHA-256 in hex of each file that modules wrote, by name."""
         return {name: digest for name, digest in self._digests.items() if _RESULT.fullmatch(name)}
@@ -239,8 +179,45 @@ class RunDirectory:
     def write_arrays(self, folder: str, arrays: Mapping[str, np.ndarray], kind: Stage) -> None:
         """Write each array as `<its name>_<kind>`: .txt where a person can read it, .npy where it is too wide."""
         for name, array in arrays.items():
-            suffix, content = _encode(array)
+            suffix, content = encode(array)
             self._put(f"{folder}/{name}_{kind}{suffix}", content)
+
+    @contextmanager
+    def recognized(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
+        """Write what is said of other items, batch by batch; files appear when all is said, in place of all older ones.
+
+        Gives a function of a module's folder and its arrays of the next items, which writes them as `write_arrays`
+        would.
+
+        Raises:
+            SaveError: they cannot be written.
+        """
+        appends: dict[str, Callable[[bytes], None]] = {}
+
+        def append(folder: str, arrays: Mapping[str, np.ndarray]) -> None:
+            for name, array in arrays.items():
+                suffix = suffix_of(array)
+                file = f"{folder}/{name}_recog{suffix}"
+                if file not in appends:
+                    files.make_folder(self.path / folder)
+                    appends[file] = whole.enter_context(files.writing(self.path / file))
+                    if suffix == ".npy":
+                        appends[file](npy_header(array, num_items))
+                appends[file](encode_rows(array))
+
+        with ExitStack() as whole:
+            yield append
+            self._forget_recognized()
+
+    def _forget_recognized(self) -> None:
+        """Delete what was said of other data before."""
+        folders = [path for path in self.path.iterdir() if _FOLDER.fullmatch(path.name) and not path.is_symlink()]
+        for path in (
+            self.path / EVALUATION["recog"],
+            *(file for folder in folders for file in folder.glob("*_recog.*")),
+        ):
+            if path.suffix != files.TEMPORARY:
+                files.remove(path)
 
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
         self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
@@ -277,108 +254,9 @@ class RunDirectory:
             raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another folder with -o") from None
         return folder / PAGE
 
-    @property
-    def config(self) -> Path:
-        """Where the resolved config is."""
-        return self.path / CONFIG
-
-    def meta(self) -> dict[str, Any]:
-        try:
-            meta = json.loads(self._read(META))
-        except ValueError as error:
-            raise self.damaged(META, str(error)) from None
-        except RecursionError:
-            raise self.damaged(META, "nested too deep") from None
-        if not isinstance(meta, dict):
-            raise self.damaged(META, "not an object")
-        return meta
-
-    def data_digests(self) -> dict[str, str]:
-        """SHA-256 of each data file the run learned from, by its path."""
-        match self.meta():
-            case {"data": dict(digests)}:
-                return digests
-        raise self.damaged(META, "no data files named")
-
-    def learned_from(self) -> tuple[int, dict[str, int]]:
-        """Number of items that the run learned from, and columns of each observation."""
-        match self.meta():
-            case {"items": int(items), "columns": dict(columns)} if items > 0:
-                if all(isinstance(width, int) and width > 0 for width in columns.values()):
-                    return items, columns
-        raise self.damaged(META, "items and columns of the data are not named")
-
-    def classes(self, folder: str, num_items: int) -> np.ndarray:
-        """The class of each item (N,) int64, as the module left it."""
-        return self._whole_numbers(f"{folder}/{CLASSES}", num_items, "classes where the data have", "items")
-
-    def class_names(self, folder: str, num_classes: int) -> np.ndarray:
-        """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
-        name = f"{folder}/name_learn.txt"
-        if not (self.path / name).exists():
-            return np.arange(num_classes)
-        return self._whole_numbers(name, num_classes, "names where the module has", "classes")
-
-    def params(self, folder: str) -> dict[str, np.ndarray]:
-        """The leaves of a module's state, as training left them."""
-        name = f"{folder}/{PARAMS}"
-        try:
-            return {key: read_array(self.path / name, key) for key in array_names(self.path / name)}
-        except DataError as error:
-            raise self.damaged(name, str(error)) from None
-
-    def _whole_numbers(self, name: str, size: int, what: str, of: str) -> np.ndarray:
-        try:
-            numbers = np.array([int(line) for line in self._read(name).split()], dtype=np.int64)
-        except (ValueError, OverflowError):
-            raise self.damaged(name, "not one whole number a line") from None
-        if len(numbers) != size:
-            raise self.damaged(name, f"{len(numbers)} {what} {size} {of}")
-        return numbers
-
-    def history(self) -> list[HistoryLine]:
-        """What history.jsonl says, a line an update; empty before the first."""
-        if not (self.path / HISTORY).exists():
-            return []
-        try:
-            return [read_line(line) for line in self._read(HISTORY).splitlines()]
-        except (ValueError, OverflowError) as error:
-            raise self.damaged(HISTORY, str(error)) from None
-
-    def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
-        """An array of finite numbers that `write_arrays` wrote, of `ndim` axes; None where there is none."""
-        text, binary = (f"{folder}/{name}_{kind}{suffix}" for suffix in (".txt", ".npy"))
-        found = next((file for file in (text, binary) if (self.path / file).exists()), None)
-        if found is None:
-            return None
-        try:
-            array = read_array(self.path / found, None) if found == binary else self._table(found, ndim)
-        except (DataError, ValueError) as error:
-            raise self.damaged(found, str(error)) from None
-        if array.ndim != ndim or not np.isfinite(array).all():
-            raise self.damaged(found, f"not finite numbers on {ndim} axes")
-        return array
-
-    def damaged(self, name: str, reason: str) -> DamagedRunError:
-        """The error that says that file `name` of this run is not what was written there."""
-        return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
-
     def _folders(self) -> list[Path]:
         """The run's own folder and those in it."""
         return [self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())]
-
-    def _read(self, name: str) -> str:
-        try:
-            return files.read(self.path / name).decode()
-        except OSError as error:
-            raise self.damaged(name, str(error.strerror)) from None
-
-    def _table(self, name: str, ndim: int) -> np.ndarray:
-        """Rows of numbers; ValueError where they are not."""
-        lines = self._read(name).splitlines()
-        if not lines:  # numpy would warn
-            raise ValueError("empty")
-        return np.loadtxt(lines, ndmin=2 if ndim == 2 else 1, comments=None)
 
     def _write_meta(self, meta: Mapping[str, Any]) -> None:
         self._put(META, json.dumps(meta, indent=2).encode() + b"\n")
@@ -390,15 +268,6 @@ class RunDirectory:
             files.make_folder(path.parent)
         files.write(path, content)
         self._digests[name] = hashlib.sha256(content).hexdigest()
-
-    def _compare(self, digests: Mapping[str, str]) -> None:
-        for name, digest in digests.items():
-            try:
-                found = files.digest(self.path / name)
-            except (OSError, ValueError) as error:
-                raise self.damaged(name, getattr(error, "strerror", None) or str(error)) from None
-            if found != digest:
-                raise self.damaged(name, "its SHA-256 is not that of what was written")
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -425,15 +294,7 @@ def set_aside(path: Path) -> Path | None:
     if not path.is_dir() or (any(path.iterdir()) and not (path / META).exists()):
         raise UsageError(f"{path}: no run directory, so --force leaves it alone; name another with -o")
     with files.locked(path / LOCK):
-        for number in count(1):
-            aside = path.with_name(f"{path.name}.old-{number:03d}")
-            try:
-                path.rename(aside)
-            except OSError as error:
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                    raise
-                continue
-            break
+        aside = files.set_aside(path)
         files.remove(aside / LOCK)
     return aside
 
@@ -447,18 +308,6 @@ def _make_exclusively(path: Path) -> None:
             raise FileExistsError(path) from None
         reason = f"{error.strerror}: {error.filename}"
         raise UsageError(f"{path}: cannot be made ({reason}); name a place to write to with -o") from None
-
-
-def _encode(array: np.ndarray) -> tuple[str, bytes]:
-    """Suffix and content of the file for an array."""
-    buffer = io.BytesIO()
-    if array.ndim > 2 or (array.ndim == 2 and array.shape[1] > MAX_TEXT_COLUMNS):
-        np.save(buffer, array, allow_pickle=False)
-        return ".npy", buffer.getvalue()
-    digits = 9 if array.dtype.itemsize <= 4 else 17  # as many as bring the same float back
-    number = f"%.{digits}g" if np.issubdtype(array.dtype, np.floating) else "%d"
-    np.savetxt(buffer, np.atleast_1d(array), fmt=number)
-    return ".txt", buffer.getvalue()
 
 
 def _is_passing(path: Path) -> bool:

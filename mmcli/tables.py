@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmcli.modules import MODULES, ModuleType
-from mmcli.wording import described, listed, shown
+from mmcli.wording import counted, described, listed, shown
 
 if TYPE_CHECKING:
     from mmcli.checking import Experiment
     from mmcli.comparison import Comparison, Run
     from mmcli.evaluation import Evaluation
     from mmcli.metrics import Metrics
+    from mmcli.preparation.showing import Contents, Holding
 
 
 def module_types() -> str:
@@ -39,7 +40,7 @@ def module_type(name: str) -> str:
 def graph(experiment: "Experiment") -> str:
     """The modules of a config that passed every check, and what each hears from whom."""
     config, graph, datasets = experiment
-    widths = datasets.widths
+    widths, shares = datasets.widths, datasets.shares
     ports = graph.ports(widths)
     rows = [("module", "type", "hears")]
     for name, node in graph.nodes.items():
@@ -47,7 +48,10 @@ def graph(experiment: "Experiment") -> str:
             f"{parent} ({port.kind}, {port.width} columns)"
             for parent, port in zip(node.parents, ports.get(name, ()), strict=True)
         ]
-        rows.append((name, node.type, ", ".join(heard) or f"data {node.config.data}, {widths[name]} columns"))
+        if not heard:
+            sparsity = f", sparse, {100 * shares[name]:.2g} % not zero" if name in shares else ""
+            heard = [f"data {node.config.data}, {widths[name]} columns{sparsity}"]
+        rows.append((name, node.type, ", ".join(heard)))
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     return f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}\n\n{_aligned(rows)}"
 
@@ -55,11 +59,30 @@ def graph(experiment: "Experiment") -> str:
 def evaluation(evaluation: "Evaluation") -> str:
     """Metrics and confusion table of each module."""
     if not evaluation.metrics:
-        return f"{evaluation.num_items} items, no labels to compare with; their classes are in {evaluation.written}"
+        return f"{evaluation.num_items} items, no labels to compare with; what was found is in {evaluation.written}"
     return "\n\n".join(
         f"{_summary(name, metrics, evaluation.rematched.get(name))}\n{_confusion(metrics)}"
         for name, metrics in evaluation.metrics.items()
     )
+
+
+def contents(contents: "Contents") -> str:
+    """The arrays of a data file, one a line, and the items of each label."""
+    rows: list[tuple[str, ...]] = [("array", "shape", "type", "range", "zeros", "")]
+    rows += [(shown(name, 60) or "(one)", *_held(holding)) for name, holding in contents.holdings.items()]
+    lines = [_aligned(rows)]
+    for name, counts in contents.labels.items():
+        every = listed(f"{label} ({number})" for label, number in counts.items())
+        lines.append(f"{shown(name, 60) or 'labels'}: {counted(len(counts), 'label')} (and their items): {every}")
+    return "\n\n".join(lines)
+
+
+def _held(holding: "Holding") -> tuple[str, ...]:
+    shape = "" if holding.shape is None else " x ".join(map(str, holding.shape)) or "one"
+    ends = [] if holding.low is None else dict.fromkeys((f"{holding.low:.6g}", f"{holding.high:.6g}"))
+    span = " to ".join(ends)
+    zeros = "" if holding.zeros is None else f"{holding.zeros:.1%}"
+    return shape, holding.dtype, span, zeros, holding.meaning
 
 
 def comparison(comparison: "Comparison") -> str:

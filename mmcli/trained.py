@@ -1,23 +1,27 @@
 """A finished run as an object: what its graph says of other items, and what it can make of one sense from others."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from mmcli import sparse
 from mmcli.config import Config, load_config
-from mmcli.datasets import Datasets, load_arrays
+from mmcli.datasets import Datasets, absent, load_arrays
 from mmcli.errors import ConfigError, DataError, UsageError
 from mmcli.graph import Graph, build_graph
 from mmcli.modules import MODULES, Kind
-from mmcli.store import CONFIG, RunDirectory
+from mmcli.run_files import CONFIG
+from mmcli.store import RunDirectory
 from mmcli.wording import listed, suggestion
 
 if TYPE_CHECKING:
     from mmcli.recognition import Recognition, Recognizer
+
+Watch: TypeAlias = Callable[[int, int], None]  # told how many items of how many are done
 
 SURE = 1e-6  # what a class that an item is told not to be of keeps
 
@@ -94,9 +98,9 @@ class TrainedRun:
             raise directory.damaged("meta.json", "its columns are not those of the config's observations")
         self.widths = {name: columns[name] for name in observations}
         self.classifiers = {
-            name: MODULES[node.type].width(node.config.options)  # type: ignore[misc]
+            name: width(node.config.options)
             for name, node in graph.nodes.items()
-            if Kind.CATEGORICAL in MODULES[node.type].sends
+            if Kind.CATEGORICAL in MODULES[node.type].sends and (width := MODULES[node.type].width) is not None
         }
 
     @cached_property
@@ -122,25 +126,47 @@ class TrainedRun:
         """(K,) the label that training matched each class of a module to; 0 to K - 1 where it named no labels."""
         return self.directory.class_names(self.graph.folder(module), self.classifiers[module])
 
-    def recognize(self, datasets: Datasets) -> "Recognition":
-        """What every module says of items, in the order in which classes were found; see `Recognition`."""
-        return self._recognizer.recognize(datasets.observations, datasets.known)
+    def recognize(
+        self,
+        datasets: Datasets,
+        told: Mapping[str, NDArray[np.float32]] | None = None,
+        *,
+        senses: Collection[str] = (),
+        seed: int | None = None,
+        watch: Watch | None = None,
+    ) -> "Iterator[Recognition]":
+        """What every module says of items, batch by batch, in the order in which classes were found.
+
+        `told`, `senses` and `seed` as for `Recognizer.recognize`.
+        """
+        num_done = 0
+        perceived = datasets.observations, datasets.known, told
+        for batch in self._recognizer.recognize(*perceived, senses=senses, seed=seed):
+            yield batch
+            num_done += batch.num_items
+            if watch is not None:
+                watch(num_done, datasets.num_items)
 
     def predict(self, **senses: ArrayLike) -> dict[str, Prediction]:
         """Classes and their probabilities, by module that finds classes.
 
         Args:
-            **senses: (N, width) arrays by name, those that there are; a row of NaN is a missing one.
+            **senses: (N, width) arrays by name, or matrices of scipy.sparse, those that there are; a row of NaN is a
+                missing one.
 
         Raises:
             DataError: an array does not fit, or an item has no sense at all.
             UsageError: a name is unknown, or there is none.
         """
-        items = self.recognize(self._perceived(senses)).items
+        said = [
+            {name: (batch.items[name]["class"], batch.items[name]["Pdz"]) for name in self.classifiers}
+            for batch in self.recognize(self._perceived(senses))
+        ]
         predictions = {}
         for name in self.classifiers:
+            classes, probabilities = map(np.concatenate, zip(*(batch[name] for batch in said), strict=True))
             names = self.names(name)
-            predictions[name] = Prediction(names[items[name]["class"]], items[name]["Pdz"], names)
+            predictions[name] = Prediction(names[classes], probabilities, names)
         return predictions
 
     def generate(
@@ -171,18 +197,42 @@ class TrainedRun:
         if (of_class is None) == (not senses):
             raise UsageError("a sense is made from other senses or of a class; give one of the two")
         if of_class is not None:
-            return self.make(to, self._nothing(num_items), self._told(of_class, num_items), seed=seed)
+            return self.make_classes(to, np.full(num_items, of_class), seed=seed)
         if to in senses:
             raise UsageError(f"{to} is to be made, so it cannot be given; leave it out")
         return self.make(to, self._perceived(senses), seed=seed)
 
     def make(
-        self, to: str, datasets: Datasets, told: Mapping[str, NDArray[np.float32]] | None = None, *, seed: int | None
+        self,
+        to: str,
+        datasets: Datasets,
+        told: Mapping[str, NDArray[np.float32]] | None = None,
+        *,
+        seed: int | None,
+        watch: Watch | None = None,
     ) -> NDArray[np.float32]:
         """As `generate`, from datasets without the sense and what is `told` of classes (see `Recognizer.recognize`)."""
         self.refuse_unknown(to)
-        said = self._recognizer.recognize(datasets.observations, datasets.known, told, seed=seed)
-        return said.senses[self.senses[to]]
+        module = self.senses[to]
+        size = sparse.dense_bytes((datasets.num_items, self.widths[module]))
+        if size > sparse.MAX_DENSE:
+            rows = f"{datasets.num_items} rows of {self.widths[module]} columns"
+            raise UsageError(f"{to}: {rows} would fill {size / 1e9:.1f} GB; make fewer at a time")
+        made = np.empty((datasets.num_items, self.widths[module]), np.float32)
+        rest = made
+        for batch in self.recognize(datasets, told, senses=[module], seed=seed, watch=watch):
+            rows_made = batch.senses[module]
+            rest[: len(rows_made)] = rows_made
+            rest = rest[len(rows_made) :]
+        return made
+
+    def make_classes(self, to: str, classes: NDArray[np.int64], *, seed: int | None) -> NDArray[np.float32]:
+        """As `generate`, an item of each of the `classes` (N,)."""
+        shapes = {name: (len(classes), width) for name, width in self.widths.items()}
+        observations = {name: absent(self.graph, name, shape) for name, shape in shapes.items()}
+        known = {name: np.zeros(len(classes), bool) for name in self.widths}
+        nothing = Datasets(observations, known, {}, len(classes), {})
+        return self.make(to, nothing, self._told(classes), seed=seed)
 
     def refuse_unknown(self, sense: str) -> None:
         """Raise UsageError where no sense goes by that name."""
@@ -199,22 +249,22 @@ class TrainedRun:
             raise UsageError("no module of this run finds classes")
         return list(self.classifiers)[-1]
 
-    def _told(self, of_class: int, num_items: int) -> dict[str, NDArray[np.float32]]:
+    def _told(self, classes: NDArray[np.int64]) -> dict[str, NDArray[np.float32]]:
+        """Log probabilities (N, K) that say of which class each item is."""
         name = self._last_classifier()
         names = self.names(name)
-        if of_class not in names:
-            raise UsageError(f"no class {of_class}; {name} has {listed(map(str, sorted(names.tolist())))}")
-        log_probs = np.log(np.where(names == of_class, 1 - SURE, SURE / max(len(names) - 1, 1)))
-        return {name: np.tile(log_probs.astype(np.float32), (num_items, 1))}
-
-    def _nothing(self, num_items: int) -> Datasets:
-        observations = {name: np.zeros((num_items, width), np.float32) for name, width in self.widths.items()}
-        known = {name: np.zeros(num_items, bool) for name in self.widths}
-        return Datasets(observations, known, {}, num_items, {})
+        if unknown := np.setdiff1d(classes, names).tolist():
+            raise UsageError(f"no class {unknown[0]}; {name} has {listed(map(str, sorted(names.tolist())))}")
+        probabilities = np.where(names == classes[:, None], 1 - SURE, SURE / max(len(names) - 1, 1))
+        return {name: np.log(probabilities).astype(np.float32)}
 
     def _perceived(self, senses: Mapping[str, ArrayLike]) -> Datasets:
         for name in senses:
             self.refuse_unknown(name)
         if not senses:
             raise UsageError(f"no sense is given; give one of {listed(self.senses)}")
-        return load_arrays({name: np.asarray(array) for name, array in senses.items()}, self.graph, self.widths)
+        arrays = {
+            name: sparse.as_csr(array) if hasattr(array, "tocsr") else np.asarray(array)
+            for name, array in senses.items()
+        }
+        return load_arrays(arrays, self.graph, self.widths)

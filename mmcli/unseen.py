@@ -1,53 +1,66 @@
 """Which data a command asks a trained graph about: those named on the command line, or in the run's config."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
-from mmcli.arrays import array_names
 from mmcli.errors import DataError, UsageError
+from mmcli.formats import array_names, is_table, read_array
 from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.wording import listed, shown, suggestion
+
+
+class Request(NamedTuple):
+    """What a command line says of the data; nothing of it means those that the run learned from."""
+
+    named: Sequence[str] = ()  # FILE, an .npz that holds arrays of the config's keys, or NAME=FILE
+    test: bool = False  # the config's held-out data
+    known: Sequence[str] = ()  # NAME=FILE: which rows of a sense are there
+    missing: Literal["nan"] | None = None  # nan: rows of NaN are missing ones, of every sense
 
 
 class Sources(NamedTuple):
     """Where to read what the senses perceive."""
 
-    sources: Mapping[str, DataSource]  # by the names of the config's `data`
+    sources: Mapping[str, DataSource]  # by the names of the config's `data`, masks of `known` besides
     places: Places
     section: str  # of the config; its name stands in errors
 
 
-def choose(config: Config, named: Sequence[str], *, test: bool, without: Collection[str]) -> Sources:
+def choose(config: Config, request: Request, *, without: Collection[str]) -> Sources:
     """The data of a command.
 
     Args:
         config: of the run.
-        named: FILE, an .npz that holds arrays of the config's keys, or NAME=FILE.
-        test: the config's held-out data, instead.
+        request: which data.
         without: names of data to leave out.
 
     Raises:
         UsageError: a name is unknown, a file is not there or holds none of the data, or nothing is left.
+        DataError: a file cannot be read.
     """
     for name in without:
-        _known_name(config, name, f"--without {shown(name, 60)}")
-    if named and test:
+        _refuse_unknown(config, name, f"--without {shown(name, 60)}")
+    if request.named and request.test:
         raise UsageError("--data and --test exclude each other; leave one out")
-    if named:
-        chosen = _from_command_line(config, named)
-    elif test:
+    if request.named:
+        chosen = _from_command_line(config, request.named)
+    elif request.test:
         if not config.test:
             raise UsageError("--test: the run's config names no held-out data under test:; use --data")
         chosen = Sources(config.test, config.places, "test")
     else:
         chosen = Sources(config.data, config.places, "data")
+    senses = [str(module.data) for module in config.modules.values() if module.data is not None]
     left = {name: source for name, source in chosen.sources.items() if name not in without}
-    senses = {module.data for module in config.modules.values()}
-    if not senses & left.keys():
-        raise UsageError(f"no sense is left to go by; give one of {listed(sorted(filter(None, senses)))}")
-    return chosen._replace(sources=left)
+    if not left.keys() & set(senses):
+        rest = sorted(set(senses) - set(without))
+        raise UsageError(f"no sense is left to go by{f'; give one of {listed(rest)}' if rest else ''}")
+    if request.missing is not None:
+        left |= {name: replace(left[name], missing=request.missing) for name in left.keys() & set(senses)}
+    return _masked(config, chosen._replace(sources=left), request.known, senses)
 
 
 def _from_command_line(config: Config, named: Sequence[str]) -> Sources:
@@ -56,43 +69,93 @@ def _from_command_line(config: Config, named: Sequence[str]) -> Sources:
     sources: dict[str, DataSource] = {}
     for number, text in enumerate(named):
         option = f"--data {shown(text, 80)}"
-        for name, source in _named_by(config, text, option).items():
-            sources[name] = source
-            places.put(("data", name), Place(True, number, 0, option))
+        for source in _named_by(config, text, option):
+            if source.name in sources:
+                before = places.of(("data", source.name)).text
+                raise UsageError(f"{option}: {source.name} is in {before} too; name each once, sense by sense")
+            sources[source.name] = source
+            places.put(("data", source.name), Place(True, number, 0, option))
     for name, source in sources.items():
         if source.known not in sources:
             sources[name] = replace(source, known=None)
     return Sources(sources, places, "data")
 
 
-def _named_by(config: Config, text: str, option: str) -> dict[str, DataSource]:
+def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
     """The sources of one FILE or NAME=FILE."""
-    before, equals, after = text.partition("=")
-    single = bool(equals) and not Path(text).exists()
-    if single:
-        _known_name(config, before, option)
-    file = Path(after if single else text)
+    name, equals, _ = text.partition("=")
+    if equals and not Path(text).exists():
+        _refuse_unknown(config, name, option)
+        yield _alone(config.data[name], text, option)
+        return
+    file, keys = _open(text, option)
+    masks = {source.known for source in config.data.values()}
+    others = {source.key for source in config.data.values() if source.name not in masks}
+    found = False
+    for source in config.data.values():
+        # A mask can have the key of its sense, in a file of masks; in this file that array is the sense.
+        own_key = None if source.name in masks and source.key in others else source.key
+        key = next((key for key in (own_key, source.name) if key in keys), None)
+        if key is not None:
+            found = True
+            yield replace(source, file=file, key=key)
+    if not found:
+        holds = f"it holds {listed(keys)}"
+        if not keys:
+            with _naming(option):
+                read_array(file, None)  # says what is wrong with what is no file of arrays
+            holds = "a file of one array needs a name: --data NAME=FILE"
+        raise UsageError(f"{option}: none of {listed(config.data)} in it; {holds}")
+
+
+def _alone(source: DataSource, text: str, option: str) -> DataSource:
+    """The array of NAME=FILE: that of the config's key, of the name, or the only one; or a table."""
+    file, keys = _open(text.partition("=")[2], option)
+    key = next((key for key in (source.key, source.name, *keys[: len(keys) == 1]) if key in keys), None)
+    if key is None and keys and not is_table(file):  # all of a table is one array
+        key = source.key
+    return replace(source, file=file, key=key)
+
+
+def _masked(config: Config, chosen: Sources, known: Sequence[str], senses: Collection[str]) -> Sources:
+    """The same, with masks of rows from the command line."""
+    sources = dict(chosen.sources)
+    places = Places(dict(chosen.places.keys), dict(chosen.places.values))
+    for number, text in enumerate(known):
+        option = f"--known {shown(text, 80)}"
+        name, equals, _ = text.partition("=")
+        if not equals:
+            raise UsageError(f"{option}: must be NAME=FILE, such as speech=has_speech.npy")
+        _refuse_unknown(config, name, option)
+        if name not in senses or name not in sources:
+            raise UsageError(f"{option}: {name} is no sense that is asked about; leave it out")
+        mask = f"--known {name}"  # no name of a config has a blank
+        sources[mask] = _alone(DataSource(mask, Path(), name), text, option)
+        sources[name] = replace(sources[name], known=mask)
+        keys = (chosen.section, mask)
+        places.put(keys, Place(True, number, 0, option, keys))
+    return Sources(sources, places, chosen.section)
+
+
+def _open(text: str, option: str) -> tuple[Path, list[str]]:
+    """A file, and the names of its arrays; none where it holds one without a name."""
+    file = Path(text)
     if not file.is_file():
-        raise UsageError(f"{option}: no such file")
+        raise UsageError(f"{option}: {'not a file' if file.exists() else 'no such file'}")
+    with _naming(option):
+        return file.resolve(), array_names(file)
+
+
+@contextmanager
+def _naming(option: str) -> Iterator[None]:
+    """Say in a DataError which option named the file."""
     try:
-        keys = array_names(file)
+        yield
     except DataError as error:
         raise DataError(f"{option}: {error}") from None
-    wanted = [config.data[before]] if single else list(config.data.values())
-    found = {}
-    for source in wanted:
-        key = next((key for key in (source.key, source.name) if key in keys), None)
-        if key is None and single:
-            key = keys[0] if len(keys) == 1 else source.key if keys else None
-        if key is not None or single:
-            found[source.name] = replace(source, file=file.resolve(), key=key)
-    if not found:
-        holds = f"it holds {listed(keys)}" if keys else "a file of one array needs a name: --data NAME=FILE"
-        raise UsageError(f"{option}: none of {listed(config.data)} in it; {holds}")
-    return found
 
 
-def _known_name(config: Config, name: str, option: str) -> None:
+def _refuse_unknown(config: Config, name: str, option: str) -> None:
     if name not in config.data:
         hint = suggestion(name, config.data) or f"; there are {listed(config.data)}"
         raise UsageError(f"{option}: the run knows no data {shown(name, 60)}{hint}")

@@ -43,6 +43,11 @@ def got(value: Any) -> str:
     return shown(text, 60)
 
 
+def counted(number: int, what: str) -> str:
+    """1 item, 2 items."""
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def listed(names: Iterable[str]) -> str:
     """Names with commas between them, the first twenty of many."""
     every = [shown(name, 60) for name in names]

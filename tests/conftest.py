@@ -16,7 +16,8 @@ from tiny import TINY, tiny_arrays
 from mmcli import rounds
 from mmcli.cli import main
 from mmcli.graph import Graph
-from mmcli.rounds import Moment, Progress, RoundState, Update
+from mmcli.program import RoundState
+from mmcli.rounds import Moment, Progress, Update
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.
@@ -29,6 +30,14 @@ def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
         patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What mmcli keeps of files that it read goes where no later run of the tests finds it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
 
 

@@ -47,19 +47,37 @@ def test_seeds_stop_at_the_first_run_that_fails(tiny_config):
     assert re.fullmatch(r"--set rounds=0: must be a whole number, at least 1.*\n", done.stderr)
 
 
-@pytest.mark.slow
-def test_a_slurm_task_trains_the_seed_of_its_number(tiny_config):
-    done = script(
-        "slurm_array.sh",
-        "tiny.yaml",
-        "--rounds",
-        "1",
-        cwd=tiny_config.parent,
-        SLURM_ARRAY_TASK_ID="5",
-        SLURM_CPUS_PER_TASK="1",
-    )
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """A task of a Slurm array: `slurm(program)` puts a program in the place of srun and runs the task."""
+    (tmp_path / "bin").mkdir()
 
-    assert (done.returncode, done.stdout) == (0, "runs/tiny-s5-001\n")
+    def task(srun: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+        for name, program in (("srun", srun), ("scontrol", 'echo scontrol "$@"')):
+            (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{program}\n")
+            (tmp_path / "bin" / name).chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        ids = {"SLURM_ARRAY_TASK_ID": "5", "SLURM_JOB_ID": "77", "SLURM_CPUS_PER_TASK": "1"}
+        return script("slurm_array.sh", *arguments, cwd=folder, **ids)
+
+    return task
+
+
+@pytest.mark.slow
+def test_a_slurm_task_trains_the_seed_of_its_number_once(slurm, tiny_config):
+    for told in ("run directory", "finished before"):
+        done = slurm('exec "$@"', tiny_config.parent, "tiny.yaml", "--rounds", "1")
+
+        assert (done.returncode, done.stdout) == (0, "runs/tiny-s5\n")
+        assert told in done.stderr
+    assert "seed: 5\n" in (tiny_config.parent / "runs/tiny-s5/config.yaml").read_text()
+
+
+@pytest.mark.parametrize(("code", "printed"), [(138, "scontrol requeue 77\n"), (3, ""), (0, "")])
+def test_a_slurm_task_goes_back_into_the_queue_when_its_time_is_up(slurm, tmp_path, code, printed):
+    done = slurm(f"exit {code}", tmp_path, "tiny.yaml")
+
+    assert (done.returncode, done.stdout) == (code, printed)
 
 
 @pytest.mark.parametrize("name", ["seeds.sh", "slurm_array.sh"])

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from mmcli import __version__, rounds
@@ -215,3 +216,18 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
     os.close(writing)
 
     assert done.stderr == b""
+
+
+def test_reading_a_long_text_is_told(command, tiny_config, monkeypatch):
+    monkeypatch.chdir(tiny_config.parent)
+    monkeypatch.setattr("mmcli.watching.LONG", 0)
+    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
+    np.savetxt("words.txt", np.load("tiny.npz")["words"])
+    tiny_config.write_text(tiny_config.read_text().replace("{file: tiny.npz, key: words}", "{file: words.txt}"))
+
+    done = command("check", "tiny.yaml")
+
+    assert done.code == 0
+    assert "reading words.txt: 0 of 0 MB\n" in done.err
+    assert "\r" not in done.err
+    assert "\x1b" not in done.err

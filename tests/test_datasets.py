@@ -1,5 +1,6 @@
 """Data files: what is read from them, and every way in which they can be wrong."""
 
+import gzip
 import hashlib
 import io
 import os
@@ -7,28 +8,18 @@ import pickle
 import zipfile
 from pathlib import Path
 
+import bad_files
 import numpy as np
 import pytest
+from bad_files import DIGITS, IMAGES, SPEECH, UNKNOWN, N
 
-from mmcli.arrays import read_array
 from mmcli.config import load_config
 from mmcli.datasets import load_datasets
 from mmcli.errors import DataError
+from mmcli.formats import read_array
 from mmcli.graph import build_graph
 
-CONFIG = """\
-data:
-  images: {file: a.npz, key: images}
-  speech: {file: a.npz, key: speech}
-  digits: {file: a.npz, key: digits}
-modules:
-  image:  {type: observation, data: images}
-  speech: {type: observation, data: speech}
-  vae:    {type: vae, inputs: [image], latent_dim: 2}
-  gmm:    {type: gmm, inputs: [vae], num_classes: 2, labels: digits}
-  mlda:   {type: mlda, inputs: [speech, gmm], num_classes: 2, labels: digits}
-"""
-N = 4
+CONFIG = bad_files.CONFIG.replace("good.npz", "a.npz")
 
 
 @pytest.fixture(autouse=True)
@@ -39,11 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 def arrays(**changes):
     """Good arrays, some of them changed; None takes one away."""
-    good = {
-        "images": np.linspace(0, 1, 3 * N).reshape(N, 3),
-        "speech": np.arange(5 * N).reshape(N, 5),
-        "digits": np.arange(N),
-    }
+    good = {"images": IMAGES, "speech": SPEECH, "digits": DIGITS}
     return {name: array for name, array in (good | changes).items() if array is not None}
 
 
@@ -64,9 +51,6 @@ def changed(array, index, value):
     array = np.array(array, dtype=float)
     array[index] = value
     return array
-
-
-IMAGES, SPEECH, DIGITS = arrays().values()
 
 
 def test_arrays_come_by_the_name_of_their_module_and_labels_by_that_of_the_data(folder):
@@ -105,6 +89,42 @@ def test_a_npy_holds_one_array_without_a_key(folder):
     assert set(datasets.digests) == {str(folder / "a.npz"), str(folder / "images.npy")}
 
 
+def test_tables_of_text_are_read_by_their_columns(folder):
+    Path("items.csv").write_text("# made by hand\na,b,kind\n0,1,3\n0.5,0.25,7\n")
+    np.savetxt("speech.txt", SPEECH[:2])
+    config = (
+        CONFIG.replace("{file: a.npz, key: images}", "{file: items.csv, key: a}")
+        .replace("{file: a.npz, key: speech}", "{file: speech.txt}")
+        .replace("{file: a.npz, key: digits}", "{file: items.csv, key: kind}")
+    )
+
+    datasets = load(config)
+
+    np.testing.assert_array_equal(datasets.observations["image"], [[0], [0.5]])
+    np.testing.assert_array_equal(datasets.observations["speech"], SPEECH[:2])
+    np.testing.assert_array_equal(datasets.labels["digits"], [3, 7])
+    assert set(datasets.digests) == {str(folder / "items.csv"), str(folder / "speech.txt")}
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (
+            "1 2\n\n3 -4\n5 6\n7 8\n",
+            "3: -4 at row 1, column 1 (from 0); modules.mlda takes counts, which are 0 or more",
+        ),
+        ("1 2\n3 4\n5 six\n", "3: six at column 1 (from 0) is no number; write numbers (nan where one is missing)"),
+    ],
+)
+def test_a_fault_in_a_text_is_told_by_its_line(folder, lines, said):
+    np.savez("a.npz", **arrays())
+    Path("speech.txt").write_text(lines)
+
+    assert problems_of(CONFIG.replace("{file: a.npz, key: speech}", "{file: speech.txt}")) == [
+        f"x.yaml:3:11: data.speech: {folder}/speech.txt:{said}"
+    ]
+
+
 def test_only_the_arrays_that_are_used_are_read():
     np.savez("a.npz", **arrays(), broken=np.array([{}], dtype=object))
     config = CONFIG.replace("modules:", "  unused: {file: no.npz, key: x}\nmodules:")
@@ -123,11 +143,11 @@ def test_one_array_can_be_observed_twice():
     np.testing.assert_array_equal(datasets.observations["again"], datasets.observations["image"])
 
 
-@pytest.mark.parametrize("labels", [DIGITS.astype(float), DIGITS.astype("u1"), DIGITS - 7, DIGITS > 1])
+@pytest.mark.parametrize("labels", [DIGITS.astype(float), DIGITS.astype("u1"), DIGITS - 7, DIGITS > 1, DIGITS[:, None]])
 def test_labels_are_any_whole_numbers(labels):
     np.savez("a.npz", **arrays(digits=labels))
 
-    np.testing.assert_array_equal(load().labels["digits"], labels)
+    np.testing.assert_array_equal(load().labels["digits"], labels.ravel())
 
 
 RANGE = "modules.vae takes 0 to 1: scale the array, or change the module's options"
@@ -190,7 +210,7 @@ CHANGES = [
     ("fewer rows", {"speech": SPEECH[:3]}, "speech", f"3 rows, but data.images has 4; {ROWS}"),
     ("fewer labels", {"digits": DIGITS[:3]}, "digits", f"3 rows, but data.images has 4; {ROWS}"),
     ("more labels", {"digits": np.arange(5)}, "digits", f"5 rows, but data.images has 4; {ROWS}"),
-    ("labels in a column", {"digits": DIGITS[:, None]}, "digits", "2 dimensions (4, 1); labels have 1: array.ravel()"),
+    ("labels in a row", {"digits": DIGITS[None]}, "digits", "2 dimensions (1, 4); labels have 1: array.ravel()"),
     (
         "labels with fractions",
         {"digits": DIGITS / 2},
@@ -263,9 +283,9 @@ def npy_bytes(array, allow_pickle=False):
     return stream.getvalue()
 
 
-def npz_bytes(content, name="x.npy"):
+def npz_bytes(content, name="x.npy", compression=zipfile.ZIP_STORED):
     stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w") as archive:
+    with zipfile.ZipFile(stream, "w", compression) as archive:
         archive.writestr(name, content)
     return stream.getvalue()
 
@@ -284,9 +304,10 @@ FLIPPED_NPZ = npz_bytes(GOOD_NPY).replace(np.ones(1).tobytes(), np.full(1, 2.0).
 @pytest.mark.parametrize(
     ("content", "key", "text"),
     [
-        (b"", None, "neither .npz nor .npy; write it with numpy.savez or numpy.save"),
-        (b"1,2,3\n", None, "neither .npz nor .npy; write it with numpy.savez or numpy.save"),
-        (pickle.dumps(Bomb()), None, "neither .npz nor .npy; write it with numpy.savez or numpy.save"),
+        (b"", None, "is empty; write it again"),
+        (pickle.dumps(Bomb()), None, UNKNOWN),
+        (b"\x89PNG\r\n\x1a\n", None, UNKNOWN),
+        (gzip.compress(GOOD_NPY), None, "a gzip file of neither IDX nor text; write it with numpy.savez or numpy.save"),
         (GOOD_NPY, "x", "a .npy file holds one array without a name; remove the key"),
         (npz_bytes(GOOD_NPY), None, "name one of its arrays by key: x"),
         (npz_bytes(GOOD_NPY), "y", "no array y; it holds x"),
@@ -317,6 +338,19 @@ FLIPPED_NPZ = npz_bytes(GOOD_NPY).replace(np.ones(1).tobytes(), np.full(1, 2.0).
             "format 3.0 of numpy is not read; save a plain array of numbers",
         ),
         (npz_bytes(GOOD_NPY)[:-30], "x", "cannot be read: File is not a zip file"),
+        (
+            npz_bytes(GOOD_NPY, compression=zipfile.ZIP_BZIP2),
+            "x",
+            "compressed in a way that numpy does not write; write it with numpy.savez_compressed",
+        ),
+        (
+            npz_bytes(npy_bytes(np.zeros(1 << 28, np.uint8)), compression=zipfile.ZIP_DEFLATED),
+            "x",
+            (
+                "unpacks to 268 MB or more, more than 250 times its size, as a trap does; if it is none, "
+                "save it uncompressed, by numpy.savez"
+            ),
+        ),
         (FLIPPED_NPZ, "x", "cannot be read: Bad CRC-32 for file 'x.npy'"),
     ],
 )
@@ -348,8 +382,8 @@ def test_a_header_that_promises_too_much_is_not_believed(folder, wrap):
     ("name", "text"),
     [
         ("no.npz", "no such file; data paths are relative to the config file"),
-        ("", "is a directory; name a .npz or .npy file"),
-        ("pipe", "is not a regular file; name a .npz or .npy file"),
+        ("", "is a directory; name a file that holds an array"),
+        ("pipe", "is not a regular file; name a file that holds an array"),
         ("loop", "cannot be read: Too many levels of symbolic links"),
         ("a.npz/b.npz", "cannot be read: Not a directory"),
     ],

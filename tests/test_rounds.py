@@ -19,7 +19,8 @@ from mmcli.graph import Graph, Node, build_graph
 from mmcli.messages import Categorical, Counts, Points, combine, neutral, normalized
 from mmcli.module import Info, Module, Outputs
 from mmcli.modules import MODULES, Kind, Port
-from mmcli.rounds import Moment, Program, Progress, RoundState, Update
+from mmcli.program import Program, RoundState, hear, module_key, observe, speak
+from mmcli.rounds import Moment, Progress, Update
 from mmcli.spec import ModuleConfig
 
 N, STATES = 5, 3
@@ -39,7 +40,7 @@ def everything(observations):
 
 
 def observed(program, observations):
-    return rounds.observe(program, observations, everything(observations))
+    return observe(program, observations, everything(observations))
 
 
 def log_table(*names):
@@ -180,20 +181,18 @@ def test_a_child_hears_its_siblings_and_never_itself():
     }
     state = RoundState({}, {}, {("a", "c"): said["c"], ("a", "d"): said["d"]})
 
-    sent = rounds.speak(program, "a", state, said["a"])
+    sent = speak(program, "a", state, said["a"])
 
     assert set(sent) == {("a", "c"), ("a", "d")}
     np.testing.assert_allclose(sent["a", "c"].log_probs, combine([said["a"], said["d"]]).log_probs, rtol=1e-5)
     np.testing.assert_allclose(sent["a", "d"].log_probs, combine([said["a"], said["c"]]).log_probs, rtol=1e-5)
-    assert rounds.speak(program._replace(rule="serket"), "a", state, said["a"]) == dict.fromkeys(sent, said["a"])
+    assert speak(program._replace(rule="serket"), "a", state, said["a"]) == dict.fromkeys(sent, said["a"])
 
 
 def test_points_go_to_every_child_as_they_are():
     points = Points(jnp.ones((N, STATES)), jnp.ones(N))
 
-    sent = rounds.speak(
-        make_program(TREE), "a", RoundState({}, {}, dict.fromkeys([("a", "c"), ("a", "d")], points)), points
-    )
+    sent = speak(make_program(TREE), "a", RoundState({}, {}, dict.fromkeys([("a", "c"), ("a", "d")], points)), points)
 
     assert sent == {("a", "c"): points, ("a", "d"): points}
 
@@ -208,7 +207,7 @@ def test_before_the_first_round_only_observations_speak():
     assert set(state.forward) == set(state.backward) | {("seen_a", "a"), ("seen_b", "b"), ("seen_d", "d")}
     np.testing.assert_array_equal(state.forward["seen_d", "d"].values, OBSERVATIONS["seen_d"])
     for name in TREE:
-        np.testing.assert_allclose(rounds.hear(program, state, name).child.log_probs, nothing, rtol=1e-6)
+        np.testing.assert_allclose(hear(program, state, name).child.log_probs, nothing, rtol=1e-6)
     np.testing.assert_allclose(state.forward["a", "d"].log_probs, nothing, rtol=1e-6)
 
 
@@ -225,7 +224,7 @@ def test_a_new_module_changes_no_draw_of_another():
 
 def test_a_key_depends_on_seed_name_and_round():
     keys = [
-        jax.random.key_data(rounds.module_key(jax.random.key(seed), name, round_number)).tolist()
+        jax.random.key_data(module_key(jax.random.key(seed), name, round_number)).tolist()
         for seed in (0, 1)
         for name in ("vae", "gmm")
         for round_number in (0, 1, 2)

@@ -52,8 +52,8 @@ def test_learned_arrays_come_back(run, columns):
         ("z_learn.txt", b"1 # 2\n", "could not convert string '#' to float64"),
         ("z_learn.txt", b"1 inf\n", "not finite numbers on 2 axes"),
         ("z_learn.txt", b"\xff\n", "'utf-8' codec can't decode byte 0xff"),
-        ("z_learn.npy", b"mud", "neither .npz nor .npy"),
-        ("z_learn.npy", b"\x80\x04N.", "neither .npz nor .npy"),  # a pickle
+        ("z_learn.npy", b"mud", "cannot be read: EOF: reading magic string, expected 8 bytes"),
+        ("z_learn.npy", b"\x80\x04N.", "cannot be read: EOF: reading magic string, expected 8 bytes"),  # a pickle
     ],
 )
 def test_damaged_learned_arrays(run, name, content, reason):

@@ -1,17 +1,23 @@
 """A trained graph asked about other items: `evaluate --data`, `generate`, `load_run`."""
 
 import doctest
+import io
 import json
+import re
 import shutil
+import textwrap
 from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import imread
 from tiny import TINY, tiny_arrays
 
 import mmcli
-from mmcli import load_run
+from mmcli import encoding, load_run, plots
+from mmcli.config import load_config
 from mmcli.errors import DataError, UsageError
+from mmcli.unseen import Request, choose
 
 ARRAYS = tiny_arrays()
 IMAGES, WORDS, LABELS = ARRAYS["images"], ARRAYS["words"], ARRAYS["labels"]
@@ -67,16 +73,18 @@ def test_a_row_of_nan_is_a_missing_one(run):
     assert not np.array_equal(alone, both)
 
 
-def test_what_is_said_of_an_item_does_not_depend_on_the_others(run):
+@pytest.mark.parametrize("senses", [("images", "words"), ("images",), ("words",)])
+def test_what_is_said_of_an_item_does_not_depend_on_the_others(run, senses):
     many = np.tile(np.arange(len(IMAGES)), 10)  # more than a batch
     order = RNG.permutation(many)[:507]
 
-    said = run.predict(images=IMAGES[order], words=WORDS[order])
+    said = run.predict(**{sense: ARRAYS[sense][order] for sense in senses})
 
-    alone = run.predict(images=IMAGES, words=WORDS)
-    for name, prediction in said.items():
-        np.testing.assert_array_equal(prediction.classes, alone[name].classes[order])
-        np.testing.assert_array_equal(prediction.probabilities, alone[name].probabilities[order])
+    for few in ([0], [506], order[:7]):
+        alone = run.predict(**{sense: ARRAYS[sense][order[few]] for sense in senses})
+        for name, prediction in said.items():
+            np.testing.assert_array_equal(prediction.classes[few], alone[name].classes)
+            np.testing.assert_array_equal(prediction.probabilities[few], alone[name].probabilities)
 
 
 def test_a_sense_is_made_from_another(run):
@@ -145,6 +153,17 @@ def test_the_examples_of_load_run_hold(trained, monkeypatch):
 
     assert (runner.tries > 5, runner.failures) == (True, 0)
     assert not hasattr(mmcli, "load_nothing")
+    assert (Path(mmcli.__file__).parent / "py.typed").exists()  # for the type checkers of those who import it
+
+
+def test_the_example_of_the_readme_holds(trained):
+    text = (Path(__file__).parent.parent / "README.md").read_text()
+    lines = text.partition("The same from Python:\n\n")[2].partition("\n\n**")[0]
+    code = textwrap.dedent(lines).replace('"runs/mnist_arabic-s0-001"', f'"{trained.run}"').replace("speech=", "words=")
+
+    exec(compile(code, "README.md", "exec"), {"speech": WORDS})
+
+    assert code.count("words=speech") == 2
 
 
 @pytest.mark.usefixtures("copy")
@@ -176,6 +195,112 @@ def test_classes_are_not_matched_to_other_data_anew(command):
 
 
 @pytest.mark.usefixtures("copy")
+def test_what_was_said_of_other_data_before_goes(command):
+    np.save("images.npy", IMAGES[:7])
+    Path("run/module003_gmm/mine.txt").touch()
+    command("evaluate", "run", "--without", "words")
+
+    done = command("evaluate", "run", "--data", "images=images.npy")
+
+    assert done.code == 0
+    assert sorted(path.name for path in Path("run").rglob("*_recog.*")) == sorted(
+        [*["Pdz_recog.txt", "class_recog.txt"] * 2, "evaluation_recog.json", "z_recog.txt", "x_hat_recog.txt"]
+    )
+    assert not list(Path("run").rglob("*.tmp"))
+    assert Path("run/module003_gmm/mine.txt").exists()
+
+
+@pytest.mark.usefixtures("copy")
+def test_rows_can_be_missing_item_by_item(command):
+    np.savez("whole.npz", **ARRAYS)
+    there = np.arange(60) % 3 > 0
+    np.save("there.npy", there.astype(np.uint8))
+    np.savez("masks.npz", words=there, images=np.ones(60, bool))
+    holes = WORDS.astype(float)
+    holes[~there] = np.nan
+    np.savez("holes.npz", **{**ARRAYS, "words": holes})
+
+    ways = [
+        ["--data", "whole.npz", "--known", "words=there.npy"],
+        ["--known", "words=masks.npz", "--known", "images=masks.npz"],  # of the data it learned from
+        ["--data", "holes.npz", "--missing", "nan"],
+    ]
+    found = [json.loads(command("evaluate", "run", *way, "--json", "-o", f"{len(way)}").out) for way in ways]
+
+    assert all(one["known"] == {"images": 60, "words": 40} for one in found)
+    assert all(one["modules"] == found[0]["modules"] for one in found)
+    probabilities = np.loadtxt("4/module004_mlda/Pdz_recog.txt")
+    run = load_run("run")
+    by_both, by_images = (
+        run.predict(**senses)["mlda"].probabilities
+        for senses in ({"images": IMAGES, "words": WORDS}, {"images": IMAGES})
+    )
+    np.testing.assert_array_equal(probabilities.astype(np.float32), np.where(there[:, None], by_both, by_images))
+
+
+def test_a_mask_with_the_key_of_its_sense_is_not_taken_for_it(tmp_path):
+    masks = "  there: {file: masks.npz, key: images}\n"
+    config = TINY.replace("key: images}", "key: images, known: there}").replace("modules:\n", f"{masks}modules:\n")
+    (tmp_path / "tiny.yaml").write_text(config)
+    np.savez(tmp_path / "pairs.npz", images=IMAGES)
+    np.savez(tmp_path / "named.npz", images=IMAGES, there=LABELS > 0)
+
+    plain, named = (
+        choose(load_config(tmp_path / "tiny.yaml"), Request([str(tmp_path / file)]), without=()).sources
+        for file in ("pairs.npz", "named.npz")
+    )
+
+    assert {name: (source.key, source.known) for name, source in plain.items()} == {"images": ("images", None)}
+    assert {name: (source.key, source.known) for name, source in named.items()} == {
+        "images": ("images", "there"),
+        "there": ("there", None),
+    }
+
+
+@pytest.mark.usefixtures("copy")
+def test_wide_arrays_go_to_npy_batch_by_batch(monkeypatch):
+    monkeypatch.setattr(encoding, "MAX_TEXT_COLUMNS", 5)
+    run = load_run("run")
+    rows = np.arange(40.0).reshape(4, 10)
+
+    with run.directory.recognized(6) as append:
+        for batch in (rows, rows[:2]):
+            append("module002_vae", {"x_hat": batch, "z": batch[:, :2]})
+
+    np.testing.assert_array_equal(np.load("run/module002_vae/x_hat_recog.npy"), np.concatenate([rows, rows[:2]]))
+    np.testing.assert_array_equal(np.loadtxt("run/module002_vae/z_recog.txt")[4:], rows[:2, :2])
+
+
+@pytest.mark.usefixtures("copy")
+def test_recognition_that_breaks_off_leaves_what_was_there(command):
+    command("evaluate", "run", "--without", "words")
+    before = {path: path.read_bytes() for path in Path("run").rglob("*_recog.*")}
+
+    def break_off():
+        with load_run("run").directory.recognized(60) as append:
+            append("module002_vae", {"z": np.zeros((2, 2))})
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+
+    assert {path: path.read_bytes() for path in Path("run").rglob("*_recog.*")} == before
+    assert not list(Path("run").rglob("*.tmp"))
+
+
+@pytest.mark.usefixtures("copy")
+def test_a_place_that_cannot_be_written(command):
+    Path("there").mkdir()
+    Path("there/module003_gmm").touch()
+
+    done = command("evaluate", "run", "--without", "words", "-o", "there")
+
+    place = "there/module003_gmm: cannot be written (not a folder)"
+    assert (done.code, done.out) == (2, "")
+    assert done.err == f"mmcli: error: {place}; mend that, then do it again (train with --resume)\n"
+
+
+@pytest.mark.usefixtures("copy")
 def test_a_sense_can_be_hidden_and_files_go_elsewhere(command):
     before = sorted(Path("run").rglob("*"))
 
@@ -188,12 +313,17 @@ def test_a_sense_can_be_hidden_and_files_go_elsewhere(command):
 
 
 @pytest.mark.usefixtures("copy")
-def test_one_array_is_named_and_needs_no_labels(command):
-    np.save("images.npy", IMAGES[:7])
+@pytest.mark.parametrize("header", [None, "", ",".join(f"pixel{column}" for column in range(12))])
+def test_one_array_is_named_and_needs_no_labels(command, header):
+    if header is None:
+        np.save("images", IMAGES[:7])
+        Path("images.npy").rename("images")
+    else:
+        np.savetxt("images", IMAGES[:7], delimiter=",", header=header, comments="")
 
-    done = command("evaluate", "run", "--data", "images=images.npy")
+    done = command("evaluate", "run", "--data", "images=images")
 
-    assert done.out == "7 items, no labels to compare with; their classes are in run\n"
+    assert done.out == "7 items, no labels to compare with; what was found is in run\n"
     np.testing.assert_array_equal(np.loadtxt("run/module004_mlda/class_recog.txt", dtype=int), LABELS[:7])
     assert not Path("run/module004_mlda/acc_recog.txt").exists()
 
@@ -208,10 +338,21 @@ def test_one_array_is_named_and_needs_no_labels(command):
             "--data a.npy: none of images, words, kinds in it; a file of one array needs a name: --data NAME=FILE",
         ),
         (["--data", "x.npz"], "--data x.npz: none of images, words, kinds in it; it holds x, y"),
+        (["--data", "."], "--data .: not a file"),
+        (
+            ["--data", "images=a.npy", "--data", "images=x.npz"],
+            "--data images=x.npz: images is in --data images=a.npy too; name each once, sense by sense",
+        ),
+        (["--data", "kinds=x.npz"], "no sense is left to go by; give one of images, words"),
+        (["--known", "words"], "--known words: must be NAME=FILE, such as speech=has_speech.npy"),
+        (["--known", "word=a.npy"], "--known word=a.npy: the run knows no data word (did you mean words?)"),
+        (["--known", "kinds=a.npy"], "--known kinds=a.npy: kinds is no sense that is asked about; leave it out"),
+        (["--known", "words=none.npy"], "--known words=none.npy: no such file"),
+        (["--missing", "0"], "Invalid value for '--missing': '0' is not 'nan'. (see `mmcli evaluate --help`)"),
         (["--test"], "--test: the run's config names no held-out data under test:; use --data"),
         (["--test", "--data", "x.npz"], "--data and --test exclude each other; leave one out"),
         (["--without", "word"], "--without word: the run knows no data word (did you mean words?)"),
-        (["--without", "words", "--without", "images"], "no sense is left to go by; give one of images, words"),
+        (["--without", "words", "--without", "images"], "no sense is left to go by"),
         (["-o", "there"], "-o needs other data: --data, --test or --without; what was learned is in RUN_DIR"),
     ],
 )
@@ -222,6 +363,78 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
     done = command("evaluate", copy, *options)
 
     assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {text}\n")
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (
+            ["--data", "mud.npz"],
+            ("--data mud.npz: neither .npz, .npy, IDX, Parquet nor text; write it with numpy.savez or numpy.save"),
+        ),
+        (["--data", "cut.npz"], "--data cut.npz: cannot be read: File is not a zip file"),
+        (
+            ["--data", "narrow.npz"],
+            (
+                "--data narrow.npz: data.images: {}/narrow.npz: 11 columns, but the run learned from 12; "
+                "make both in the same way"
+            ),
+        ),
+        (
+            ["--known", "words=short.npy"],
+            "run/config.yaml:7:10: data.words: {data}: 60 rows, but --known words says of 59 which are there",
+        ),
+        (
+            ["--known", "words=none.npy", "--known", "images=none.npy"],
+            (
+                "run/config.yaml:6:11: data.images: {data}: item 0 (from 0) has none of its senses; "
+                "leave it out of every array"
+            ),
+        ),
+        (
+            ["--known", "words=words.npy"],
+            (
+                "--known words=words.npy: {}/words.npy: 2 dimensions (60, 12); "
+                "what says which rows are there has 1: array.ravel()"
+            ),
+        ),
+    ],
+)
+def test_data_that_do_not_fit_the_run(copy, trained, command, tmp_path, options, text):
+    Path("mud.npz").write_bytes(b"\0mud")
+    np.savez("whole.npz", **ARRAYS)
+    Path("cut.npz").write_bytes(Path("whole.npz").read_bytes()[:500])
+    np.savez("narrow.npz", images=IMAGES[:, 1:], words=WORDS)
+    np.save("short.npy", np.ones(59))
+    np.save("none.npy", np.zeros(60))
+    np.save("words.npy", WORDS)
+
+    done = command("evaluate", copy, *options)
+
+    data = trained.run.parent.parent / "tiny.npz"
+    assert (done.code, done.out, done.err) == (2, "", text.format(tmp_path, data=data) + "\n")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["evaluate", "run", "--without", "words"], ["generate", "run", "--to", "images"]]
+)
+@pytest.mark.parametrize(
+    ("facts", "text"),
+    [
+        ({"status": "running"}, "run: this run has not finished; wait for it or, if it was killed, --resume it"),
+        ({"status": "stopped"}, "run: this run was stopped; let it finish with --resume"),
+        ({"status": "failed", "error": "gmm: NaN"}, "run: this run failed (gmm: NaN); train again"),
+    ],
+)
+def test_a_run_that_never_finished(copy, command, arguments, facts, text):
+    meta = json.loads((copy / "meta.json").read_text())
+    (copy / "meta.json").write_text(json.dumps(meta | facts))
+
+    done = command(*arguments, "-o", "out.npz")
+
+    assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {text}\n")
+    with pytest.raises(UsageError, match=re.escape(text)):
+        load_run("run")
 
 
 def test_parameters_that_are_not_those_of_the_run(copy, command):
@@ -237,6 +450,7 @@ def test_parameters_that_are_not_those_of_the_run(copy, command):
 
 def test_generate_writes_arrays_and_classes(copy, command):
     one_each = command("generate", copy, "--to", "images", "-o", "each.npz")
+    command("generate", copy, "--to", "images", "-n", "2", "--sample", "-o", "two_each.npz")
     some = command("generate", copy, "--to", "images", "--class", "2", "-n", "4", "--sample", "-o", "some.npz")
     from_words = command("generate", copy, "--to", "images", "--from", "words", "-n", "5", "-o", "from.npz")
 
@@ -245,9 +459,24 @@ def test_generate_writes_arrays_and_classes(copy, command):
         np.testing.assert_array_equal(each["class"], [0, 1, 2])
         np.testing.assert_array_equal(each["images"].reshape(3, 3, 4).sum(-1).argmax(-1), [0, 1, 2])
         assert several["images"].shape == (4, 12)
+        assert len(np.unique(several["images"], axis=0)) == 4
         np.testing.assert_array_equal(several["class"], [2, 2, 2, 2])
         assert made["images"].shape == (5, 12)
+    with np.load("two_each.npz") as each, np.load("some.npz") as several:
+        np.testing.assert_array_equal(each["class"], [0, 0, 1, 1, 2, 2])
+        assert not np.isclose(each["images"][4:], several["images"][:2]).all(-1).any()  # each class has its own draws
     assert not Path("each.png").exists()  # 12 columns are no square
+
+
+def test_images_lie_in_a_grid_of_as_many_a_row_as_is_said():
+    images = np.random.default_rng(0).random((12, 3, 3))
+
+    wide, tall = (imread(io.BytesIO(plots.images_png(images, [], per_row))) for per_row in (None, 4))
+
+    assert wide.shape[:2] == (192, 960)  # ten and two
+    assert tall.shape[:2] == (288, 384)
+    titled = imread(io.BytesIO(plots.images_png(images, ["0"] * 12, 4)))
+    assert titled.shape[0] > tall.shape[0]
 
 
 @pytest.mark.parametrize(
@@ -259,6 +488,11 @@ def test_generate_writes_arrays_and_classes(copy, command):
             ["--to", "images", "--class", "1", "--from", "words"],
             "--class makes a sense from nothing else; leave out --data, --test and --from, or --class",
         ),
+        (
+            ["--to", "images", "--class", "1", "--known", "words=x.npy"],
+            "--class makes a sense from nothing else; leave out --data, --test and --from, or --class",
+        ),
+        (["--to", "images", "--seed", "1"], "--seed changes nothing without --sample; add it, or leave --seed out"),
         (["--to", "images", "--from", "images"], "--from images: it is to be made; name other senses"),
         (["--to", "images", "--test"], "--test: the run's config names no held-out data under test:; use --data"),
     ],

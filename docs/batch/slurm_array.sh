@@ -5,15 +5,25 @@
 #SBATCH --mem=2G
 #SBATCH --time=00:15:00
 #SBATCH --output=slurm-%A_%a.log
-#SBATCH --signal=B:TERM@30
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --signal=USR1@60
 #
-# One seed per task of a Slurm array; runs that start at once take directories of their own.
+# One seed per task of a Slurm array. A task whose time is up, or whose node fails, goes back into the queue and goes on
+# where it was.
 #
 #   sbatch docs/batch/slurm_array.sh configs/mnist_arabic.yaml
 #   mmcli compare runs/mnist_arabic-s*      # at any time
 set -euo pipefail
 
 config=${1:?a config: sbatch docs/batch/slurm_array.sh CONFIG [OPTION...]}
+run=runs/$(basename "${config%.*}")-s$SLURM_ARRAY_TASK_ID
 
-# exec, so that Slurm's signals reach mmcli and a run that is cut off says so in its meta.json.
-exec mmcli train "$config" --seed "$SLURM_ARRAY_TASK_ID" --threads "$SLURM_CPUS_PER_TASK" "${@:2}"
+code=0
+srun mmcli train "$config" -o "$run" --resume --seed "$SLURM_ARRAY_TASK_ID" --threads "$SLURM_CPUS_PER_TASK" "${@:2}" ||
+    code=$?
+# 128 + SIGUSR1, which Slurm sends a minute before the time is up: all is saved.
+if [ "$code" -eq 138 ]; then
+    scontrol requeue "$SLURM_JOB_ID"
+fi
+exit "$code"

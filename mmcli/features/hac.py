@@ -17,7 +17,7 @@ from scipy.ndimage import correlate1d
 from mmcli.errors import DataError
 
 NUM_CODES = 20
-LAGS = (5, 2)  # frames between the two codes of a pair, in the order of the columns
+LAGS = (5, 2)  # frames between the two codes of a pair, in the order of the columns: those of the bundled data
 KMEANS_SWEEPS = 50
 DELTA_WEIGHTS = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]) / 10.0
 
@@ -59,24 +59,26 @@ def fit_codebooks(mfccs: Sequence[np.ndarray], *, num_codes: int = NUM_CODES, se
     return Streams(*codebooks)
 
 
-def hac_features(mfccs: Sequence[np.ndarray], codebooks: Streams) -> np.ndarray:
+def hac_features(mfccs: Sequence[np.ndarray], codebooks: Streams, lags: Sequence[int] = LAGS) -> np.ndarray:
     """Count the pairs of codes in each utterance.
 
-    With C codes, column ((stream * 2 + lag) * C + a) * C + b counts the frames t with code a at t and code b at
-    t + LAGS[lag]. The row of an utterance of T >= 5 frames sums to 6 T - 21; one shorter than a lag has zeros there.
+    With C codes and L lags, column ((stream * L + lag) * C + a) * C + b counts the frames t with code a at t and code b
+    at t + lags[lag]. With the default lags the row of an utterance of T >= 5 frames sums to 6 T - 21; one no longer
+    than a lag has zeros there.
 
     Args:
         mfccs: an array (T, D) for each of N utterances, T its own number of frames.
         codebooks: from `fit_codebooks`, on the training utterances.
+        lags: frames between the two codes of a pair, each 1 or more.
 
     Returns:
-        (N, 6 C^2) int64; 2,400 columns for 20 codes.
+        (N, 3 L C^2) int64; 2,400 columns for 20 codes and 2 lags.
 
     Raises:
         DataError: the arrays do not fit together, or not to the codebooks.
     """
     utterances = _checked(mfccs, num_coefficients=codebooks.mfcc.shape[1])
-    rows = [_count_pairs(compute_streams(utterance), codebooks) for utterance in utterances]
+    rows = [_count_pairs(compute_streams(utterance), codebooks, lags) for utterance in utterances]
     return np.stack(rows)
 
 
@@ -104,13 +106,13 @@ def compute_deltas(frames: np.ndarray) -> np.ndarray:
     return correlate1d(frames, DELTA_WEIGHTS, axis=0, mode="nearest")
 
 
-def _count_pairs(streams: Streams, codebooks: Streams) -> np.ndarray:
-    """One row of `hac_features`: (6 C^2,) int64."""
+def _count_pairs(streams: Streams, codebooks: Streams, lags: Sequence[int]) -> np.ndarray:
+    """One row of `hac_features`: (3 L C^2,) int64."""
     num_codes = len(codebooks.mfcc)
     histograms = []
     for frames, codebook in zip(streams, codebooks, strict=True):
         codes = vq(frames, codebook)[0]  # (T,)
-        for lag in LAGS:
+        for lag in lags:
             pairs = codes[:-lag] * num_codes + codes[lag:]  # (max(T - lag, 0),)
             histograms.append(np.bincount(pairs, minlength=num_codes**2))
     return np.concatenate(histograms)

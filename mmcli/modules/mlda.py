@@ -23,6 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import digamma, gammaln
 
+from mmcli.counts import TINY, Rows, expected_counts, log_likelihood, row_sums, scaled, times, word_sums
 from mmcli.messages import Counts, Message, normalized
 from mmcli.mixture import merits, topic_scores
 from mmcli.module import Info, Inputs, Module, Outputs
@@ -36,9 +37,7 @@ COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
 HOTTEST_SHARE, COOLEST_SHARE = 0.5, 0.05
 SETTLING_SWEEPS = 5
 ITEM_SWEEPS = 20
-BLOCK = 100  # items; a block of 2,400 words fills a megabyte
 SMALLEST_PRIOR = 1e-6
-TINY = 1e-30  # keeps 0 / 0 out of the words an item does not have
 
 
 class MldaState(NamedTuple):
@@ -68,47 +67,18 @@ def dirichlet_kl(concentrations: Array, prior: Array) -> Array:
     return log_norm + ((concentrations - prior) * expected_log(concentrations)).sum(-1)
 
 
-def elbo(concentrations: Array, prior: Array, topics: Sequence[Array], words: Sequence[Array], beta: float) -> Array:
+def elbo(concentrations: Array, prior: Array, topics: Sequence[Array], words: Sequence[Rows], beta: float) -> Array:
     """Evidence lower bound with the words' topics at their optimum, () nats. Hoffman et al. (2010), eq. 4."""
     item_factors = jnp.exp(expected_log(concentrations))
     bound = -dirichlet_kl(concentrations, prior).sum()
     for topic, counts in zip(topics, words, strict=True):
-        expected = item_factors @ jnp.exp(expected_log(topic))  # (N, V)
-        bound += (counts * jnp.log(expected + TINY)).sum()
+        bound += log_likelihood(item_factors, jnp.exp(expected_log(topic)), counts)
         bound -= dirichlet_kl(topic, jnp.full_like(topic, beta)).sum()
     return bound
 
 
-def expected_counts(item_factors: Array, word_factors: Array, counts: Array) -> tuple[Array, Array]:
-    """How many words of each item, and of each word of the vocabulary, belong to each topic.
-
-    The topics of single words, (N, V, K), are never formed: their sums factor into matrix products. Rows go
-    through in blocks, so that what lies between the products stays in the cache.
-
-    Args:
-        item_factors: (N, K) exp E[log theta].
-        word_factors: (K, V) exp E[log phi].
-        counts: (N, V).
-
-    Returns:
-        (N, K) and (K, V).
-    """
-    num_items, num_topics = item_factors.shape
-    num_blocks = -(-num_items // BLOCK)
-    padding = ((0, num_blocks * BLOCK - num_items), (0, 0))
-    blocks = [jnp.pad(rows, padding).reshape(num_blocks, BLOCK, -1) for rows in (item_factors, counts)]
-
-    def block(of_words: Array, rows: list[Array]) -> tuple[Array, Array]:
-        factors, counts = rows
-        ratio = counts / (factors @ word_factors + TINY)  # (B, V)
-        return of_words + factors.T @ ratio, ratio @ word_factors.T
-
-    of_words, of_items = jax.lax.scan(block, jnp.zeros_like(word_factors), blocks)
-    return item_factors * of_items.reshape(-1, num_topics)[:num_items], word_factors * of_words
-
-
 def variational_sweep(
-    concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Array], beta: float
+    concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Rows], beta: float
 ) -> tuple[Array, tuple[Array, ...]]:
     """One round of coordinate ascent on q(theta) and q(phi). Blei et al. (2003), eqs. 6, 7 and section 5.3."""
     item_factors = jnp.exp(expected_log(concentrations))  # (N, K)
@@ -120,12 +90,12 @@ def variational_sweep(
     return new_concentrations, tuple(new_topics)
 
 
-def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[Array]) -> Array:
+def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[Rows]) -> Array:
     """q(theta) of each item on its own with the topics frozen, (N, K), starting from the mixture's posterior."""
     scores = jnp.log(prior)
     factors = [jnp.exp(expected_log(topic)) for topic in topics]
     for topic, counts in zip(topics, words, strict=True):
-        scores += counts @ jnp.log(topic / topic.sum(-1, keepdims=True)).T
+        scores += times(counts, jnp.log(topic / topic.sum(-1, keepdims=True)).T)
     start = prior + jax.nn.softmax(scores, axis=-1) * total_mass(words, prior.shape[0])[:, None]
 
     def sweep(_: int, concentrations: Array) -> Array:
@@ -152,18 +122,19 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     if all(told):
         told = [False] * len(ports)
 
-    def words(inputs: Inputs) -> list[Array]:
+    def words(inputs: Inputs) -> list[Rows]:
         weights = options.weights or [None] * len(ports)
         return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
 
-    def search_words(inputs: Inputs, share: Array) -> tuple[list[Array], list[Array]]:
+    def search_words(inputs: Inputs, share: Array) -> tuple[list[Rows], list[Rows]]:
         """Modalities observed and told; of the latter `share` words an item for each word observed."""
         item_words = words(inputs)
         observed = [counts for counts, is_told in zip(item_words, told, strict=True) if not is_told]
         mass = total_mass(observed, inputs.child.log_probs.shape[0])
         mean_mass = mass.sum() / jnp.maximum((mass > 0).sum(), 1)
         messages = [message for message, is_told in zip(inputs.parents, told, strict=True) if is_told]
-        return observed, [share * mean_mass * as_counts(message, 1.0) for message in messages]
+        shares = jnp.full(mass.shape, share * mean_mass)
+        return observed, [scaled(as_counts(message, 1.0), shares) for message in messages]
 
     def prior_of(inputs: Inputs) -> Array:
         # The child's message moves the prior of an item's topics; a neutral one leaves it at alpha.
@@ -239,7 +210,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
         memberships = jax.lax.fori_loop(0, SETTLING_SWEEPS, sweep, memberships)[:, 0]
         mass = total_mass(item_words, memberships.shape[0])
-        topics = tuple(options.beta + memberships.T @ counts for counts in item_words)
+        topics = tuple(options.beta + word_sums(memberships, counts) for counts in item_words)
         return work._replace(concentrations=prior_of(inputs) + memberships * mass[:, None], topics=topics)
 
     def end(work: MldaWork, inputs: Inputs) -> tuple[MldaState, Outputs, Info]:
@@ -290,7 +261,7 @@ def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
     return Module(init, begin, advance, end, infer, sample, report, iterations)
 
 
-def as_counts(message: Message, weight: float | None) -> Array:
+def as_counts(message: Message, weight: float | None) -> Rows:
     """A modality's rows as (N, V) counts, scaled to sum to `weight` or left as they come.
 
     A row that says nothing, no words or all classes alike, stays or becomes a row of zeros.
@@ -300,12 +271,12 @@ def as_counts(message: Message, weight: float | None) -> Array:
     else:
         says_something = jnp.ptp(message.log_probs, axis=-1, keepdims=True) > 0
         values = jnp.where(says_something, jnp.exp(message.log_probs), 0)
-    return values if weight is None else values * (weight / jnp.maximum(values.sum(-1, keepdims=True), TINY))
+    return values if weight is None else scaled(values, weight / jnp.maximum(row_sums(values), TINY))
 
 
-def total_mass(words: Sequence[Array], num_items: int) -> Array:
+def total_mass(words: Sequence[Rows], num_items: int) -> Array:
     """Words of each item over all modalities, (N,)."""
-    return sum((counts.sum(-1) for counts in words), start=jnp.zeros(num_items))
+    return sum((row_sums(counts) for counts in words), start=jnp.zeros(num_items))
 
 
 def answer(log_probs: Array, sent: Message, informed: Array) -> Message:
@@ -315,6 +286,6 @@ def answer(log_probs: Array, sent: Message, informed: Array) -> Message:
     known of the item, `informed` (N,) is False: how common its classes are it knows better itself.
     """
     if isinstance(sent, Counts):
-        mass = sent.values.sum(-1, keepdims=True)
+        mass = row_sums(sent.values)[:, None]
         return Counts(jnp.exp(log_probs) * jnp.where(mass > 0, mass, 1))
     return normalized(jnp.where(informed[:, None], log_probs, 0))

@@ -12,10 +12,10 @@ from mmcli.report.findings import read_findings
 from mmcli.report.groups import agreement_section, confusion_section, latent_section
 from mmcli.report.panels import Report, Section
 from mmcli.report.pictures import mistakes_section, pictures_section, uncertain_section
-from mmcli.store import RunDirectory
+from mmcli.run_files import RunFiles
 
 
-def gather(run: RunDirectory, config: Config, graph: Graph, datasets: Datasets | None, problem: str) -> Report:
+def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | None, problem: str) -> Report:
     """Read a run, finished or not.
 
     Args:

@@ -1,6 +1,6 @@
 """How a run went: its graph, its measures round by round, its time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def graph_section(graph: Graph, widths: Mapping[str, int] | None) -> Section:
 def rounds_section(findings: Findings, graph: Graph) -> Section:
     """Each measure over the rounds, the last update from inside, and all numbers as a table."""
     measures = [panel for name in _MEASURES if (panel := _measure(name, findings)) is not None]
-    bounds = [_bound(name, lines) for name, lines in findings.history.items()]
+    bounds = [panel for name in findings.history for panel in _objectives(name, graph.nodes[name].type, findings)]
     traces = [_trace(name, graph.nodes[name].type, trace) for name, trace in findings.traces.items()]
     every = sorted((line for lines in findings.history.values() for line in lines), key=lambda line: line.round)
     rows = [(str(line.round), line.module, *_cells(line)) for line in every]
@@ -100,22 +100,35 @@ def _measure(name: str, findings: Findings) -> Curves | None:
     return Curves(name, title, f"{title} over rounds: {courses}.", note, tuple(lines), "round", title, (lowest, 1.0))
 
 
-def _bound(name: str, history: list[HistoryLine]) -> Curves:
-    rounds, values = np.array([line.round for line in history]), np.array([line.bound for line in history])
-    return Curves(
+def _objectives(name: str, type_name: str, findings: Findings) -> Iterator[Curves]:
+    """The bound of a module by round, and its loss where it has one."""
+    history = findings.history[name]
+    rounds, bound = np.array([line.round for line in history]), np.array([line.bound for line in history])
+    yield Curves(
         name=f"bound-{name}",
         title=f"{name}: bound",
-        alt=f"Bound of {name} over rounds, in nats: {_course(values, ',.0f')}.",
+        alt=f"Bound of {name} over rounds, in nats: {_course(bound, ',.0f')}.",
         note="The objective after each update, in nats; higher is better.",
-        lines=(Line("", rounds, values),),
+        lines=(Line("", rounds, bound),),
         x_label="round",
         y_label="nats",
     )
+    if MODULES[type_name].trace == "loss" and findings.num_items:
+        loss = -bound / findings.num_items
+        yield Curves(
+            name=f"loss-{name}",
+            title=f"{name}: loss",
+            alt=f"Loss of {name} over rounds, in nats an item: {_course(loss, '.4g')}.",
+            note="After each update, in nats an item: minus the bound, shared out among the items. Lower is better.",
+            lines=(Line("", rounds, loss),),
+            x_label="round",
+            y_label="nats",
+        )
 
 
 def _trace(name: str, type_name: str, trace: np.ndarray) -> Curves:
     what, note = {
-        "loss": ("loss", "Nats an item, lower is better; the bound is minus the loss of all items together."),
+        "loss": ("loss", "Nats an item, lower is better."),
     }.get(MODULES[type_name].trace, ("log likelihood", "Nats, as the module records it at each inner iteration."))
     return Curves(
         name=f"trace-{name}",

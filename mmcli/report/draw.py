@@ -95,9 +95,9 @@ def _scatter(panel: Scatter) -> Figure:
             points[drawn, 1],
             c=[_color(group) for group in groups[drawn]],
             marker=marker,
-            s=9,
+            s=11,
             linewidths=0,
-            alpha=0.75,
+            alpha=0.85,
             rasterized=True,
         )
     if len(names) <= MAX_NAMED:

@@ -10,7 +10,7 @@ from mmcli.datasets import Datasets
 from mmcli.graph import Graph, Node
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES, Kind
-from mmcli.store import CLASSES, HISTORY, RunDirectory, Stage
+from mmcli.run_files import CLASSES, HISTORY, RunFiles, Stage
 
 
 class Classes(NamedTuple):
@@ -47,9 +47,10 @@ class Findings(NamedTuple):
     classes: dict[str, Classes]
     latents: dict[str, Latent]
     pictures: dict[str, Shown]  # by observation
+    num_items: int | None  # N; None before the first update of a run whose data are not at hand
 
 
-def read_findings(run: RunDirectory, graph: Graph, datasets: Datasets | None) -> Findings:
+def read_findings(run: RunFiles, graph: Graph, datasets: Datasets | None) -> Findings:
     """Read the arrays of every module that has had an update.
 
     Args:
@@ -79,14 +80,15 @@ def read_findings(run: RunDirectory, graph: Graph, datasets: Datasets | None) ->
         classes,
         latents,
         {} if datasets is None else _pictures(reader, nodes, datasets),
+        reader.num_items,
     )
 
 
 class _Reader:
     """Reads arrays whose rows are the same N items."""
 
-    def __init__(self, run: RunDirectory, graph: Graph, num_items: int | None) -> None:
-        self._run, self._graph, self._num_items = run, graph, num_items
+    def __init__(self, run: RunFiles, graph: Graph, num_items: int | None) -> None:
+        self._run, self._graph, self.num_items = run, graph, num_items
 
     def array(self, node: Node, name: str, ndim: int) -> np.ndarray | None:
         return self._run.learned(self._graph.folder(node.name), name, ndim)
@@ -96,10 +98,10 @@ class _Reader:
         array = self._run.learned(folder, name, ndim, kind)
         if array is None:
             return None
-        if self._num_items is None:
-            self._num_items = len(array)
-        if len(array) != self._num_items:
-            reason = f"{len(array)} rows of {name}_{kind} where there are {self._num_items} items"
+        if self.num_items is None:
+            self.num_items = len(array)
+        if len(array) != self.num_items:
+            reason = f"{len(array)} rows of {name}_{kind} where there are {self.num_items} items"
             raise self._run.damaged(folder, reason)
         return array
 
@@ -136,7 +138,7 @@ def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dic
     shown = {}
     for name, values in datasets.observations.items():
         side = math.isqrt(values.shape[1])
-        if side < 2 or side**2 != values.shape[1]:
+        if not isinstance(values, np.ndarray) or side < 2 or side**2 != values.shape[1]:  # sparse counts are no picture
             continue
         rebuilt = {}
         for node in nodes:

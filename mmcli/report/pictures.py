@@ -38,7 +38,7 @@ def mistakes_section(findings: Findings) -> Section:
             continue
         panels += [_mistakes(source, shown, name, pairs) for source, shown in findings.pictures.items()]
     header = ("module", "class", "label", "items")
-    tables = (Table("Class and label of the most frequent mistakes", header, rows),) if rows else ()
+    tables = (Table("The most frequent mistakes", header, rows),) if rows else ()
     return Section("mistakes", "Most confused pairs", tuple(notes), tuple(panels), tables)
 
 
@@ -92,7 +92,9 @@ def _headed(shown: Shown) -> dict[str, np.ndarray]:
 
 
 def _mistakes(source: str, shown: Shown, name: str, pairs: list[tuple[int, int, np.ndarray]]) -> Pictures:
-    texts = [f"class {found}, label {label}: {len(items)} items" for found, label, items in pairs]
+    texts = [
+        f"class {found}, label {label}: {len(items)} item{'s' * (len(items) != 1)}" for found, label, items in pairs
+    ]
     strips = [
         Strip(text, shown.observed[items[shown.known[items]][:PER_ROW]])
         for text, (_, _, items) in zip(texts, pairs, strict=True)

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
+from mmcli.counts import on_device
 from mmcli.messages import Categorical, Counts, Message, Points, neutral, normalized
 from mmcli.module import Info, Inputs, Module, Outputs
 from mmcli.modules import MODULES, Kind, ModuleType, Options, Port, Rule, build
@@ -31,11 +33,14 @@ def example_options(module_type: ModuleType) -> Options:
 
 
 def cases():
-    """(type, ports) of all types that hear anything, so that every kind that one accepts is heard."""
+    """(type, ports, sparse) of all types that hear anything, so that every kind that one accepts is heard."""
     for name, module_type in MODULES.items():
         kinds, size = module_type.accepts, module_type.max_inputs or max(2, len(module_type.accepts))
         for start in range(0, len(kinds), size or 1):
-            yield name, tuple(Port(kind, 4 + place) for place, kind in enumerate(kinds[start : start + size]))
+            ports = tuple(Port(kind, 4 + place) for place, kind in enumerate(kinds[start : start + size]))
+            yield name, ports, False
+            if any(port.kind is Kind.COUNTS for port in ports):
+                yield name, ports, True
 
 
 def example_message(port: Port, seed: int, bounds: tuple[float, float] = (0.0, 1.0)) -> Message:
@@ -58,6 +63,7 @@ class Case(NamedTuple):
     options: Options
     ports: tuple[Port, ...]
     output: Port
+    is_sparse: bool  # the counts it hears
     module: Module  # jitted
     traces: Counter[str]  # how often each function was traced
     inputs: Inputs
@@ -94,12 +100,24 @@ def example_inputs(name: str, ports: tuple[Port, ...], output: Port) -> Inputs:
     return Inputs(parents, example_message(output, 99))
 
 
-@pytest.fixture(scope="module", params=cases(), ids=lambda case: case[0])
+def in_form(inputs: Inputs, is_sparse: bool) -> Inputs:
+    """The same with counts from parents in the form that a case has."""
+    if not is_sparse:
+        return inputs
+    parents = [
+        # With room for every value, so that other items compile nothing anew.
+        Counts(on_device(csr_array(said.values), capacity=said.values.size)) if isinstance(said, Counts) else said
+        for said in inputs.parents
+    ]
+    return inputs._replace(parents=tuple(parents))
+
+
+@pytest.fixture(scope="module", params=cases(), ids=lambda case: case[0] + "-sparse" * case[2])
 def case(request):
-    name, ports = request.param
+    name, ports, is_sparse = request.param
     options = example_options(MODULES[name])
     output = Port(MODULES[name].sends[0], MODULES[name].width(options))
-    inputs, traces = example_inputs(name, ports, output), Counter()
+    inputs, traces = in_form(example_inputs(name, ports, output), is_sparse), Counter()
     module = jitted(build(name, options, ports, "cavity"), traces)
     states = [module.init(random_key(0), inputs)]
     for round_number in (1, 2):
@@ -109,7 +127,8 @@ def case(request):
             works = [begun, finished]
         state, outputs, info = module.end(finished, inputs)
         states.append(state)
-    return Case(name, options, ports, output, module, Counter(traces), inputs, states, works, outputs, info)
+    learned = inputs, states, works, outputs, info
+    return Case(name, options, ports, output, is_sparse, module, Counter(traces), *learned)
 
 
 def signature(tree):
@@ -263,7 +282,7 @@ def test_every_item_is_inferred_on_its_own(case):
     kept = np.array([0, 2, UNKNOWN])  # their neighbours change
     changed = example_inputs(case.name, case.ports, case.output)
     shuffled = jnp.array([0, 3, 2, 4, 1, UNKNOWN])
-    changed = jax.tree.map(lambda leaf: leaf[shuffled], changed)
+    changed = in_form(jax.tree.map(lambda leaf: leaf[shuffled], changed), case.is_sparse)
 
     outputs, others = (case.module.infer(case.states[2], inputs) for inputs in (case.inputs, changed))
 
@@ -274,6 +293,7 @@ def test_every_item_is_inferred_on_its_own(case):
 
 def test_neutral_inputs_give_finite_numbers(case):
     nothing = Inputs(tuple(neutral(port, N) for port in case.ports), neutral(case.output, N))
+    nothing = in_form(nothing, case.is_sparse)
     state = case.module.init(random_key(0), nothing)
     work = advanced(case.module, case.module.begin(random_key(1), state, nothing), nothing)
 
@@ -283,7 +303,8 @@ def test_neutral_inputs_give_finite_numbers(case):
 
 
 def test_one_item_is_enough_for_more_classes(case):
-    alone = jax.tree.map(lambda leaf: leaf[:1], case.inputs)
+    inputs = example_inputs(case.name, case.ports, case.output)
+    alone = in_form(jax.tree.map(lambda leaf: leaf[:1], inputs), case.is_sparse)
     state = case.module.init(random_key(0), alone)
     work = advanced(case.module, case.module.begin(random_key(1), state, alone), alone)
     state, outputs, info = case.module.end(work, alone)
@@ -293,7 +314,14 @@ def test_one_item_is_enough_for_more_classes(case):
 
 
 def test_every_type_that_hears_is_tested():
-    assert {name for name, _ in cases()} == {name for name, module_type in MODULES.items() if module_type.accepts}
+    assert {name for name, *_ in cases()} == {name for name, module_type in MODULES.items() if module_type.accepts}
     for name, module_type in MODULES.items():
-        heard = {port.kind for tested, ports in cases() if tested == name for port in ports}
+        heard = {port.kind for tested, ports, _ in cases() if tested == name for port in ports}
         assert heard == set(module_type.accepts)
+        assert any(is_sparse for tested, _, is_sparse in cases() if tested == name) == (Kind.COUNTS in heard)
+
+
+def test_zeros_are_in_every_range_so_that_what_sparse_rows_leave_out_fits():
+    for module_type in MODULES.values():
+        low, high = module_type.input_range(example_options(module_type)) or (0.0, 0.0)
+        assert low <= 0 <= high

@@ -8,9 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import integrate, stats
+from scipy.sparse import csr_array
 from scipy.special import digamma, gammaln, logsumexp, softmax
 
 from mmcli import module as contract
+from mmcli.counts import BLOCK, expected_counts, on_device
 from mmcli.messages import Categorical, Counts, neutral, normalized
 from mmcli.metrics import evaluate
 from mmcli.module import Inputs
@@ -147,14 +149,14 @@ def test_topics_of_an_item_are_near_those_of_all_assignments(document):
     assert found.sum() == pytest.approx(prior.sum() + len(document), rel=1e-5)
 
 
-@pytest.mark.parametrize("num_items", [1, mlda.BLOCK, mlda.BLOCK + 1])
+@pytest.mark.parametrize("num_items", [1, BLOCK, BLOCK + 1])
 def test_expected_counts_are_the_sums_of_responsibilities_whatever_the_blocks(num_items):
     rng = np.random.default_rng(0)
     factors, word_factors = rng.random((num_items, 3)), rng.random((3, 5))
     counts = rng.poisson(1.0, (num_items, 5)).astype(float)
 
     with jax.enable_x64(True):
-        of_items, of_words = jax.jit(mlda.expected_counts)(factors, word_factors, counts)
+        of_items, of_words = jax.jit(expected_counts)(factors, word_factors, counts)
 
     joint = factors[:, :, None] * word_factors[None]  # (N, K, V)
     topics_of_words = counts[:, None, :] * joint / joint.sum(1, keepdims=True)
@@ -308,6 +310,26 @@ def test_what_goes_back_is_the_words_expected_of_the_other_inputs(trained):
         phi = state.topics[place] / state.topics[place].sum(-1, keepdims=True)
         np.testing.assert_allclose(probs, theta @ phi, rtol=1e-4)
     np.testing.assert_allclose(counts.values.sum(-1), inputs.parents[0].values.sum(-1), rtol=1e-5)
+
+
+def test_an_update_of_sparse_counts_is_that_of_the_same_dense_ones():
+    inputs, _ = planted()
+    rows = csr_array(np.asarray(inputs.parents[0].values).astype(float))
+    ports = (Port(Kind.COUNTS, 20), Port(Kind.CATEGORICAL, 5))
+    options = MldaOptions(num_classes=5, weights=(30.0, 30.0), sweeps=10, anneal_sweeps=10, restarts=2)
+    module = mlda.build(options, ports, "cavity")
+
+    with jax.enable_x64(True):
+        heard = jax.tree.map(lambda leaf: leaf.astype(float), inputs)
+        begun = module.begin(random_key(1), module.init(random_key(0), heard), heard)
+        found = []
+        for values in (jnp.asarray(rows.toarray()), on_device(rows)):
+            said = heard._replace(parents=(Counts(values), heard.parents[1]))
+            found.append(jax.jit(module.advance)(begun, said, jnp.int32(module.iterations)))
+
+    assert float(found[0].trace[-1]) < 0  # the sweeps were made
+    for leaf, other in zip(*map(jax.tree.leaves, found), strict=True):
+        np.testing.assert_allclose(leaf, other, rtol=1e-9, atol=1e-9)
 
 
 def test_a_missing_input_is_as_if_it_were_not_there(trained):

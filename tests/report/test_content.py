@@ -59,10 +59,13 @@ def test_a_negative_ari_is_inside_its_axis(written):
     assert written.panels()["ari"].bounds == (-0.1, 1.0)
 
 
-def test_each_module_has_a_bound_and_a_trace(written):
+def test_each_module_has_a_bound_and_a_trace_and_a_loss_if_it_learns_by_one(written):
     panels = written.panels()
 
     np.testing.assert_array_equal(panels["bound-vae"].lines[0].y, [-100, -50, -100 / 3])
+    np.testing.assert_allclose(panels["loss-vae"].lines[0].y, [100 / 40, 50 / 40, 100 / 3 / 40])
+    assert panels["loss-vae"].alt == "Loss of vae over rounds, in nats an item: from 2.5 to 0.8333."
+    assert not {"loss-gmm", "loss-mlda"} & panels.keys()
     np.testing.assert_array_equal(panels["trace-vae"].lines[0].y, [9, 8])
     assert panels["trace-vae"].title == "vae: loss in the last update"
     assert panels["trace-mlda"].title == "mlda: log likelihood in the last update"

@@ -177,7 +177,8 @@ def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int
 
 def learn_nothing(_graph: object, *_data: object, **asked: Any) -> Iterator[Any]:
     """In place of `rounds.train_rounds`: three modules whose results follow from the state that is handed on."""
-    from mmcli.rounds import Moment, Progress, RoundState, Update
+    from mmcli.program import RoundState
+    from mmcli.rounds import Moment, Progress, Update
 
     saved, names = asked["saved"], ("vae", "gmm", "mlda")
     total = int(saved.arrays["states.total"]) if saved else asked["seed"]

@@ -1,0 +1,42 @@
+"""Arrays as one .npz, where a person asked for it."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmcli.errors import UsageError
+from mmcli.store import write_file
+from mmcli.wording import shown
+
+
+def check_output(output: Path) -> None:
+    """Refuse, before any work, a place that no .npz can be written to.
+
+    Raises:
+        UsageError: the name or the folder is at fault.
+    """
+    if output.suffix != ".npz":
+        raise UsageError(f"{shown(str(output))}: arrays go to an .npz; name it so")
+    if not output.parent.is_dir():
+        raise UsageError(f"{shown(str(output))}: there is no folder {shown(str(output.parent))}; make it first")
+    if output.is_dir():
+        raise UsageError(f"{shown(str(output))}: is a folder; name a file")
+
+
+def packed(arrays: Mapping[str, Any]) -> bytes:
+    """The bytes of an .npz, compressed; the same arrays give the same bytes."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    return buffer.getvalue()
+
+
+def write_arrays(output: Path, arrays: Mapping[str, Any]) -> None:
+    """Write an .npz, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    write_file(output, packed(arrays))

@@ -1,0 +1,125 @@
+"""Arrays from files of any format that mmcli reads, told apart by their first bytes, whatever their names."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from mmcli.errors import DataError
+from mmcli.formats import cache, csr, idx, npz, parquet, text
+from mmcli.formats.columns import index_of
+from mmcli.formats.opening import GZIP_MAGIC, opened, unpacked
+from mmcli.sparse import HostRows
+
+Array = NDArray[Any]
+
+
+def read_array(file: Path, key: str | None) -> HostRows:
+    """One array of numbers from a file, as it is stored; of an IDX file, its items as rows (see `idx.as_items`).
+
+    Text and Parquet are tables, (N, D); a column of one is (N, 1), and one of lists (N, length).
+
+    Args:
+        file: .npz, .npy, IDX or text (both plain or gzip), or Parquet.
+        key: which array of a .npz, or which column of a table; None for all of a file, such as scipy.sparse.save_npz
+            writes.
+
+    Raises:
+        DataError: what is wrong, without the name of the file; with the line of a text.
+    """
+    kind = _kind(file)
+    match kind:
+        case Kind.TEXT:
+            return _text_table(file, key)
+        case Kind.PARQUET:
+            return parquet.read_parquet(file, key)
+        case Kind.NPZ:
+            with opened(file) as stream:
+                is_sparse = key is None and csr.is_matrix(npz.member_names(stream))
+                return csr.read_csr(stream) if is_sparse else npz.read_member(stream, key)
+    if key is not None:
+        raise DataError(f"{kind.value} holds one array without a name; remove the key")
+    if kind is Kind.IDX:
+        return idx.as_items(idx.read_idx(file))
+    with opened(file) as stream:
+        return npz.read_npy(stream, file.stat().st_size)
+
+
+def array_names(file: Path) -> list[str]:
+    """The names of the arrays of a .npz, or of the columns of a table, in their order; empty where there are none.
+
+    A sparse matrix of scipy is one array.
+
+    Raises:
+        DataError: as `read_array`.
+    """
+    if not file.is_file():
+        return []
+    match _kind(file):
+        case Kind.NPZ:
+            with opened(file) as stream:
+                names = npz.member_names(stream)
+            return [] if csr.is_matrix(names) else names
+        case Kind.TEXT:
+            return list(text.column_names(file) or ())
+        case Kind.PARQUET:
+            return parquet.column_names(file)
+    return []
+
+
+def is_table(file: Path) -> bool:
+    """Whether all of a file, its columns side by side, is one array.
+
+    Raises:
+        DataError: as `read_array`.
+    """
+    return _kind(file) in (Kind.TEXT, Kind.PARQUET)
+
+
+def line_of(file: Path, row: int) -> int | None:
+    """The line of a text, from 1, that holds a row, from 0; None for what is no text.
+
+    Raises:
+        DataError: as `read_array`.
+    """
+    return text.line_of(file, row) if _kind(file) is Kind.TEXT else None
+
+
+class Kind(Enum):
+    """The formats, by what a message calls a file."""
+
+    NPZ = "a .npz file"
+    NPY = "a .npy file"
+    IDX = "an IDX file"
+    PARQUET = "a Parquet file"
+    TEXT = "a text file"
+
+
+def _kind(file: Path) -> Kind:
+    with opened(file) as stream:
+        start = stream.read(text.SAMPLE_SIZE)
+        if not start:
+            raise DataError("is empty; write it again")
+        if is_gzip := start.startswith(GZIP_MAGIC):
+            stream.seek(0)
+            with unpacked(stream) as inside:
+                start = inside.read(text.SAMPLE_SIZE)
+    kinds = {Kind.IDX: idx.is_idx, Kind.TEXT: text.is_text}
+    if not is_gzip:
+        kinds = {Kind.NPZ: npz.is_npz, Kind.NPY: npz.is_npy, Kind.PARQUET: parquet.is_parquet} | kinds
+    found = next((kind for kind, is_it in kinds.items() if is_it(start)), None)
+    if found is None:
+        what = "a gzip file of neither IDX nor text" if is_gzip else "neither .npz, .npy, IDX, Parquet nor text"
+        raise DataError(f"{what}; write it with numpy.savez or numpy.save")
+    return found
+
+
+def _text_table(file: Path, key: str | None) -> Array:
+    if key is None:
+        return cache.kept(file, text.read_text)
+    names = text.column_names(file)
+    if names is None:
+        raise DataError("a text without a line of names holds one array without a name; remove the key")
+    column = index_of(key, names)
+    return cache.kept(file, text.read_text)[:, [column]]

@@ -1,0 +1,56 @@
+"""What was slow to read, kept as .npz under the SHA-256 of the file that it was read from, in $XDG_CACHE_HOME/mmcli.
+
+All of it can be deleted at any time. A copy that is damaged is not used; one that cannot be written is done without.
+"""
+
+import io
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from mmcli import files
+from mmcli.errors import DataError, SaveError
+from mmcli.formats.npz import Array, read_member
+from mmcli.formats.opening import digest, opened
+
+WORTH = 4 << 20  # bytes of a file; less is read in a moment
+# Goes up when the same file comes to be read as another array.
+_FOLDER = "text-1"
+_KEY = "array"
+
+
+def cache_folder() -> Path | None:
+    """The folder of all that mmcli keeps between runs, which need not be there; None where there is no place for it."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    if Path(named).is_absolute():  # the specification says that others are to be ignored
+        return Path(named, "mmcli")
+    with suppress(RuntimeError):  # no home
+        return Path.home() / ".cache" / "mmcli"
+    return None
+
+
+def kept(file: Path, read: Callable[[Path], Array]) -> Array:
+    """What `read` makes of a file, or made of it before.
+
+    Raises:
+        DataError: as `read`.
+    """
+    folder = cache_folder()
+    if folder is None or file.stat().st_size < WORTH:
+        return read(file)
+    name = digest(file)
+    copy = folder / _FOLDER / f"{name}.npz"
+    with suppress(DataError), opened(copy) as stream:  # the archive's checksum is compared as it is read
+        return read_member(stream, _KEY)
+    array = read(file)
+    if digest(file) == name:  # nobody wrote to it in the meantime
+        with suppress(OSError, SaveError):
+            copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            files.sweep(copy.parent)
+            archive = io.BytesIO()
+            np.savez(archive, array=array)
+            files.replace(copy, archive.getbuffer())
+    return array

@@ -1,0 +1,72 @@
+"""Sparse matrices as scipy.sparse.save_npz writes them: every part is checked before it is used as an index."""
+
+from collections.abc import Collection
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcli import sparse
+from mmcli.errors import DataError
+from mmcli.formats import npz
+from mmcli.wording import shown
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+PARTS = "format", "shape", "data", "indices", "indptr"
+MAX_WIDTH = 10_000_000  # columns; nothing in the file need back them, and modules hold a number or more of each
+MAX_ENTRIES = 2**31 - 1  # what int32 counts
+
+
+def is_matrix(names: Collection[str]) -> bool:
+    """Whether a .npz of arrays of these names is a matrix of scipy, of whatever format."""
+    return {"format", "shape", "data"} <= set(names)
+
+
+def read_csr(stream: IO[bytes]) -> "csr_array":
+    """The matrix, float64; entries that are there twice are summed, as scipy takes them.
+
+    Raises:
+        DataError: it is in another of scipy's formats, or its parts contradict one another.
+    """
+    kept_as = npz.read_member(stream, "format", "S", PARTS).tobytes().rstrip(b"\0").decode("latin-1")
+    if kept_as != "csr":
+        raise DataError(
+            f"a scipy matrix in the format {shown(kept_as, 20)}; csr is read: save_npz(file, matrix.tocsr())"
+        )
+    shape = npz.read_member(stream, "shape", "iu", PARTS)
+    if shape.shape != (2,) or (shape < 0).any():
+        raise _damaged(f"its shape is {shown(str(shape.tolist()), 60)}, not rows and columns")
+    num_rows, num_columns = map(int, shape)
+    if num_columns > MAX_WIDTH:
+        raise DataError(f"{num_columns} columns, {MAX_WIDTH} are the most; leave out those that are never used")
+    starts = _vector(stream, "indptr", "iu")
+    if len(starts) != num_rows + 1:
+        raise _damaged(f"{num_rows} rows, but indptr has {len(starts)} values, not {num_rows + 1}")
+    if starts[0] != 0 or (starts[1:] < starts[:-1]).any():
+        raise _damaged("indptr does not ascend from 0")
+    num_entries = int(starts[-1])
+    if num_entries > MAX_ENTRIES:
+        raise DataError(f"{num_entries} entries, {MAX_ENTRIES} are the most; train on fewer rows")
+    columns, values = _vector(stream, "indices", "iu"), _vector(stream, "data", "biuf")
+    for name, part in (("indices", columns), ("data", values)):
+        if len(part) != num_entries:
+            raise _damaged(f"indptr ends at {num_entries}, but {name} has {len(part)} values")
+    if num_entries and not 0 <= columns.min() <= columns.max() < num_columns:
+        worst = columns.min() if columns.min() < 0 else columns.max()
+        raise _damaged(f"indices holds {worst} where there are columns 0 to {num_columns - 1}")
+    # In the byte order of this machine, which scipy takes for granted.
+    entries = values.astype(np.float64), columns.astype(np.int32), starts.astype(np.int32)
+    return sparse.as_csr(entries, (num_rows, num_columns))
+
+
+def _vector(stream: IO[bytes], name: str, kinds: str) -> NDArray[Any]:
+    vector = npz.read_member(stream, name, kinds, PARTS)
+    if vector.ndim != 1:
+        raise _damaged(f"{name} has {vector.ndim} dimensions, not 1")
+    return vector
+
+
+def _damaged(what: str) -> DataError:
+    return DataError(f"damaged sparse matrix: {what}; make it again with scipy.sparse.save_npz")

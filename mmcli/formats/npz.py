@@ -1,0 +1,101 @@
+"""Arrays of .npz and .npy files: what a file says about itself is compared with its size before it is believed."""
+
+import math
+import os
+import zipfile
+from collections.abc import Collection
+from typing import IO, Any
+
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from mmcli.errors import DataError
+from mmcli.formats.opening import MAX_DEFLATE_RATIO, refuse_bomb
+from mmcli.wording import listed, shown, suggestion
+
+MAGIC_SIZE = len(npy.MAGIC_PREFIX)
+NUMBERS = "biuf"  # numpy's letters for their types
+
+Array = NDArray[Any]
+
+
+def is_npz(start: bytes) -> bool:
+    return start.startswith(b"PK")
+
+
+def is_npy(start: bytes) -> bool:
+    return start.startswith(npy.MAGIC_PREFIX)
+
+
+def member_names(stream: IO[bytes]) -> list[str]:
+    """The names of the arrays of a .npz, in its order."""
+    with zipfile.ZipFile(stream) as archive:
+        return _names(archive)
+
+
+def _names(archive: zipfile.ZipFile) -> list[str]:
+    return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
+
+
+def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS, parts: Collection[str] = ()) -> Array:
+    """An array of a .npz; no other member is touched, and nothing is extracted.
+
+    Args:
+        stream: the archive.
+        key: of the array.
+        kinds: numpy's letters for the types that it may have.
+        parts: the names of all that it is a part of; whether it is a trap is judged by the whole.
+
+    Raises:
+        DataError: there is no such array, it holds no numbers, or it is not what the archive says of it.
+    """
+    with zipfile.ZipFile(stream) as archive:
+        names = _names(archive)
+        if key is None:
+            raise DataError(f"name one of its arrays by key: {listed(names)}")
+        if key not in names:
+            raise DataError(f"no array {shown(key, 60)}{suggestion(key, names)}; it holds {listed(names)}")
+        info = archive.getinfo(f"{key}.npy")
+        num_bytes = stream.seek(0, os.SEEK_END)
+        _refuse_untrue(info, num_bytes)
+        whole = [archive.getinfo(f"{name}.npy") for name in {key, *parts} & set(names)]
+        num_packed = min(sum(part.compress_size for part in whole), num_bytes)
+        remedy = "save it uncompressed, by " + ("save_npz(..., compressed=False)" if parts else "numpy.savez")
+        refuse_bomb(sum(part.file_size for part in whole), num_packed, remedy)
+        with archive.open(info) as member:
+            return read_npy(member, info.file_size, kinds)
+
+
+def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
+    """Raise DataError where what an archive of `num_bytes` says of a member cannot be."""
+    if info.flag_bits & 1:
+        raise DataError("under a password; save it without one")
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
+        raise DataError("compressed in a way that numpy does not write; write it with numpy.savez_compressed")
+    ratio = 1 if info.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO
+    most = ratio * min(info.compress_size, num_bytes)
+    if info.file_size > most:
+        raise DataError(f"damaged: it promises {info.file_size} bytes, at most {most} are there; make it again")
+
+
+def read_npy(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Array:
+    """An array in the format of numpy, at most `num_bytes` long; Python objects are refused, not unpickled.
+
+    Raises:
+        DataError: it is damaged, or of another type than `kinds`, numpy's letters, let through.
+    """
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):  # 3.0 is for fields whose names go beyond Latin-1
+        raise DataError(f"format {version[0]}.{version[1]} of numpy is not read; save a plain array of numbers")
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    if dtype.kind not in kinds:
+        what = "Python objects, which mmcli never unpickles" if dtype.hasobject else f"values of type {dtype}"
+        raise DataError(f"holds {what}; save numbers")
+    declared, present = math.prod(shape) * dtype.itemsize, num_bytes - stream.tell()
+    if declared != present:  # before anything of that size is allocated
+        raise DataError(f"damaged: its header promises {declared} bytes of data, {present} are there; make it again")
+    stream.seek(0)
+    array: Array = npy.read_array(stream, allow_pickle=False)
+    stream.read(1)  # the end of a member of a .npz is where its checksum is compared
+    return array

@@ -1,0 +1,102 @@
+"""Tables of Parquet files, by pyarrow, which is an extra: numbers, truth values, and lists of them of one length."""
+
+from io import BufferedReader
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcli.errors import DataError
+from mmcli.formats.columns import index_of
+from mmcli.formats.opening import opened, refuse_bomb
+from mmcli.wording import listed, shown
+
+Array = NDArray[Any]
+
+_MAGIC = b"PAR1"
+_BATCH = 1 << 14  # rows
+
+
+def is_parquet(start: bytes) -> bool:
+    """Whether a file that begins so is Parquet."""
+    return start.startswith(_MAGIC)
+
+
+def column_names(file: Path) -> list[str]:
+    """The names of the columns, in their order.
+
+    Raises:
+        DataError: what is wrong, without the name of the file.
+    """
+    with opened(file) as stream:
+        return list(_open(stream).schema_arrow.names)
+
+
+def read_parquet(file: Path, key: str | None) -> Array:
+    """A column, or all columns side by side, (N, D); what is null is NaN.
+
+    Raises:
+        DataError: what is wrong, without the name of the file.
+    """
+    with opened(file) as stream:
+        source = _open(stream)
+        from pyarrow import Table
+
+        schema = source.schema_arrow
+        wanted = list(range(len(schema.names))) if key is None else [index_of(key, schema.names)]
+        odd = [schema.names[index] for index in wanted if not _is_numeric(schema.field(index).type)]
+        if odd:
+            remedy = "name a column of numbers by key" if key is None else "name another"
+            raise DataError(f"no numbers in {listed(odd)}; {remedy}")
+        if not wanted:
+            raise DataError("has no columns; write it again")
+        paths = [source.schema.column(leaf).path for leaf in range(len(source.schema))]
+        leaves = [leaf for leaf, path in enumerate(paths) if key is None or f"{path}.".startswith(f"{key}.")]
+        batches, num_bytes = [], 0
+        # What the file says of its columns is not asked for: where it is damaged, pyarrow ends the process.
+        for batch in source.iter_batches(_BATCH, columns=[paths[leaf] for leaf in leaves], use_threads=False):
+            batches.append(batch)
+            num_bytes += batch.nbytes
+            refuse_bomb(num_bytes, file.stat().st_size, "write it with numpy.save")
+        if not batches:
+            raise DataError("no rows in it; write it again")
+        table = Table.from_batches(batches)
+        named = zip(table.column_names, table.columns, strict=True)
+        columns = [_column(name, column.combine_chunks()) for name, column in named if key in (None, name)]
+    return columns[0] if len(columns) == 1 else np.hstack(columns)
+
+
+def _open(stream: BufferedReader) -> Any:
+    try:
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise DataError("Parquet is read by pyarrow, which is not here: pip install 'mmcli[parquet]'") from None
+    return ParquetFile(stream)
+
+
+def _is_numeric(kind: Any) -> bool:
+    from pyarrow import types
+
+    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
+        kind = kind.value_type
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+
+
+def _column(name: str, array: Any) -> Array:
+    """(N, 1) of numbers, or (N, length) of lists."""
+    from pyarrow import compute, int8, types
+
+    if not types.is_nested(array.type):
+        numbers: Array = (array.cast(int8()) if types.is_boolean(array.type) else array).to_numpy(zero_copy_only=False)
+        return numbers[:, None]
+    lengths = np.unique(compute.list_value_length(array.drop_null()).to_numpy(zero_copy_only=False))
+    if len(lengths) != 1:
+        held = f"lists of {lengths[0]} to {lengths[-1]} numbers" if len(lengths) else "no lists"
+        raise DataError(f"{held} in column {shown(name, 60)}; every item has as many")
+    inside = _column(name, array.flatten())  # leaves out what is null
+    if not array.null_count:
+        return inside.reshape(len(array), lengths[0])
+    rows = np.full((len(array), lengths[0]), np.nan)
+    rows[array.is_valid().to_numpy(zero_copy_only=False)] = inside.reshape(-1, lengths[0])
+    return rows

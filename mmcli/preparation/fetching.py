@@ -1,0 +1,108 @@
+"""Files from the web, kept: from the cache where they are whole, else from the first mirror that gives them."""
+
+import hashlib
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from mmcli.errors import DataError, SaveError
+from mmcli.files import locked
+from mmcli.formats.opening import opened
+from mmcli.preparation.transfer import RefusedError, Resource, TransferError, saving, transfer
+from mmcli.wording import shown
+
+_Content = TypeVar("_Content")
+
+
+class Patience(NamedTuple):
+    """How long to wait, in seconds.
+
+    Attributes:
+        stall: for the next bytes of a transfer.
+        pauses: before each round over the mirrors.
+    """
+
+    stall: float = 30.0
+    pauses: tuple[float, ...] = (0.0, 1.0, 4.0)
+
+
+class Fetcher(NamedTuple):
+    """What holds for all files: the folder that keeps them, who is told a line for a log, how long to wait."""
+
+    cache: Path | None
+    tell: Callable[[str], None]
+    patience: Patience
+
+    def fetch(self, resource: Resource, read: Callable[[Path], _Content], offline_way: str) -> _Content:
+        """What is in a file from the web, which is downloaded unless the cache has it.
+
+        Args:
+            resource: the file.
+            read: gives its content, and raises DataError if it is not the right file.
+            offline_way: what to do where there is no network, for the error.
+
+        Raises:
+            DataError: no mirror gave the file; all of them, each with its reason, and the offline way.
+            SaveError: the cache cannot be written.
+            UsageError: another process writes to it.
+        """
+        if self.cache is None:
+            raise SaveError("there is no home folder to keep downloads in; name a folder by XDG_CACHE_HOME")
+        whole = self.cache / resource.name
+        if whole.exists():
+            try:
+                return _checked(whole, resource, read)
+            except DataError as error:
+                self.tell(f"{shown(str(whole))} is damaged, and is downloaded again: {error}")
+        with saving(self.cache):
+            self.cache.mkdir(parents=True, exist_ok=True)
+        if not os.access(self.cache, os.W_OK):
+            raise SaveError(f"{shown(str(self.cache))}: cannot be written; name another cache by XDG_CACHE_HOME")
+        with locked(self.cache / "lock"):
+            return self._download(resource, whole, read, offline_way)
+
+    def _download(
+        self, resource: Resource, whole: Path, read: Callable[[Path], _Content], offline_way: str
+    ) -> _Content:
+        """Ask the mirrors in rounds, each going on where the last one broke off, but none again that refused."""
+        part = whole.with_name(f"{whole.name}.part")
+        reasons: dict[str, str] = {}
+        mirrors = list(resource.urls)
+        for pause in self.patience.pauses:
+            time.sleep(pause if mirrors else 0)
+            for url in tuple(mirrors):
+                try:
+                    transfer(url, resource, part, self.patience.stall, self.tell)
+                    content = _checked(part, resource, read)
+                except TransferError as error:
+                    reasons[url], is_told = str(error), error.is_answered
+                    if isinstance(error, RefusedError):
+                        mirrors.remove(url)
+                except DataError as error:
+                    reasons[url], is_told = f"sent other bytes: {error}", True
+                    with saving(part):
+                        part.unlink()
+                else:
+                    with saving(whole):
+                        part.replace(whole)
+                    return content
+                if is_told:  # without a network, the error alone says so
+                    self.tell(f"{url}: {reasons[url]}")
+        every = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
+        kept = f"; {shown(str(part))} keeps what came, for the next try" if part.exists() else ""
+        raise DataError(f"{resource.name}: cannot be downloaded from {every}{kept}; {offline_way}")
+
+
+def _checked(path: Path, resource: Resource, read: Callable[[Path], _Content]) -> _Content:
+    """What is in a file, once its size and its checksum are right."""
+    with opened(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if resource.size is not None and size != resource.size:
+            raise DataError(f"{size:,} bytes where {resource.size:,} are expected")
+        if resource.md5 is not None:
+            digest = hashlib.file_digest(stream, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+            if digest != resource.md5:
+                raise DataError(f"MD5 {digest} where {resource.md5} is expected")
+    return read(path)

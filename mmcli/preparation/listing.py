@@ -1,0 +1,159 @@
+"""Which files a command is to read, and their labels: files, folders, globs and CSV lists."""
+
+import csv
+import os
+import re
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcli.errors import DataError, UsageError
+from mmcli.wording import counted, shown
+
+HEADINGS = ("path", "file", "filename")  # how the first line of a CSV begins that is no item
+MAX_LABEL = 2**63 - 1  # as a number
+
+
+class Item(NamedTuple):
+    """A file that becomes a row."""
+
+    path: Path
+    label: str | None
+
+
+class Labels(NamedTuple):
+    """The labels of N items."""
+
+    numbers: NDArray[np.int64]  # (N,)
+    names: list[str] | None  # of the numbers 0, 1, ...; None where the labels were numbers already
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """As they stand in a file."""
+        return {"labels": self.numbers} | ({} if self.names is None else {"label_names": np.array(self.names)})
+
+    def told(self) -> str:
+        return counted(len(np.unique(self.numbers)), "label")
+
+
+def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -> list[Item]:
+    """The files that the arguments of a command stand for, each once.
+
+    Args:
+        named: files, folders, globs, and .csv files that hold lines of path,label.
+        suffixes: of the files that are taken from folders, in lower case.
+        label_by: "folder", below a folder named, the sub-folder; "name", what stands before the first - or _ of the
+            file's name; "none". What a CSV says counts in any case.
+
+    Raises:
+        UsageError: there is no such file, or a folder holds none.
+        DataError: a CSV is not as it should be, or some files have a label and others none.
+    """
+    found: dict[Path, Item] = {}
+    for text in named:
+        for item in _items_of(text, suffixes, label_by):
+            before = found.setdefault(item.path.absolute(), item)
+            if before.label != item.label:
+                both = f"{shown(str(before.label), 60)} and {shown(str(item.label), 60)}"
+                raise DataError(f"{shown(str(item.path))}: named twice, with labels {both}; name it once")
+    items = list(found.values())
+    without = [item.path for item in items if item.label is None]
+    if 0 < len(without) < len(items):
+        raise DataError(
+            f"{shown(str(without[0]))}: has no label, as {len(without)} of {len(items)} files; "
+            "put them into sub-folders, or leave all labels out by --label-by none"
+        )
+    return items
+
+
+def number_labels(items: Sequence[Item], known: Sequence[str] = ()) -> Labels | None:
+    """The labels as numbers; None where there are none.
+
+    Names that are whole numbers stand for themselves. Others are numbered from 0: first those `known`, in their order,
+    then the rest by the alphabet.
+    """
+    names = [item.label for item in items if item.label is not None]
+    if not names:
+        return None
+    if not known and all(re.fullmatch("[0-9]{1,19}", name) and int(name) <= MAX_LABEL for name in names):
+        return Labels(np.array([int(name) for name in names], np.int64), None)
+    order = [*known, *sorted(set(names) - set(known))]
+    numbers = {name: number for number, name in enumerate(order)}
+    return Labels(np.array([numbers[name] for name in names], np.int64), order)
+
+
+def _items_of(text: str, suffixes: Collection[str], label_by: str) -> Iterator[Item]:
+    """The items of one argument, in the order of their names."""
+    path = Path(text)
+    paths = [path] if path.exists() else _matches(path)
+    if not paths:
+        raise UsageError(f"{shown(text, 120)}: no such file or folder, and no file matches it as a pattern")
+    for place in paths:
+        if place.is_dir():
+            yield from _items_below(place, suffixes, label_by)
+        elif place.suffix.lower() == ".csv":
+            yield from _items_in_csv(place)
+        else:
+            yield Item(place, _label_in_name(place) if label_by == "name" else None)
+
+
+def _matches(pattern: Path) -> list[Path]:
+    """What a pattern with * or ** matches, but hidden files."""
+    try:
+        found = list(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
+    except (ValueError, NotImplementedError):  # no pattern, as "a**" is none
+        return []
+    return sorted((path for path in found if not path.name.startswith(".")), key=_natural)
+
+
+def _items_below(folder: Path, suffixes: Collection[str], label_by: str) -> Iterator[Item]:
+    """The files of a folder and of those in it that have one of the suffixes; hidden ones are left alone."""
+    paths = [
+        Path(parent, name)
+        for parent, folders, names in os.walk(folder)
+        if _prune(folders)
+        for name in names
+        if not name.startswith(".") and Path(name).suffix.lower() in suffixes
+    ]
+    if not paths:
+        raise UsageError(f"{shown(str(folder))}: holds no file that ends in {', '.join(sorted(suffixes))}")
+    for path in sorted(paths, key=_natural):
+        inside = path.relative_to(folder).parts
+        by_folder = inside[0] if len(inside) > 1 and label_by == "folder" else None
+        yield Item(path, _label_in_name(path) if label_by == "name" else by_folder)
+
+
+def _prune(folders: list[str]) -> bool:
+    """Keep `os.walk` out of hidden folders."""
+    folders[:] = [name for name in folders if not name.startswith(".")]
+    return True
+
+
+def _items_in_csv(file: Path) -> Iterator[Item]:
+    """The items of a list; paths are relative to its folder."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
+            reader = csv.reader(lines, strict=True)
+            for index, cells in enumerate(reader):
+                where = f"{shown(str(file))}:{reader.line_num}"
+                if not cells or (index == 0 and cells[0].strip().lower() in HEADINGS):
+                    continue
+                if len(cells) > 2 or not cells[0].strip():
+                    raise DataError(f"{where}: {shown(','.join(cells), 60)}; a line is path,label or a path alone")
+                label = cells[1].strip() if len(cells) == 2 else ""
+                yield Item(file.parent / cells[0].strip(), label or None)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{shown(str(file))}: cannot be read as a list of path,label: {shown(reason, 120)}") from None
+
+
+def _label_in_name(path: Path) -> str:
+    return re.split("[-_]", path.stem, maxsplit=1)[0]
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """A key that sorts 9.wav before 10.wav."""
+    pieces = re.split("([0-9]+)", str(path))
+    return [(0, int(piece), piece) if piece.isdecimal() else (1, 0, piece) for piece in pieces]

@@ -1,0 +1,107 @@
+"""A folder of made files that appears whole or not at all, and knows what it was made from."""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmcli import files
+from mmcli.errors import UsageError
+from mmcli.wording import shown
+
+PROVENANCE = "provenance.json"
+CHECKSUMS = "SHA256SUMS"
+
+
+def is_made(folder: Path, asked: Mapping[str, Any], *, force: bool) -> bool:
+    """Whether a folder holds what is asked for, intact; False if it is still to be made.
+
+    Args:
+        folder: which need not be there.
+        asked: facts, by their names in provenance.json, that must be so.
+        force: what was made there before is in the way of nothing.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    place = shown(str(folder))
+    try:
+        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+            return False
+        facts = json.loads(files.read(folder / PROVENANCE))
+    except (OSError, ValueError):
+        facts = None
+    if not isinstance(facts, dict):
+        raise UsageError(f"{place}: holds what `mmcli data fetch` did not write; name another folder with -o")
+    if force:
+        return False
+    remedy = "name another folder with -o, or set this one aside with --force"
+    for name, value in asked.items():
+        if facts.get(name) != value:
+            other = f"other {name}"
+            if not isinstance(value, Mapping):
+                other = f"another {name} ({shown(str(facts.get(name)), 40)}, not {value})"
+            raise UsageError(f"{place}: holds data of {other}; {remedy}")
+    if damaged := _damaged(folder):
+        raise UsageError(f"{place}: {shown(damaged, 60)} is missing or was changed; {remedy}")
+    return True
+
+
+def require_writable(folder: Path) -> None:
+    """Refuse, before any work, a folder that cannot be made.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    nearest = next(parent for parent in folder.resolve().parents if parent.exists())
+    try:
+        Path(tempfile.mkdtemp(prefix=".", suffix=files.TEMPORARY, dir=nearest)).rmdir()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
+def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
+    """Write files, their facts and their checksums as a folder, and set aside what was made there before.
+
+    Raises:
+        UsageError: they cannot be written; the folder is as before.
+    """
+    folder = folder.resolve()
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{files.TEMPORARY}")
+    whole = {**contents, PROVENANCE: (json.dumps(facts, indent=2) + "\n").encode()}
+    sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(whole.items())]
+    try:
+        temporary.mkdir(parents=True)
+        for name, content in {**whole, CHECKSUMS: "".join(sums).encode()}.items():
+            files.replace(temporary / name, content)
+        if folder.exists() and any(folder.iterdir()):
+            files.set_aside(folder)
+        temporary.rename(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    reason = error.strerror or type(error).__name__
+    return UsageError(f"{shown(str(folder))}: cannot be written ({reason}); name a place to write to with -o")
+
+
+def _damaged(folder: Path) -> str | None:
+    """The name of a file that is not as its checksum says; None if all are."""
+    try:
+        lines = files.read(folder / CHECKSUMS).decode().splitlines()
+        for digest, name in (line.split("  ") for line in lines):
+            try:
+                if files.digest(folder / name) != digest:
+                    return name
+            except OSError:
+                return name
+    except (OSError, ValueError):
+        return CHECKSUMS
+    return None

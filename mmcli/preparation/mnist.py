@@ -1,0 +1,82 @@
+"""MNIST (LeCun, Cortes and Burges, yann.lecun.com/exdb/mnist): the four IDX files, and what they are known to hold."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcli.errors import DataError
+from mmcli.formats.idx import read_idx
+from mmcli.wording import shown
+
+SIDE = 28  # pixels
+
+# Items of each digit. Other sets of the same names and shapes, Fashion-MNIST for one, have other numbers.
+COUNTS = {
+    "train": (5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+    "t10k": (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+}
+
+
+class Images(NamedTuple):
+    """One part of MNIST: pixels (N, 28, 28) uint8, 0 is paper and 255 is ink; labels (N,) uint8."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+class Mnist(NamedTuple):
+    """Both parts."""
+
+    train: Images
+    test: Images
+
+
+def read_mnist(read: Callable[[str], NDArray[np.uint8]]) -> Mnist:
+    """Both parts, from what gives the array of a file by its name, train-images-idx3-ubyte."""
+    return Mnist(*(Images(read(f"{stem}-images-idx3-ubyte"), read(f"{stem}-labels-idx1-ubyte")) for stem in COUNTS))
+
+
+def read_file(path: Path, name: str) -> NDArray[np.uint8]:
+    """The array of one of the files.
+
+    Args:
+        path: where it is, gzip or not.
+        name: which of the four it is, as MNIST calls it.
+
+    Raises:
+        DataError: it cannot be read, or is not MNIST's.
+    """
+    try:
+        array = read_idx(path)
+        _check(array, name)
+    except DataError as error:
+        raise DataError(error.of(shown(str(path)))) from None
+    return array
+
+
+def find_in(folder: Path, name: str) -> Path:
+    """A file of MNIST's in a folder, gzip or not; some copies have a dot before idx.
+
+    Raises:
+        DataError: there is none.
+    """
+    dotted = name.replace("-idx", ".idx")
+    for path in (folder / name for name in (name, f"{name}.gz", dotted, f"{dotted}.gz")):
+        if path.exists():
+            return path
+    what = f"no {name} and no {name}.gz; it must hold the four files of MNIST" if folder.is_dir() else "no such folder"
+    raise DataError(f"{shown(str(folder))}: {what}")
+
+
+def _check(array: NDArray[Any], name: str) -> None:
+    counts = COUNTS[name.partition("-")[0]]
+    shape = (sum(counts), SIDE, SIDE) if "images" in name else (sum(counts),)
+    if array.shape != shape or array.dtype != np.uint8:
+        has, wants = (" x ".join(map(str, dimensions)) for dimensions in (array.shape, shape))
+        raise DataError(f"{has} values of type {array.dtype}; {name} of MNIST has {wants} of type uint8")
+    if "labels" in name and (found := tuple(np.bincount(array).tolist())) != counts:
+        has, wants = (" ".join(map(str, numbers[:11])) for numbers in (found, counts))
+        raise DataError(f"labels 0, 1, ... come {has} times; in {name} of MNIST {wants} times")

@@ -1,0 +1,165 @@
+"""MNIST's images paired with the recordings of Spoken Arabic Digit: what Serket's tutorial learns from.
+
+Row i of each part is the digit i mod 10, spoken in the utterance i div 10 of that digit in UCI's text. Which image goes
+with it is drawn by the seed, each image at most once, and written down.
+"""
+
+import hashlib
+import platform
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from mmcli import __version__
+from mmcli.arrays_out import packed
+from mmcli.features.hac import Streams, fit_codebooks, hac_features
+from mmcli.formats.cache import cache_folder
+from mmcli.preparation import made_folder
+from mmcli.preparation.fetching import Fetcher, Patience
+from mmcli.preparation.mnist import Images, Mnist
+from mmcli.preparation.provenance import describe
+from mmcli.preparation.sources import load_mnist, load_spoken_digits
+from mmcli.preparation.spoken_digits import NUM_DIGITS, REPETITIONS, TEST, TRAIN, SpokenDigits, Text, Utterances
+
+Arrays = Mapping[str, NDArray[Any]]
+
+PATIENCE = Patience()
+
+
+class Recipe(NamedTuple):
+    """How many utterances of each digit, the first of their text: 330 in training and 110 in test are of men."""
+
+    train_each: int
+    test_each: int
+
+
+RECIPES = {"tutorial": Recipe(300, 100), "full": Recipe(TRAIN.num_each, TEST.num_each)}
+
+
+def make(
+    output: Path,
+    recipe: str,
+    seed: int,
+    tell: Callable[[str], None],
+    *,
+    mnist_dir: Path | None,
+    arabic_dir: Path | None,
+    force: bool,
+) -> None:
+    """Write train.npz, test.npz, codebooks.npz and where they come from, unless that is there already.
+
+    Args:
+        output: the folder.
+        recipe: one of RECIPES.
+        seed: of the pairing and of the codebooks.
+        tell: takes a line that says what goes on.
+        mnist_dir: MNIST's files on disk; None downloads them.
+        arabic_dir: UCI's texts or their zip on disk; None downloads it.
+        force: set aside what was made at `output` in another way.
+
+    Raises:
+        UsageError: there is something else at `output`, or it cannot be written.
+        DataError: a source cannot be had, or is not what it should be.
+        SaveError: the cache cannot be written.
+    """
+    facts: dict[str, Any] = {"data": "mnist-arabic", "recipe": recipe, "seed": seed}
+    is_there = made_folder.is_made(output, facts, force=force)
+    if is_there and mnist_dir is None and arabic_dir is None:
+        tell(_THERE)
+        return
+    if not is_there:
+        made_folder.require_writable(output)
+    fetcher = Fetcher(cache_folder(), tell, PATIENCE)
+    if arabic_dir is None:  # what is on disk comes first: a mistake there is told before anything is downloaded
+        mnist, spoken = load_mnist(mnist_dir, fetcher), load_spoken_digits(arabic_dir, fetcher)
+    else:
+        spoken, mnist = load_spoken_digits(arabic_dir, fetcher), load_mnist(mnist_dir, fetcher)
+    # Of the numbers: the same data can come packed in several ways.
+    digests = {"mnist": _digest(array for part in mnist for array in part)}
+    digests["spoken_arabic_digit"] = _digest(utterance for part in (spoken.train, spoken.test) for utterance in part)
+    facts["sources"] = digests
+    if is_there and made_folder.is_made(output, facts, force=force):
+        tell(_THERE)
+        return
+    contents = _contents(spoken, mnist, RECIPES[recipe], seed, tell)
+    more = {"zip": spoken.zip_digest, "made_with": _versions()}
+    made_folder.write(output, {**contents, "README.md": describe(recipe, seed).encode()}, facts | more)
+
+
+_THERE = "made already, and intact"
+
+
+def _contents(
+    spoken: SpokenDigits, mnist: Mnist, recipe: Recipe, seed: int, tell: Callable[[str], None]
+) -> dict[str, bytes]:
+    """The files of arrays, by name."""
+    train, test = pick_utterances(TRAIN, recipe.train_each), pick_utterances(TEST, recipe.test_each)
+    train_mfccs, test_mfccs = [spoken.train[index] for index in train], [spoken.test[index] for index in test]
+    tell(f"fitting codebooks to {sum(map(len, train_mfccs)):,} frames of {len(train):,} training utterances")
+    codebooks = fit_codebooks(train_mfccs, seed=seed)
+    parts = {
+        "codebooks.npz": codebooks._asdict(),
+        "train.npz": make_part(TRAIN, train, train_mfccs, mnist.train, codebooks, seed),
+        "test.npz": make_part(TEST, test, test_mfccs, mnist.test, codebooks, seed),
+    }
+    tell(f"{len(train):,} training pairs, {len(test):,} held out, by other speakers and of other images")
+    return {name: packed(arrays) for name, arrays in parts.items()}
+
+
+def pick_utterances(text: Text, num_each: int) -> NDArray[np.int64]:
+    """Where in a text the first utterances of each digit are, the digits in turn: (10 num_each,)."""
+    return (np.arange(num_each)[:, None] + text.num_each * np.arange(NUM_DIGITS)).ravel()
+
+
+def pick_images(labels: NDArray[np.uint8], num_each: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Where among the labels distinct images are, drawn at random, the digits in turn: (10 num_each,).
+
+    Fewer of each are the first of more: the pairs of the tutorial are among those of the full recipe.
+    """
+    shuffled = [rng.permutation(np.flatnonzero(labels == digit))[:num_each] for digit in range(NUM_DIGITS)]
+    return np.stack(shuffled, axis=1).ravel()
+
+
+def make_part(
+    text: Text, picked: NDArray[np.int64], mfccs: Utterances, images: Images, codebooks: Streams, seed: int
+) -> Arrays:
+    """The arrays of one part, N pairs.
+
+    Returns:
+        images (N, 784) float32, 0 to 1; speech (N, 2400) uint8, counts: an utterance has at most 91 pairs of frames at
+        a lag; labels (N,) int64; speakers (N,) int64, 0 to 65 in training and 66 to 87 in test; utterance_indices and
+        image_indices (N,) int64, from 0, in the texts and in MNIST's files.
+    """
+    num_each = len(picked) // NUM_DIGITS
+    first_speaker = 0 if text is TRAIN else TRAIN.num_each // REPETITIONS
+    drawn = pick_images(images.labels, num_each, np.random.default_rng([seed, int(text is TEST)]))
+    return {
+        "images": images.pixels[drawn].reshape(len(drawn), -1) / np.float32(255),
+        "speech": hac_features(mfccs, codebooks).astype(np.uint8),
+        "labels": images.labels[drawn].astype(np.int64),
+        "speakers": first_speaker + picked % text.num_each // REPETITIONS,
+        "utterance_indices": picked,
+        "image_indices": drawn,
+    }
+
+
+def _digest(arrays: Iterable[NDArray[Any]]) -> str:
+    """SHA-256 of the numbers of arrays, in hex."""
+    digest = hashlib.sha256()
+    for array in arrays:
+        digest.update(repr(array.shape).encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "mmcli": __version__,
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "python": platform.python_version(),
+    }

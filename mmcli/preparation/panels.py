@@ -1,0 +1,95 @@
+"""What a picture of a data file shows, as plain values."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole
+
+MAX_LABELS = 200  # distinct whole numbers that are taken for labels
+MAX_CLASSES, MAX_IMAGES = 20, 10  # that a picture shows: classes, and images of each
+MIN_SIDE = 4  # of rows that are taken for square images
+
+
+class Panel(NamedTuple):
+    """A part of the picture: of each of R classes, some images or the mean row.
+
+    Attributes:
+        title: what is shown.
+        rows: names of the classes; "" for items without labels.
+        images: for each class, (M, H, W) or (M, H, W, 3); None where means are shown.
+        means: (R, D); None where images are shown.
+        blocks: names of groups of columns of equal width, in their order; none where they have no groups.
+    """
+
+    title: str
+    rows: Sequence[str]
+    images: Sequence[NDArray[Any]] | None
+    means: NDArray[Any] | None
+    blocks: Sequence[str]
+
+
+def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
+    """One for each array of items by columns."""
+    labels = arrays.get("labels")
+    panels = []
+    for name, array in arrays.items():
+        if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == PAIR_ROWS:
+            continue
+        values = array if issparse(array) else np.nan_to_num(array, posinf=0, neginf=0)  # missing rows look black
+        members = {"": np.arange(array.shape[0])}
+        if labels is not None and is_labels(labels) and len(labels) == array.shape[0]:
+            found = np.unique(labels)[:MAX_CLASSES].astype(np.int64).tolist()
+            members = {label_name(label, arrays.get("label_names")): np.flatnonzero(labels == label) for label in found}
+        shape = _image_shape(arrays, array)
+        title = f"{name or 'the array'}: {array.shape[0]} items of {array.shape[1]} columns"
+        if shape is not None:
+            most = MAX_IMAGES if len(members) > 1 else MAX_IMAGES**2
+            images = [values[rows[:most]].reshape(-1, *shape) for rows in members.values()]
+            panels.append(Panel(title, list(members), images, None, ()))
+        else:
+            means = np.stack([values[rows].mean(axis=0) for rows in members.values()])
+            panels.append(Panel(title, list(members), None, means, _blocks(arrays, array.shape[1])))
+    return panels
+
+
+def _image_shape(arrays: Mapping[str, Any], array: NDArray[Any]) -> tuple[int, ...] | None:
+    """The shape of the images that rows are, as the file says or, of values from 0 to 1, if they can be square."""
+    width = array.shape[1]
+    for name, shape in arrays.items():
+        if name.endswith("image_shape") and shape.ndim == 1 and shape.dtype.kind in "iu":
+            sizes = tuple(shape.tolist())
+            if math.prod(sizes) == width and min(sizes) > 0 and (len(sizes) == 2 or sizes[2:] == (3,)):
+                return sizes
+    if issparse(array):  # of many columns, most of them 0: no image
+        return None
+    side = math.isqrt(width)
+    is_square = side**2 == width and side >= MIN_SIDE and np.nanmin(array) >= 0 and np.nanmax(array) <= 1
+    return (side, side) if is_square else None
+
+
+def _blocks(arrays: Mapping[str, Any], width: int) -> list[str]:
+    """Names of the groups of columns of HAC features: a stream and a lag each."""
+    lags, codes = arrays.get("hac_lags"), arrays.get("hac_mfcc")
+    if lags is None or codes is None or lags.ndim != 1 or width != 3 * lags.size * len(codes) ** 2:
+        return []
+    return [f"{stream}, lag {lag}" for stream in ("mfcc", "delta", "delta-delta") for lag in lags.tolist()]
+
+
+def is_whole_numbers(values: NDArray[Any]) -> bool:
+    return values.dtype.kind in "biu" or bool((values == np.floor(values)).all())
+
+
+def is_labels(array: Any) -> bool:
+    """Whether an array is of whole numbers, an item each, that are few enough to be classes."""
+    if array.ndim != 1 or array.dtype.kind == "U" or not array.size or not np.isfinite(array).all():
+        return False
+    return is_whole_numbers(array) and len(np.unique(array)) <= MAX_LABELS
+
+
+def label_name(label: int, names: Any) -> str:
+    return str(names[label]) if names is not None and names.ndim == 1 and 0 <= label < len(names) else str(label)

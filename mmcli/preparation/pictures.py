@@ -1,0 +1,209 @@
+"""Image files, or an IDX file of images -> a row of pixels from 0 to 1 for each."""
+
+import math
+import struct
+import warnings
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mmcli.arrays_out import check_output, write_arrays
+from mmcli.errors import DataError, UsageError
+from mmcli.formats import idx, read_array
+from mmcli.preparation.gathering import gather, left_out
+from mmcli.preparation.listing import Item, Labels, list_items, number_labels
+from mmcli.wording import counted, shown
+
+# Those that pillow reads by itself: the reader of EPS, for one, runs another program.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
+MAX_PIXELS = 50_000_000  # of an image; a small file that says more is made to fill memory
+MAX_BYTES = 8 << 30  # of all rows
+
+# What pillow raises for damaged files, beside OSError.
+_DAMAGES = (
+    *(OSError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RuntimeError, SyntaxError, TypeError),
+    *(ValueError, ZeroDivisionError, Image.DecompressionBombError, Image.DecompressionBombWarning, struct.error),
+    zlib.error,
+)
+
+
+def make_images(
+    named: Sequence[str],
+    output: Path,
+    *,
+    size: tuple[int, int] | None,
+    color: bool,
+    labels: Path | None,
+    label_by: str,
+    strict: bool,
+) -> list[str]:
+    """Write images as rows of pixels.
+
+    OUT.npz gets `images` (N, H W) float32, or (N, H W 3) in color, pixels row by row, from 0 to 1; `image_shape`,
+    (H, W) or (H, W, 3); `image_paths` (N,) where they come from files of their own; `labels` (N,) and `label_names`
+    where there are labels.
+
+    Args:
+        named: files, folders, globs and lists, see `list_items`; or one IDX file.
+        output: OUT.npz.
+        size: width and height that images are stretched or shrunk to; None where all have one size.
+        color: keep colors, instead of making them gray.
+        labels: the labels of an IDX file.
+        label_by: see `list_items`.
+        strict: leave out no image.
+
+    Returns:
+        Lines that say what was left out and what was written.
+
+    Raises:
+        UsageError: options contradict each other, or OUT.npz cannot be written.
+        DataError: files cannot be used.
+    """
+    check_output(output)
+    told: list[str] = []
+    arrays: dict[str, Any] = {}
+    numbers: Labels | None = None
+    if any(_is_idx(Path(text)) for text in named):
+        if len(named) > 1:
+            raise UsageError(f"{len(named)} files, of which some are IDX; name one IDX file, or images of other kinds")
+        images = _images_of_idx(Path(named[0]), size, color=color)
+        if labels is not None:
+            numbers = Labels(_labels_of_idx(labels, len(images)), None)
+    else:
+        if labels is not None:
+            raise UsageError("--labels is for an IDX file; images of other kinds are labelled by folder, name or list")
+        items = list_items(named, SUFFIXES, label_by)
+
+        def read(item: Item) -> np.ndarray:
+            pixels = read_image(item.path, size, color=color)
+            _refuse_too_many(pixels, len(items))
+            return pixels
+
+        gathered = gather(items, read, "images", strict=strict)
+        images = _stacked(gathered.values, [item.path for item in gathered.items])
+        arrays["image_paths"] = np.array([str(item.path) for item in gathered.items])
+        numbers = number_labels(gathered.items)
+        told = left_out(gathered, "images")
+    shape = images.shape[1:] if color else images.shape[1:3]
+    arrays = {"images": images.reshape(len(images), math.prod(shape)), "image_shape": np.array(shape)} | arrays
+    if numbers is not None:
+        arrays |= numbers.arrays()
+    write_arrays(output, arrays)
+    kind = f"{shape[1]}x{shape[0]} in {'color' if color else 'gray'}"
+    end = f"{math.prod(shape)} columns, {numbers.told() if numbers else 'no labels'}"
+    return [*told, f"{shown(str(output))}: {counted(len(images), 'image')} of {kind}, {end}"]
+
+
+def read_image(path: Path, size: tuple[int, int] | None, *, color: bool) -> np.ndarray:
+    """An image as it is seen: turned as its EXIF says, the first of several, on white where it is transparent.
+
+    Args:
+        path: of the image.
+        size: width and height of the result, by Lanczos' filter, whatever the proportions; None keeps its own.
+        color: keep colors; otherwise their luminance (ITU-R 601-2).
+
+    Returns:
+        (H, W, 3) or (H, W, 1) float32, 0 to 1.
+
+    Raises:
+        DataError: it is damaged or too large, without the name of the file.
+    """
+    if not path.is_file():
+        raise DataError("no such file" if not path.exists() else "no regular file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of metadata that are odd; pixels that are missing are errors
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                if image.width * image.height > MAX_PIXELS:
+                    raise DataError(f"{image.width} x {image.height} pixels; make it smaller first")
+                return _resized(_pixels(ImageOps.exif_transpose(image), color=color), size)
+    except _DAMAGES as error:
+        reason = str(error) or type(error).__name__
+        raise DataError(
+            f"cannot be read as an image: {shown(reason.replace(repr(str(path)), 'the file'), 120)}"
+        ) from None
+
+
+def _pixels(image: Image.Image, *, color: bool) -> np.ndarray:
+    """(H, W, 3) or (H, W, 1) float32, 0 to 1, of an image of any mode."""
+    if image.mode[0] in "IF":  # gray, in 16 or 32 bits
+        values = np.asarray(image).astype(np.float32)
+        most = 1 if image.mode == "F" else 65535
+        if not ((values >= 0) & (values <= most)).all():
+            raise DataError(f"pixels from {values.min():g} to {values.max():g}, where 0 to {most} are read")
+        return np.repeat(values[:, :, None] / most, 3 if color else 1, axis=2)
+    if image.has_transparency_data:
+        opaque = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), opaque)
+    levels = np.asarray(image.convert("RGB" if color else "L"), dtype=np.float32) / 255
+    return levels.reshape(image.height, image.width, -1)
+
+
+def _resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
+    """Pixels (H, W, channels) in another size; a filter that overshoots is cut at 0 and 1."""
+    if size is None or size == pixels.shape[1::-1]:
+        return pixels
+    channels = [Image.fromarray(pixels[:, :, channel]) for channel in range(pixels.shape[2])]
+    filtered = [np.asarray(channel.resize(size, Image.Resampling.LANCZOS)) for channel in channels]
+    return np.stack(filtered, axis=2).clip(0, 1)
+
+
+def _stacked(images: Sequence[np.ndarray], paths: Sequence[Path]) -> np.ndarray:
+    """(N, H, W, channels) of images that have one size."""
+    for image, path in zip(images, paths, strict=True):
+        if image.shape != images[0].shape:
+            own, first = (f"{one.shape[1]}x{one.shape[0]}" for one in (image, images[0]))
+            text = f"{shown(str(path))}: {own}, but {shown(str(paths[0]))} is {first}"
+            raise DataError(f"{text}; make all alike by --size, {first} say")
+    return np.stack(images)
+
+
+def _refuse_too_many(pixels: np.ndarray, num_images: int) -> None:
+    if pixels.nbytes * num_images > MAX_BYTES:
+        shape = f"{pixels.shape[1]}x{pixels.shape[0]}"
+        text = f"{num_images} images of {shape} need {pixels.nbytes * num_images / 1e6:.0f} MB"
+        raise UsageError(f"{text}; make them smaller by --size")
+
+
+def _is_idx(file: Path) -> bool:
+    """Whether a file is IDX, plain or gzip: no image begins like either."""
+    if not file.is_file():
+        return False
+    try:
+        with file.open("rb") as stream:
+            start = stream.read(idx.MAGIC_SIZE)
+    except OSError:  # whoever reads it says why it cannot
+        return False
+    return idx.is_idx(start) or start.startswith(b"\x1f\x8b")
+
+
+def _images_of_idx(file: Path, size: tuple[int, int] | None, *, color: bool) -> np.ndarray:
+    """(N, H, W, channels) of an IDX file."""
+    try:
+        array = idx.read_idx(file)
+        if array.dtype != np.uint8 or array.ndim not in {3, 4} or (array.ndim == 4 and array.shape[3] != 3):
+            text = " x ".join(map(str, array.shape))
+            raise DataError(f"{text} of {array.dtype}; images are bytes, items x rows x columns, and x 3 in color")
+        if not array.size:
+            raise DataError("holds no images")
+    except DataError as error:
+        raise DataError(error.of(shown(str(file)))) from None
+    return np.stack([_resized(_pixels(Image.fromarray(image), color=color), size) for image in array])
+
+
+def _labels_of_idx(file: Path, num_items: int) -> np.ndarray:
+    """(N,) int64."""
+    try:
+        array = read_array(file, None)
+        if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) != num_items:
+            text = " x ".join(map(str, array.shape))
+            raise DataError(f"{text} of {array.dtype}; the labels of {num_items} images are as many whole numbers")
+    except DataError as error:
+        raise DataError(error.of(shown(str(file)))) from None
+    return array.astype(np.int64)

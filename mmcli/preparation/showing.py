@@ -1,0 +1,163 @@
+"""What a data file holds, and what it would be to a graph."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from mmcli.errors import DataError, UsageError
+from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays
+from mmcli.preparation.panels import is_labels, is_whole_numbers, label_name, make_panels
+from mmcli.store import write_file
+from mmcli.wording import counted, shown
+
+
+class Holding(NamedTuple):
+    """An array of a file, in short.
+
+    Attributes:
+        shape: of the array; None where it cannot be read.
+        dtype: numpy's name of its type.
+        low: the smallest finite number; None where there is none.
+        high: the largest.
+        zeros: share of the values of rows that are 0; None where there are no rows of values.
+        meaning: what it would be to a graph, or why it cannot be read.
+    """
+
+    shape: tuple[int, ...] | None
+    dtype: str
+    low: float | None
+    high: float | None
+    zeros: float | None
+    meaning: str
+
+
+class Contents(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        file: where it lies.
+        holdings: by the name of the array; of a file of one array, by "".
+        labels: items of each label, by the name of the array of labels.
+    """
+
+    file: Path
+    holdings: Mapping[str, Holding]
+    labels: Mapping[str, Mapping[str, int]]
+
+    def record(self) -> dict[str, Any]:
+        """As a JSON object."""
+        arrays = {name: holding._asdict() for name, holding in self.holdings.items()}
+        return {"file": str(self.file), "arrays": arrays, "labels": self.labels}
+
+
+def show(file: Path, plot: Path | None) -> Contents:
+    """Look into a file.
+
+    Args:
+        file: of any format that mmcli reads.
+        plot: a .png that gets a picture of it: images of each class, or the mean row of each; None draws nothing.
+
+    Raises:
+        UsageError: there is no such file, or the picture cannot be written.
+        DataError: it cannot be read, or holds nothing that can be drawn.
+    """
+    if not file.exists():
+        raise UsageError(f"{shown(str(file))}: no such file")
+    if plot is not None and plot.suffix != ".png":
+        raise UsageError(f"{shown(str(plot))}: the picture is a PNG; name it .png")
+    try:
+        arrays = read_arrays(file)
+    except DataError as error:
+        raise DataError(error.of(shown(str(file)))) from None
+    readable = {name: array for name, array in arrays.items() if not isinstance(array, DataError)}
+    names = readable.get("label_names")
+    holdings = {name: describe(name, array) for name, array in arrays.items()}
+    labels = {
+        name: _count(array, names if name == "labels" else None)
+        for name, array in readable.items()
+        if not is_whole(name) and is_labels(array)
+    }
+    if plot is not None:
+        from mmcli.preparation.charts import overview_png
+
+        if not (panels := make_panels(readable)):
+            raise DataError(f"{shown(str(file))}: holds no array of items by columns, so there is nothing to draw")
+        write_file(plot, overview_png(panels))
+    return Contents(file, holdings, labels)
+
+
+def describe(name: str, array: Any) -> Holding:
+    """An array in short; `array` may be the error that reading it gave."""
+    if isinstance(array, DataError):
+        return Holding(None, "", None, None, None, str(array))
+    if array.dtype.kind == "U":
+        return Holding(array.shape, "text", None, None, None, _known_or(name, "text, for the record"))
+    if issparse(array):
+        return _describe_sparse(array)
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
+    has_zeros = array.size and array.ndim > 1 and not is_whole(name)
+    zeros = 1 - int(np.count_nonzero(array)) / array.size if has_zeros else None
+    return Holding(array.shape, str(array.dtype), low, high, zeros, _known_or(name, _meaning(array, low, high)))
+
+
+def _describe_sparse(array: Any) -> Holding:
+    """A matrix of scipy in short, without the zeros that it leaves out."""
+    zeros = 1 - int(array.count_nonzero()) / max(math.prod(array.shape), 1)
+    values = np.append(array.data, 0)[:, None] if zeros else array.data[:, None]
+    seen = describe("", values)
+    return seen._replace(shape=array.shape, dtype=f"{array.dtype}, sparse", zeros=zeros)
+
+
+def _known_or(name: str, meaning: str) -> str:
+    if name == PAIR_ROWS:
+        return "the row of each item in its file, for the record"
+    return "of the whole file" if is_whole(name) else meaning
+
+
+def _meaning(array: NDArray[Any], low: float | None, high: float | None) -> str:
+    """What an array of numbers would be to a graph, or what stands in the way."""
+    if array.ndim == 0:
+        return "a single number"
+    if not array.size or low is None or high is None:
+        return "no numbers" if array.size else "empty"
+    if np.isinf(array).any():
+        return "holds infinity; mend it"
+    if array.ndim > 2:
+        return "more than 2 dimensions; reshape(len(array), -1)"
+    if array.ndim == 2:
+        return _meaning_of_rows(array, low, high)
+    labels = "labels, or which rows are there (known)" if low >= 0 and high <= 1 else "labels"
+    return labels if is_labels(array) else "numbers; reshape(-1, 1) makes them a column"
+
+
+def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
+    """The modules that can observe an array (N, D)."""
+    absent = np.isnan(array)
+    of_rows = absent.all(axis=1)
+    num_missing, num_holed = int(of_rows.sum()), int((absent.any(axis=1) & ~of_rows).sum())
+    if num_holed:
+        return f"NaN in some columns of {counted(num_holed, 'row')}; fill it, or drop the items"
+    if low < 0:
+        kind = "real values: gmm, or vae with likelihood: gaussian"
+    elif high <= 1:
+        kind = "0 to 1: vae, gmm, mlda"
+    else:
+        kind = (
+            "counts: mlda"
+            if is_whole_numbers(array[~absent])
+            else "0 or more: gmm, mlda, vae with likelihood: gaussian"
+        )
+    return f"{kind}; {counted(num_missing, 'row')} of NaN (missing: nan)" if num_missing else kind
+
+
+def _count(labels: NDArray[Any], names: Any) -> dict[str, int]:
+    """Items of each label, by its name where it has one."""
+    counts = Counter(labels.astype(np.int64).tolist())
+    return {label_name(label, names): counts[label] for label in sorted(counts)}

@@ -1,0 +1,223 @@
+"""Recordings -> HAC features, and the codebooks that give other recordings the same columns."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mmcli.arrays_out import check_output, write_arrays
+from mmcli.errors import DataError, UsageError
+from mmcli.features.hac import LAGS, NUM_CODES, Streams, fit_codebooks, hac_features
+from mmcli.features.mfcc import MfccSettings, check_settings, compute_mfcc, require_librosa
+from mmcli.formats import array_names, read_array
+from mmcli.preparation.arrays_in import read_text_array
+from mmcli.preparation.gathering import gather, left_out
+from mmcli.preparation.listing import Item, list_items, number_labels
+from mmcli.wording import counted, listed, shown
+
+SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
+MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; a header that says other than this is damaged
+MAX_SAMPLES = 30_000_000  # over all channels, 240 MB: eleven minutes of 44,100 Hz
+SILENT = 2.0**-15  # one step of 16 bits: a recording that moves less holds nothing
+MAX_BYTES = 4 << 30  # of all counts, while they are made
+
+
+class HacSettings(NamedTuple):
+    """How recordings become counts."""
+
+    mfcc: MfccSettings = MfccSettings()
+    codes: int = NUM_CODES
+    lags: tuple[int, ...] = LAGS
+
+    @property
+    def num_columns(self) -> int:
+        return len(Streams._fields) * len(self.lags) * self.codes**2
+
+    @property
+    def min_frames(self) -> int:
+        """Frames that an utterance needs to have a pair at each lag."""
+        return max(self.lags) + 1
+
+
+class Earlier(NamedTuple):
+    """What a file of codebooks says."""
+
+    codebooks: Streams
+    settings: dict[str, Any]  # those that it names
+    label_names: list[str]
+
+
+def make_hac(
+    named: Sequence[str],
+    output: Path,
+    asked: Mapping[str, Any],
+    *,
+    codebooks: Path | None,
+    label_by: str,
+    seed: int,
+    strict: bool,
+) -> list[str]:
+    """Write the HAC features of recordings.
+
+    OUT.npz gets `speech` (N, V) counts in the smallest type that holds them, `speech_paths` (N,), `labels` (N,) and
+    `label_names` where there are labels, and, so that the file serves as `codebooks` for others, `hac_mfcc`,
+    `hac_delta` and `hac_delta_delta` (C, D), and a number for each setting.
+
+    Args:
+        named: files, folders, globs and lists, see `list_items`.
+        output: OUT.npz.
+        asked: the settings that differ from their defaults, by name: those of MfccSettings, codes, lags.
+        codebooks: a file made by this function, or one that holds mfcc, delta and delta_delta; None fits new ones.
+        label_by: see `list_items`.
+        seed: of the codebooks.
+        strict: leave out no recording.
+
+    Returns:
+        Lines that say what was left out and what was written.
+
+    Raises:
+        UsageError: librosa is missing, settings contradict each other, or OUT.npz cannot be written.
+        DataError: files or codebooks cannot be used.
+    """
+    check_output(output)
+    require_librosa()
+    earlier = None if codebooks is None else read_codebooks(codebooks)
+    settings = _settle(asked, codebooks, earlier)
+    check_settings(settings.mfcc)
+    items = list_items(named, SUFFIXES, label_by)
+    _refuse_too_wide(settings, len(items))
+    gathered = gather(items, lambda item: _read_mfcc(item, settings), "sounds", strict=strict)
+    books = (
+        fit_codebooks(gathered.values, num_codes=settings.codes, seed=seed) if earlier is None else earlier.codebooks
+    )
+    counts = hac_features(gathered.values, books, settings.lags)
+    arrays: dict[str, Any] = {
+        "speech": counts.astype(np.min_scalar_type(counts.max())),
+        "speech_paths": np.array([str(item.path) for item in gathered.items]),
+    }
+    labels = number_labels(gathered.items, earlier.label_names if earlier else ())
+    if labels is not None:
+        arrays |= labels.arrays()
+    write_arrays(output, arrays | _record(settings, books))
+    width = f"{settings.num_columns} columns ({settings.codes} codes, lags {listed(map(str, settings.lags))})"
+    made = f"{shown(str(output))}: {counted(len(counts), 'sound')}, {width}, {labels.told() if labels else 'no labels'}"
+    return [*left_out(gathered, "sounds"), made]
+
+
+def read_sound(path: Path, rate: int) -> np.ndarray:
+    """A recording as (samples,) float64 at `rate` Hz, channels averaged, full scale being 1.
+
+    Raises:
+        DataError: it is damaged, empty, silent or too long; without the name of the file.
+    """
+    import librosa
+    import soundfile
+
+    if not path.is_file():
+        raise DataError("no such file" if not path.exists() else "no regular file")
+    try:
+        with soundfile.SoundFile(path) as file:
+            if file.frames * file.channels > MAX_SAMPLES:
+                raise DataError(
+                    f"{file.frames} samples of {file.channels} channels at {file.samplerate} Hz; cut it into utterances"
+                )
+            if not MIN_RATE <= file.samplerate <= MAX_RATE:
+                raise DataError(f"damaged: a rate of {file.samplerate} Hz")
+            channels, own_rate = file.read(dtype="float64", always_2d=True), file.samplerate  # (samples, channels)
+    except (soundfile.SoundFileError, OSError, RuntimeError, ValueError, MemoryError) as error:
+        raise DataError(f"cannot be read as sound: {shown(getattr(error, 'error_string', str(error)), 120)}") from None
+    sound = channels.mean(axis=1)
+    if not sound.size:
+        raise DataError("empty")
+    if not np.isfinite(sound).all():
+        raise DataError("holds NaN or infinity")
+    if np.ptp(sound) < SILENT:
+        raise DataError("silent")
+    return sound if own_rate == rate else librosa.resample(sound, orig_sr=own_rate, target_sr=rate)
+
+
+def read_codebooks(file: Path) -> Earlier:
+    """The codebooks of a file, and the settings and names of labels that it keeps.
+
+    Raises:
+        DataError: it holds no codebooks, or what it says cannot be.
+    """
+    try:
+        if not file.exists():
+            raise DataError("no such file")
+        names = array_names(file)
+        prefix = "hac_" if f"hac_{Streams._fields[0]}" in names else ""
+        if not {prefix + stream for stream in Streams._fields} <= set(names):
+            raise DataError("holds no codebooks: neither hac_mfcc, hac_delta and hac_delta_delta, nor mfcc and so on")
+        books = Streams(*(read_array(file, prefix + stream).astype(np.float64) for stream in Streams._fields))
+        if books.mfcc.ndim != 2 or len({book.shape for book in books}) > 1 or not books.mfcc.size:
+            raise DataError(
+                f"codebooks of shapes {listed(str(book.shape) for book in books)}; all have (codes, coefficients)"
+            )
+        if not all(np.isfinite(book).all() for book in books):
+            raise DataError("codebooks that hold NaN or infinity")
+        settings = _settings_in(file, names)
+        settings["codes"], settings["coefficients"] = books.mfcc.shape
+        label_names = read_text_array(file, "label_names") if "label_names" in names else []
+    except DataError as error:
+        raise DataError(error.of(shown(str(file)))) from None
+    return Earlier(books, settings, label_names)
+
+
+def _settings_in(file: Path, names: Sequence[str]) -> dict[str, Any]:
+    """The settings that a file keeps beside its codebooks."""
+    settings: dict[str, Any] = {}
+    for setting in (*MfccSettings._fields, "lags"):
+        if f"hac_{setting}" in names:
+            value = read_array(file, f"hac_{setting}")
+            if value.dtype.kind not in "iu" or not value.size or value.min() < 1 or value.ndim != (setting == "lags"):
+                raise DataError(f"hac_{setting} is no setting that mmcli wrote; make the file again")
+            settings[setting] = tuple(value.tolist()) if value.ndim else value.item()
+    return settings
+
+
+def _settle(asked: Mapping[str, Any], file: Path | None, earlier: Earlier | None) -> HacSettings:
+    """The settings in force: those of the earlier file, those asked for, and defaults for the rest."""
+    kept = earlier.settings if earlier else {}
+    for name, value in asked.items():
+        if name in kept and kept[name] != value:
+            option = f"--{name.replace('_', '-')} {_plain(value)}"
+            raise UsageError(
+                f"{option}: the codebooks of {shown(str(file))} are for {_plain(kept[name])}; leave it out"
+            )
+    values = {**asked, **kept}
+    own = {name: values.pop(name) for name in ("codes", "lags") if name in values}
+    return HacSettings(MfccSettings(**values), **own)
+
+
+def _plain(value: Any) -> str:
+    """A setting as an option takes it."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _refuse_too_wide(settings: HacSettings, num_items: int) -> None:
+    num_bytes = num_items * settings.num_columns * np.dtype(np.int64).itemsize
+    if num_bytes > MAX_BYTES:
+        raise UsageError(
+            f"--codes {settings.codes}: {num_items} sounds of {settings.num_columns} columns need "
+            f"{num_bytes / 1e9:.0f} GB; take fewer codes or lags"
+        )
+
+
+def _read_mfcc(item: Item, settings: HacSettings) -> np.ndarray:
+    """The MFCCs (T, D) of a recording."""
+    sound = read_sound(item.path, settings.mfcc.rate)
+    least = settings.mfcc.frame_length + (settings.min_frames - 1) * settings.mfcc.hop_length  # samples
+    if len(sound) < least:
+        raise DataError(
+            f"too short: {1000 * len(sound) / settings.mfcc.rate:.0f} ms, where {settings.min_frames} frames take "
+            f"{1000 * least / settings.mfcc.rate:.0f} ms"
+        )
+    return compute_mfcc(sound, settings.mfcc)
+
+
+def _record(settings: HacSettings, books: Streams) -> dict[str, Any]:
+    """The arrays that `read_codebooks` reads."""
+    numbers = {**settings.mfcc._asdict(), "lags": settings.lags}
+    return {f"hac_{name}": np.array(value) for name, value in (books._asdict() | numbers).items()}

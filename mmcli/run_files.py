@@ -1,0 +1,208 @@
+"""The files of a run directory: what they are called, and what they say. Nothing in them is believed unchecked."""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, Self, TypeAlias
+
+import numpy as np
+
+from mmcli import files
+from mmcli.errors import DamagedRunError, DataError, UsageError
+from mmcli.formats import npz
+from mmcli.formats.opening import opened
+from mmcli.history import HistoryLine, read_line
+
+Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
+
+CONFIG = "config.yaml"
+META = "meta.json"
+HISTORY = "history.jsonl"
+EVALUATION: dict[Stage, str] = {"learn": "evaluation.json", "recog": "evaluation_recog.json"}
+PARAMS = "params.npz"
+CLASSES = "class_learn.txt"
+CONFUSION: dict[Stage, str] = {"learn": "confusion.png", "recog": "confusion_recog.png"}
+REPORT = "report"
+PAGE = "report.html"
+FIGURES = "figures"
+LOCK = "lock"
+SUMS = "SHA256SUMS"  # of the files of a finished run, as sha256sum writes and checks them; meta.json is its last
+CHECKPOINTS = "checkpoint"
+
+
+class RunFiles:
+    """What a run has written so far. Reading raises DamagedRunError where it is missing, or not as mmcli writes it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def look(cls, path: Path) -> Self:
+        """The run at `path`, whether it goes on, has finished, was stopped or has failed.
+
+        Raises:
+            UsageError: `path` is no run directory.
+            DamagedRunError: it is one, but what every run has is missing or unreadable.
+        """
+        if not path.is_dir():
+            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
+        if not (path / META).exists() and not (path / CONFIG).exists():
+            raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
+        run = cls(path)
+        match run.meta():
+            case {"status": "running" | "stopped" | "finished"} | {"status": "failed", "error": str()}:
+                return run
+        raise run.damaged(META, "no known status")
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The run at `path`, which has finished and is as it was written.
+
+        Raises:
+            UsageError: `path` is no run directory, or its run has not finished.
+            DamagedRunError: it is one, but what every finished run has is missing or unreadable.
+        """
+        run = cls.look(path)
+        match run.meta():
+            case {"status": "failed", "error": error}:
+                raise UsageError(f"{path}: this run failed ({error}); train again")
+            case {"status": "running"}:
+                raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, --resume it")
+            case {"status": "stopped"}:
+                raise UsageError(f"{path}: this run was stopped; let it finish with --resume")
+        run.verify()
+        return run
+
+    @property
+    def is_finished(self) -> bool:
+        return (self.path / SUMS).exists()
+
+    def verify(self) -> None:
+        """Compare a finished run with its SHA-256s.
+
+        Raises:
+            DamagedRunError: a file is not what was written there, or is missing.
+        """
+        try:
+            lines = self._read(SUMS).split("\n")
+        except UnicodeDecodeError:
+            raise self.damaged(SUMS, "not text") from None
+        sums = [re.fullmatch(r"([0-9a-f]{64})  (.*)", line) for line in lines[:-1]]
+        names = {found[2]: found[1] for found in sums if found}
+        if None in sums or lines[-1] or [*names][-1:] != [META]:
+            raise self.damaged(SUMS, "not the SHA-256s of a run")
+        self._compare(names)
+
+    @property
+    def config(self) -> Path:
+        """Where the resolved config is."""
+        return self.path / CONFIG
+
+    def meta(self) -> dict[str, Any]:
+        try:
+            meta = json.loads(self._read(META))
+        except ValueError as error:
+            raise self.damaged(META, str(error)) from None
+        except RecursionError:
+            raise self.damaged(META, "nested too deep") from None
+        if not isinstance(meta, dict):
+            raise self.damaged(META, "not an object")
+        return meta
+
+    def data_digests(self) -> dict[str, str]:
+        """SHA-256 of each data file the run learned from, by its path."""
+        match self.meta():
+            case {"data": dict(digests)}:
+                return digests
+        raise self.damaged(META, "no data files named")
+
+    def learned_from(self) -> tuple[int, dict[str, int]]:
+        """Number of items that the run learned from, and columns of each observation."""
+        match self.meta():
+            case {"items": int(items), "columns": dict(columns)} if items > 0:
+                if all(isinstance(width, int) and width > 0 for width in columns.values()):
+                    return items, columns
+        raise self.damaged(META, "items and columns of the data are not named")
+
+    def classes(self, folder: str, num_items: int) -> np.ndarray:
+        """The class of each item (N,) int64, as the module left it."""
+        return self._whole_numbers(f"{folder}/{CLASSES}", num_items, "classes where the data have", "items")
+
+    def class_names(self, folder: str, num_classes: int) -> np.ndarray:
+        """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
+        name = f"{folder}/name_learn.txt"
+        if not (self.path / name).exists():
+            return np.arange(num_classes)
+        return self._whole_numbers(name, num_classes, "names where the module has", "classes")
+
+    def params(self, folder: str) -> dict[str, np.ndarray]:
+        """The leaves of a module's state, as training left them."""
+        name = f"{folder}/{PARAMS}"
+        try:
+            with opened(self.path / name) as stream:
+                return {key: npz.read_member(stream, key) for key in npz.member_names(stream)}
+        except DataError as error:
+            raise self.damaged(name, str(error)) from None
+
+    def _whole_numbers(self, name: str, size: int, what: str, of: str) -> np.ndarray:
+        try:
+            numbers = np.array([int(line) for line in self._read(name).split()], dtype=np.int64)
+        except (ValueError, OverflowError):
+            raise self.damaged(name, "not one whole number a line") from None
+        if len(numbers) != size:
+            raise self.damaged(name, f"{len(numbers)} {what} {size} {of}")
+        return numbers
+
+    def history(self) -> list[HistoryLine]:
+        """What history.jsonl says, a line an update; empty before the first."""
+        if not (self.path / HISTORY).exists():
+            return []
+        try:
+            return [read_line(line) for line in self._read(HISTORY).splitlines()]
+        except (ValueError, OverflowError) as error:
+            raise self.damaged(HISTORY, str(error)) from None
+
+    def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
+        """An array of finite numbers that `write_arrays` wrote, of `ndim` axes; None where there is none."""
+        text, binary = (f"{folder}/{name}_{kind}{suffix}" for suffix in (".txt", ".npy"))
+        found = next((file for file in (text, binary) if (self.path / file).exists()), None)
+        if found is None:
+            return None
+        try:
+            array = self._binary(found) if found == binary else self._table(found, ndim)
+        except (DataError, ValueError) as error:
+            raise self.damaged(found, str(error)) from None
+        if array.ndim != ndim or not np.isfinite(array).all():
+            raise self.damaged(found, f"not finite numbers on {ndim} axes")
+        return array
+
+    def damaged(self, name: str, reason: str) -> DamagedRunError:
+        """The error that says that file `name` of this run is not what was written there."""
+        return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
+
+    def _read(self, name: str) -> str:
+        try:
+            return files.read(self.path / name).decode()
+        except OSError as error:
+            raise self.damaged(name, str(error.strerror)) from None
+
+    def _binary(self, name: str) -> np.ndarray:
+        with opened(self.path / name) as stream:
+            return npz.read_npy(stream, (self.path / name).stat().st_size)
+
+    def _table(self, name: str, ndim: int) -> np.ndarray:
+        """Rows of numbers; ValueError where they are not."""
+        lines = self._read(name).splitlines()
+        if not lines:  # numpy would warn
+            raise ValueError("empty")
+        return np.loadtxt(lines, ndmin=2 if ndim == 2 else 1, comments=None)
+
+    def _compare(self, digests: Mapping[str, str]) -> None:
+        for name, digest in digests.items():
+            try:
+                found = files.digest(self.path / name)
+            except (OSError, ValueError) as error:
+                raise self.damaged(name, getattr(error, "strerror", None) or str(error)) from None
+            if found != digest:
+                raise self.damaged(name, "its SHA-256 is not that of what was written")

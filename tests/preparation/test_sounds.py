@@ -1,0 +1,274 @@
+"""`mmcli data hac`: recordings of every kind, and the same columns for others by the codebooks of an earlier file."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from mmcli.features.hac import fit_codebooks, hac_features
+from mmcli.features.mfcc import MfccSettings, compute_mfcc
+from mmcli.preparation.sounds import read_sound
+
+BUNDLED = Path(__file__).parents[2] / "data" / "mnist_arabic"
+RATE = 11025
+
+
+def tone(pitch: float, seconds: float = 0.3, rate: int = RATE) -> np.ndarray:
+    """A sound that changes, so that its frames differ; (samples,), half of full scale."""
+    time = np.arange(round(seconds * rate)) / rate
+    return 0.5 * np.sin(2 * np.pi * pitch * time * (1 + time))
+
+
+def arrays_of(file: Path | str) -> dict[str, np.ndarray]:
+    with np.load(file) as arrays:
+        return dict(arrays)
+
+
+@pytest.fixture
+def sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two sounds in each of two sub-folders."""
+    monkeypatch.chdir(tmp_path)
+    for label, pitch in (("low", 200.0), ("high", 900.0)):
+        (tmp_path / "sounds" / label).mkdir(parents=True)
+        for index in range(2):
+            soundfile.write(tmp_path / "sounds" / label / f"{index}.wav", tone(pitch + 50 * index), RATE)
+    return tmp_path / "sounds"
+
+
+def test_bundled_recordings_give_their_rows(command, tmp_path):
+    done = command(
+        *("data", "hac", BUNDLED / "examples", "--label-by", "name"),
+        *("--codebooks", BUNDLED / "codebooks.npz", "-o", tmp_path / "made.npz"),
+    )
+
+    assert done.code == 0, done.err
+    made = arrays_of(tmp_path / "made.npz")
+    parts = [arrays_of(BUNDLED / name) for name in ("train.npz", "test.npz")]
+    for path, row, label in zip(made["speech_paths"], made["speech"], made["labels"], strict=True):
+        digit, speaker = Path(path).stem.split("-")
+        assert label == int(digit)
+        kept = [part["speech"][(part["speakers"] == speaker) & (part["labels"] == label)] for part in parts]
+        assert (row == np.concatenate(kept)).all(axis=1).any(), path
+    assert len(made["speech"]) == 20
+
+
+@pytest.mark.usefixtures("sounds")
+def test_sub_folders_are_labels_and_the_file_gives_others_its_columns(command):
+    done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 4, "--lags", "3,1,2", "--coefficients", 6)
+
+    assert done == (0, "out.npz\n", "out.npz: 4 sounds, 144 columns (4 codes, lags 3, 1, 2), 2 labels\n")
+    out = arrays_of("out.npz")
+    assert out["label_names"].tolist() == ["high", "low"]
+    assert out["labels"].tolist() == [0, 0, 1, 1]
+    assert out["speech_paths"].tolist() == [f"sounds/{name}.wav" for name in ("high/0", "high/1", "low/0", "low/1")]
+    mfccs = [compute_mfcc(soundfile.read(path)[0], MfccSettings(coefficients=6)) for path in out["speech_paths"]]
+    books = fit_codebooks(mfccs, num_codes=4)
+    np.testing.assert_array_equal(out["speech"], hac_features(mfccs, books, (3, 1, 2)))
+    assert out["speech"].dtype == np.uint8
+
+    # A single other file, labelled by a list, in the columns and with the label numbers of the first.
+    Path("more.csv").write_text("path,label\nsounds/low/1.wav,low\nsounds/high/0.wav,new\n")
+    assert command("data", "hac", "more.csv", "-o", "more.npz", "--codebooks", "out.npz").code == 0
+    more = arrays_of("more.npz")
+    np.testing.assert_array_equal(more["speech"], out["speech"][[3, 0]])
+    assert more["label_names"].tolist() == ["high", "low", "new"]
+    assert more["labels"].tolist() == [1, 2]
+
+
+@pytest.mark.usefixtures("sounds")
+def test_the_seed_decides_the_bytes(command):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert command("data", "hac", "sounds/*/*.wav", "-o", f"{name}.npz", "--codes", 8, "--seed", seed).code == 0
+    a, b, c = (Path(f"{name}.npz").read_bytes() for name in "abc")
+    assert a == b != c
+    assert "labels" not in arrays_of("a.npz")
+
+
+@pytest.mark.parametrize(
+    ("name", "subtype", "step"),
+    [
+        ("a.wav", "PCM_U8", 2**-7),
+        ("a.wav", "PCM_16", 2**-15),
+        ("a.wav", "PCM_24", 2**-23),
+        ("a.wav", "PCM_32", 2**-31),
+        ("a.wav", "FLOAT", 2**-24),
+        ("a.wav", "DOUBLE", 2**-52),
+        ("a.flac", "PCM_16", 2**-15),
+        ("a.aiff", "PCM_24", 2**-23),
+    ],
+)
+def test_any_width_of_sample_and_channels_are_averaged(tmp_path, name, subtype, step):
+    left, right = tone(300), tone(500)
+    soundfile.write(tmp_path / name, np.stack([left, right], axis=1), RATE, subtype=subtype)
+
+    sound = read_sound(tmp_path / name, RATE)
+
+    np.testing.assert_allclose(sound, (left + right) / 2, rtol=0, atol=step)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 44100, 48000])
+def test_any_rate_is_resampled(tmp_path, rate):
+    soundfile.write(tmp_path / "a.wav", tone(300, rate=rate), rate, subtype="FLOAT")
+
+    sound = read_sound(tmp_path / "a.wav", RATE)
+
+    assert abs(len(sound) - len(tone(300))) <= 1
+    inner = slice(200, 3000)  # the filter begins and ends with silence
+    np.testing.assert_allclose(sound[inner], tone(300)[inner], atol=2e-3)
+
+
+@pytest.fixture
+def bad_sounds(sounds: Path) -> dict[str, str]:
+    """Sounds that cannot be used, and why, beside four that can."""
+    folder = sounds / "low"
+    (folder / "broken.wav").write_bytes(b"RIFF" + bytes(60))
+    (folder / "nothing.wav").write_bytes(b"")
+    soundfile.write(folder / "empty.wav", np.zeros(0), RATE)
+    soundfile.write(folder / "silent.wav", np.full(9000, 0.25), RATE)
+    soundfile.write(folder / "short.wav", tone(300)[:700], RATE)
+    soundfile.write(folder / "nan.wav", np.full(9000, np.nan), RATE, subtype="FLOAT")
+    soundfile.write(folder / "slow.wav", tone(300), 50)
+    (folder / "text.txt").write_text("left alone")
+    (folder / "._0.wav").write_text("left alone")
+    return {
+        "broken": "cannot be read as sound: ",
+        "empty": "empty",
+        "nan": "holds NaN or infinity",
+        "nothing": "cannot be read as sound: Format not recognised.",
+        "short": "too short: 63 ms, where 6 frames take 81 ms",
+        "silent": "silent",
+        "slow": "damaged: a rate of 50 Hz",
+    }
+
+
+def test_what_cannot_be_used_is_listed_and_counted(command, bad_sounds):
+    done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 4)
+
+    assert done.code == 0
+    *lines, count, made = done.err.splitlines()
+    for line, (name, reason) in zip(lines, bad_sounds.items(), strict=True):
+        assert line.startswith(f"sounds/low/{name}.wav: {reason}")
+    assert count == "7 of 11 sounds left out"
+    assert made == "out.npz: 4 sounds, 96 columns (4 codes, lags 5, 2), 2 labels"
+
+
+@pytest.mark.usefixtures("bad_sounds")
+def test_strict_writes_nothing(command):
+    done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 4, "--strict")
+
+    assert done.code == 2
+    assert done.out == ""
+    assert done.err.splitlines()[1] == "sounds/low/empty.wav: empty"
+    assert done.err.splitlines()[-1] == "7 of 11 sounds cannot be used; mend them, or leave out --strict"
+    assert not Path("out.npz").exists()
+
+
+def test_a_log_has_lines_without_escape_codes(command, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
+    monkeypatch.chdir(tmp_path)
+    for index in range(5):
+        soundfile.write(f"{index}.wav", tone(200 + 50 * index), RATE)
+
+    done = command("data", "hac", ".", "-o", "out.npz", "--codes", 2)
+
+    assert done.err.splitlines()[:5] == [f"reading sounds: {number} of 5" for number in range(1, 6)]
+    assert "\x1b" not in done.err
+    assert "\r" not in done.err
+
+
+@pytest.mark.usefixtures("sounds")
+def test_a_terminal_has_a_bar(command, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+    done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 2)
+
+    assert done.code == 0
+    assert "sounds" in done.err
+    assert "4/4" in done.err
+
+
+@pytest.mark.usefixtures("sounds")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gone"], "mmcli: error: gone: no such file or folder, and no file matches it as a pattern"),
+        (["bare"], "mmcli: error: bare: holds no file that ends in .aif, .aiff, .au,"),
+        (["two.csv"], "two.csv:2: a,b,c; a line is path,label or a path alone"),
+        (["latin.csv"], "latin.csv: cannot be read as a list of path,label: 'utf-8' codec can't decode"),
+        (["sounds", "sounds/low/0.wav"], "sounds/low/0.wav: named twice, with labels low and None; name it once"),
+        (
+            ["sounds", "loose.wav"],
+            "loose.wav: has no label, as 1 of 5 files; put them into sub-folders, or leave all labels out by",
+        ),
+        (["loose.wav"], "HAC codebook of stream mfcc: 24 distinct frames for 40 codes; give more utterances or fewer"),
+        (["sounds", "--lags", "5,5"], "mmcli: error: Invalid value for '--lags': '5,5' is not a list of different"),
+        (["sounds", "--lags", "0"], "mmcli: error: Invalid value for '--lags': '0' is not a list of different whole"),
+        (
+            ["sounds", "--coefficients", "27"],
+            "mmcli: error: 27 coefficients of 26 mel bands; ask for no more than that",
+        ),
+        (
+            ["sounds", "--mel-bands", "200"],
+            "mmcli: error: 36 of 200 mel bands are empty with 256 samples a frame at 11025 Hz; take fewer bands or",
+        ),
+        (
+            ["sounds", "--codes", "1000", "--lags", ",".join(map(str, range(1, 91)))],
+            "mmcli: error: --codes 1000: 4 sounds of 270000000 columns need 9 GB; take fewer codes or lags",
+        ),
+        (["sounds", "--codebooks", "gone.npz"], "gone.npz: no such file"),
+        (["sounds", "--codebooks", "none.npz"], "none.npz: holds no codebooks: neither hac_mfcc, hac_delta and"),
+        (["sounds", "--codebooks", "nan.npz"], "nan.npz: codebooks that hold NaN or infinity"),
+        (["sounds", "--codebooks", "flat.npz"], "flat.npz: codebooks of shapes (3,), (3,), (3,); all have (codes,"),
+        (
+            ["sounds", "--codebooks", str(BUNDLED / "codebooks.npz"), "--codes", "40"],
+            "codebooks.npz are for 20; leave it out",
+        ),
+        (["silent.wav"], "1 of 1 sounds cannot be used; there is nothing to write"),
+        (["sounds", "-o", "out.txt"], "mmcli: error: out.txt: arrays go to an .npz; name it so"),
+        (["sounds", "-o", "gone/out.npz"], "mmcli: error: gone/out.npz: there is no folder gone; make it first"),
+    ],
+)
+def test_bad_input_is_refused_in_a_line(command, arguments, message):
+    Path("bare").mkdir()
+    Path("two.csv").write_text("path,label\na,b,c\n")
+    Path("latin.csv").write_bytes(b"\xe9.wav,1\n")
+    soundfile.write("loose.wav", tone(300), RATE)
+    soundfile.write("silent.wav", np.zeros(9000), RATE)
+    np.savez("none.npz", speech=np.ones(3))
+    np.savez("nan.npz", **dict.fromkeys(("mfcc", "delta", "delta_delta"), np.full((2, 13), np.nan)))
+    np.savez("flat.npz", **dict.fromkeys(("mfcc", "delta", "delta_delta"), np.ones(3)))
+
+    options = [] if "--codes" in arguments or "--codebooks" in arguments else ["--codes", "40"]
+    options += [] if "-o" in arguments else ["-o", "out.npz"]
+    done = command("data", "hac", *arguments, *options)
+
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.count("\n") == 1 + (arguments == ["silent.wav"])
+    assert not Path("out.npz").exists()
+
+
+@pytest.mark.usefixtures("sounds")
+def test_the_extra_is_asked_for_by_name(command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+
+    done = command("data", "hac", "sounds", "-o", "out.npz")
+
+    assert done == (2, "", "mmcli: error: sounds need librosa and soundfile: pip install 'mmcli[audio]'\n")
+
+
+@pytest.mark.usefixtures("sounds")
+def test_a_failed_write_leaves_the_older_file(command, monkeypatch):
+    assert command("data", "hac", "sounds", "-o", "out.npz", "--codes", 2).code == 0
+    before = Path("out.npz").read_bytes()
+    shutil.copy("sounds/low/0.wav", "sounds/high/2.wav")
+    monkeypatch.setattr("mmcli.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+
+    done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 2)
+
+    assert done.code == 2
+    assert "out.npz: cannot be written (No space left on device)" in done.err
+    assert Path("out.npz").read_bytes() == before
