@@ -81,7 +81,7 @@ def as_float32(rows: HostRows) -> HostRows:
 
 
 def nothing(shape: tuple[int, int], *, may_be_sparse: bool) -> HostRows:
-    """HostRows of zeros, float32."""
+    """Rows of zeros, float32."""
     if may_be_sparse and pays(shape, 0):
         return as_float32(as_csr(((), (), np.zeros(shape[0] + 1, np.int32)), shape))
     return np.broadcast_to(np.float32(0), shape)  # one zero, however many rows

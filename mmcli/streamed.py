@@ -1,4 +1,4 @@
-"""RowSource that stay in a file and come block by block, so that memory does not grow with their number.
+"""Rows that stay in a file and come block by block, so that memory does not grow with their number.
 
 N rows, D columns.
 """
