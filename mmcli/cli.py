@@ -2,7 +2,6 @@
 
 import functools
 import json
-import os
 import signal
 import sys
 import traceback
@@ -17,8 +16,9 @@ import click
 from mmcli import __version__
 from mmcli.cli_data import data
 from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
-from mmcli.stopping import SIGNALS, stop_requests
+from mmcli.stopping import heeded, leave, stop_requests
 from mmcli.watching import following, looks_on
+from mmcli.workers import are_busy
 
 if TYPE_CHECKING:
     from mmcli.unseen import Request
@@ -246,7 +246,7 @@ def modules(type_name: str | None) -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 fault of mmcli, 128 + n after signal n, else the error's own code."""
-    for number in SIGNALS:
+    for number in heeded():
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
     session = Session()
@@ -256,18 +256,27 @@ def main() -> None:
         code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
     except StoppedError as stopped:
         click.echo(f"mmcli: {stopped}", err=True)
-        # At once, although modules may still compile in a thread that Python would wait for.
-        os._exit(stopped.exit_code)
+        leave(stopped.exit_code)
+    except _TerminatedError as terminated:
+        code = terminated.code
     except Exception as error:
         if session.debug:
             traceback.print_exc()
         code = _explain(error)
+    if are_busy():
+        leave(code)
     sys.exit(code)
+
+
+class _TerminatedError(SystemExit):
+    """A signal ends a command that has nothing to save; `code` is the exit code."""
+
+    code: int
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
     """Leave as an error would, so that a run that is being written says how it ended."""
-    raise SystemExit(128 + number)
+    raise _TerminatedError(128 + number)
 
 
 def _explain(error: Exception) -> int:

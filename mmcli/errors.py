@@ -51,6 +51,12 @@ class DivergedError(MmcliError):
     exit_code = 3
 
 
+class StalledError(MmcliError):
+    """The threads of this process stand still: they wait for each other, or for something that does not come."""
+
+    exit_code = 5
+
+
 class DamagedRunError(MmcliError):
     """A run directory does not hold what mmcli wrote there."""
 

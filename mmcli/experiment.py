@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mmcli import __version__, resuming, sparse
+from mmcli import __version__, resuming, sparse, workers
 from mmcli.checking import Experiment
 from mmcli.checkpoint import Checkpoint
 from mmcli.comparison import Comparison, compare_runs
 from mmcli.config import dump_config, plain_config
 from mmcli.datasets import Datasets
-from mmcli.errors import MmcliError, SaveError, StoppedError, UsageError
+from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError, UsageError
 from mmcli.files import require_room
 from mmcli.history import HistoryLine
 from mmcli.modules import MODULES
@@ -31,12 +31,14 @@ from mmcli.spec import Config
 from mmcli.store import RunDirectory, set_aside
 
 if TYPE_CHECKING:
-    from mmcli.rounds import Update
+    from mmcli.rounds import Moment, Saved, Update
 
 RUNS = Path("runs")  # where a run goes that is not told where
 FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
 # Bytes that a run may write, and how many more for each byte that it observes: an estimate on the safe side.
 ROOM, ROOM_PER_BYTE = 32e6, 4
+# Seconds that a run asked to stop may use no processor time in, before it leaves what is computed unsaved.
+STOP_SECONDS = 4.0
 
 
 class Watcher(Protocol):
@@ -86,6 +88,7 @@ def train(
         SaveError: something cannot be written.
         StoppedError: a signal asked for it.
         DivergedError: a number became NaN or infinite; the run directory keeps what came before.
+        StalledError: nothing was computed for minutes; what the last checkpoint holds is safe.
     """
     config, graph, datasets = experiment
     require_room(output or RUNS, ROOM + ROOM_PER_BYTE * sum(map(sparse.num_bytes, datasets.observations.values())))
@@ -115,6 +118,13 @@ def train(
         except StoppedError:
             run.stop()
             raise
+        except StalledError as error:
+            with suppress(SaveError):
+                run.fail(str(error))
+            raise StalledError(
+                f"{error}; what the last checkpoint holds is safe; go on with: {_go_on(run)}"
+                " (and --threads 1, where it stands still again)"
+            ) from None
         except Exception as error:
             with suppress(SaveError):  # the disk may be what failed
                 run.fail(str(error) if isinstance(error, MmcliError) else f"{type(error).__name__}: {error}")
@@ -199,13 +209,31 @@ def _learn(
             watcher.updated(line)
         number = stop()
         if number is not None and moment.updates < num_updates:
+            kind = "all is saved"
             if kept != (moment.updates, moment.iterations):
-                keep(rounds.save(moment))
-            go_on = shlex.join(["mmcli", "train", str(run.config), "-o", str(run.path), "--resume"])
+                try:
+                    keep(_save_in_time(rounds.save, moment))
+                except StalledError:
+                    kind = "its threads stand still; what the last checkpoint holds is saved"
             where = f"in round {event.round}, module {event.module}"
             raise StoppedError(
-                f"stopped by {signal.Signals(number).name} {where}; all is saved; go on with: {go_on}", number
+                f"stopped by {signal.Signals(number).name} {where}; {kind}; go on with: {_go_on(run)}", number
             )
+
+
+def _save_in_time(save: "Callable[[Moment], Saved]", moment: "Moment") -> "Saved":
+    """The moment that was reached, for a process that is asked to stop, as `rounds.save` gives it.
+
+    Raises:
+        StalledError: that too waits for threads that stand still.
+    """
+    with workers.worker() as thread:
+        return workers.result(thread.submit(save, moment), STOP_SECONDS)
+
+
+def _go_on(run: RunDirectory) -> str:
+    """The command that goes on with a run."""
+    return shlex.join(["mmcli", "train", str(run.config), "-o", str(run.path), "--resume"])
 
 
 def _record(

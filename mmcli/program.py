@@ -137,6 +137,11 @@ def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> C
     )
 
 
+def watched_seconds(seconds: float | None) -> float | None:
+    """Seconds that a computation may use no processor time; None, no limit, where another device computes."""
+    return seconds if jax.default_backend() == "cpu" else None
+
+
 def absorb(program: Program, state: RoundState, name: str, ended: Ended) -> RoundState:
     """The state after a module's update."""
     return RoundState(

@@ -15,16 +15,19 @@ import numpy as np
 from jax import Array
 
 from mmcli.counts import Rows, on_device
+from mmcli.errors import StalledError
 from mmcli.graph import Graph
 from mmcli.messages import Categorical, Message, combine
 from mmcli.module import Inputs
 from mmcli.modules import Rule
-from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
-from mmcli.sparse import is_sparse
+from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak, watched_seconds
+from mmcli.sparse import HostRows, is_sparse
 from mmcli.streamed import RowSource, blocks_of
 from mmcli.trees import restore
+from mmcli.workers import STILL_SECONDS, result, worker
 
 BATCH = 500
+AGAIN = "run the command again (with PJRT_NPROC=1 in its environment, for one thread, where it stands still again)"
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 
@@ -65,7 +68,7 @@ class Recognizer:
         self._widths = widths
         self._states: dict[str, Any] = {}
         self._infer = jax.jit(self._infer_all, static_argnums=0)
-        self._sample = jax.jit(self._sample_all, static_argnums=0)
+        self._sample = jax.jit(self._sample_module, static_argnums=(0, 1))
 
     def restore(self, name: str, params: Arrays, num_learned: int) -> None:
         """Put a module into the state that training left it in; every module needs it.
@@ -96,6 +99,7 @@ class Recognizer:
         *,
         senses: Collection[str] = (),
         seed: int | None = None,
+        still_seconds: float | None = STILL_SECONDS,
     ) -> Iterator[Recognition]:
         """Let the messages settle and ask every module what it says, a batch at a time, in the order of the items.
 
@@ -108,28 +112,52 @@ class Recognizer:
             told: (N, K) what is known of the classes of a module beside that, log probabilities, by module.
             senses: the observations that are to be made.
             seed: draw the senses, instead of what is expected of them.
+            still_seconds: without any processor time, after which a batch is given up; None waits for ever.
+
+        Raises:
+            StalledError: nothing was computed for so long.
         """
         num_items = len(next(iter(known.values())))
         wanted, starts = frozenset(senses), range(0, num_items, BATCH)
         capacities = {name: _capacity(rows, starts) for name, rows in observations.items()}
         batches = zip(*(blocks_of(rows, BATCH) for rows in observations.values()), strict=True)
-        for number, (first, batch) in enumerate(zip(starts, batches, strict=True)):
-            size = min(BATCH, num_items - first)
+        limit = watched_seconds(still_seconds)
+        with worker() as thread:
+            for number, (first, batch) in enumerate(zip(starts, batches, strict=True)):
+                rows = dict(zip(observations, batch, strict=True))
+                part = slice(first, min(first + BATCH, num_items))
+                of_batch = [{name: array[part] for name, array in (arrays or {}).items()} for arrays in (known, told)]
+                key = None if seed is None else (seed, number)
+                # In a thread of its own: a signal does not wait for it, and it is watched.
+                call = thread.submit(self._recognize_batch, wanted, rows, capacities, *of_batch, key)
+                try:
+                    yield result(call, limit)
+                except StalledError as error:
+                    raise StalledError(f"{error}; {AGAIN}") from None
 
-            def part(array: np.ndarray, first: int = first) -> Array:
-                return _padded(array[first : first + BATCH])
-
-            observed = {
-                name: on_device(rows, BATCH, capacities[name]) if is_sparse(rows) else _padded(rows)
-                for name, rows in zip(observations, batch, strict=True)
-            }
-            messages = {name: Categorical(part(log_probs)) for name, log_probs in (told or {}).items()}
-            said = self._settle(wanted, observed, jax.tree.map(part, dict(known)), messages)
-            made = said.senses
-            if seed is not None:
-                key = jax.random.fold_in(jax.random.key(seed), number)
-                made = self._sample(wanted, key, self._states, said.forward, said.backward, messages)
-            yield Recognition(*jax.tree.map(lambda array, size=size: np.asarray(array)[:size], (said.items, made)))
+    def _recognize_batch(
+        self,
+        wanted: frozenset[str],
+        rows: Mapping[str, HostRows],
+        capacities: Mapping[str, int],
+        known: Arrays,
+        told: Arrays,
+        seed_and_number: tuple[int, int] | None,
+    ) -> Recognition:
+        """As `recognize`, of at most BATCH items; drawn by a seed and the number of the batch, or expected."""
+        size = len(next(iter(known.values())))
+        observed = {
+            name: on_device(part, BATCH, capacities[name]) if is_sparse(part) else _padded(part)
+            for name, part in rows.items()
+        }
+        messages = {name: Categorical(_padded(log_probs)) for name, log_probs in told.items()}
+        said = self._settle(wanted, observed, jax.tree.map(_padded, dict(known)), messages)
+        made = said.senses
+        if seed_and_number is not None:
+            seed, number = seed_and_number
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            made = self._draw(wanted, key, said.forward, said.backward, messages)
+        return Recognition(*jax.tree.map(lambda array: np.asarray(array)[:size], (said.items, made)))
 
     def _settle(
         self,
@@ -162,22 +190,40 @@ class Recognizer:
             said.items[name] = outputs.items
         return said
 
-    def _sample_all(
+    def _draw(
         self,
         wanted: frozenset[str],
         key: Array,
-        states: Any,
         forward: dict[Edge, Message],
         backward: dict[Edge, Message],
         told: Mapping[str, Message],
     ) -> dict[str, Array]:
         """What each observation could have been: every module draws what it sends to its parents, children first."""
+        senses: dict[str, Array] = {}
+        for name in reversed(self._program.modules):
+            # A program for each, one after the other: LAPACK calls of two modules in one program do not depend on each
+            # other, and may wait for each other's threads for ever.
+            drawn = self._sample(wanted, name, key, self._states, forward, backward, told)
+            backward, made = jax.block_until_ready(drawn)
+            senses = {**made, **senses}
+        return senses
+
+    def _sample_module(
+        self,
+        wanted: frozenset[str],
+        name: str,
+        key: Array,
+        states: Any,
+        forward: dict[Edge, Message],
+        backward: dict[Edge, Message],
+        told: Mapping[str, Message],
+    ) -> tuple[dict[Edge, Message], dict[str, Array]]:
+        """The messages to parents with those that a module draws, and the observations that it makes."""
         said = _Said(forward, dict(backward), {}, {})
-        for name, module in reversed(self._program.modules.items()):
-            state = RoundState(states, forward, said.backward)
-            inputs = _listen(self._program, state, name, told)
-            self._answer(wanted, said, name, module.sample(module_key(key, name, 0), states[name], inputs))
-        return said.senses
+        inputs = _listen(self._program, RoundState(states, forward, said.backward), name, told)
+        module = self._program.modules[name]
+        self._answer(wanted, said, name, module.sample(module_key(key, name, 0), states[name], inputs))
+        return said.backward, said.senses
 
     def _answer(self, wanted: frozenset[str], said: _Said, name: str, messages: tuple[Message, ...]) -> None:
         """Add what a module sends to its parents; to an observation, where that is wanted."""

@@ -5,14 +5,15 @@ Modules are compiled while those before them train, and never again; messages st
 
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future
 from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
 from jax import Array
 
-from mmcli.errors import DivergedError
+from mmcli import workers
+from mmcli.errors import DivergedError, StalledError
 from mmcli.graph import Graph
 from mmcli.messages import Message
 from mmcli.modules import MODULES, Rule
@@ -28,11 +29,12 @@ from mmcli.program import (
     hear,
     module_key,
     observe,
+    watched_seconds,
 )
 from mmcli.sparse import HostRows
 from mmcli.trees import KEY_IMPL, named_leaves, restore
+from mmcli.workers import Worker
 
-PATIENCE = 0.5  # seconds between two signs of life of a run that waits for its compiler, or for what it computes
 CHUNK_SECONDS = 0.5  # what a call of `advance` is to take; it takes longer where one iteration does
 
 T = TypeVar("T")
@@ -79,11 +81,13 @@ class Update(NamedTuple):
     moment: Moment
 
 
-def run(program: Program, moment: Moment, root: Array, rounds: int) -> Iterator[Progress | Update]:
+def run(
+    program: Program, moment: Moment, root: Array, rounds: int, still_seconds: float | None = None
+) -> Iterator[Progress | Update]:
     """Every module in turn, round after round, from a moment on; arguments and errors as in `train_rounds`."""
     state, names = moment.state, list(program.modules)
     strides: dict[str, int] = {}  # iterations that a call of `advance` makes
-    compiler, worker = ThreadPoolExecutor(max_workers=1), ThreadPoolExecutor(max_workers=1)
+    compiler, worker = Worker(), Worker()
     try:
         # Those whose turn comes first compile first.
         turns = range(moment.updates, min(moment.updates + len(names), rounds * len(names)))
@@ -95,9 +99,9 @@ def run(program: Program, moment: Moment, root: Array, rounds: int) -> Iterator[
             name, round_number = _turn(program, number)
             at = moment if number == moment.updates else Moment(state, number)
             begun = time.perf_counter()
-            compiled = yield from awaited(compiling[name], sign_of_life(program, at))
+            compiled = yield from awaited(compiling[name], sign_of_life(program, at), still_seconds)
             ready = time.perf_counter()
-            ended = yield from update(program, compiled, at, root, worker, strides)
+            ended = yield from update(program, compiled, at, root, worker, strides, still_seconds)
             if not ended.finite:
                 remedy = MODULES[program.graph.nodes[name].type].remedy
                 raise DivergedError(f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}")
@@ -115,12 +119,18 @@ def run(program: Program, moment: Moment, root: Array, rounds: int) -> Iterator[
             )
     finally:
         # A run that stops early does not wait for what still compiles or computes.
-        for pool in (compiler, worker):
-            pool.shutdown(wait=False, cancel_futures=True)
+        for thread in (compiler, worker):
+            thread.leave()
 
 
 def update(
-    program: Program, compiled: Compiled, at: Moment, root: Array, worker: Executor, strides: dict[str, int]
+    program: Program,
+    compiled: Compiled,
+    at: Moment,
+    root: Array,
+    worker: Worker,
+    strides: dict[str, int],
+    still_seconds: float | None = None,
 ) -> Generator[Progress, None, Ended]:
     """The update that is next, or the rest of it; `strides` is used and kept up."""
     name, number = _turn(program, at.updates)
@@ -128,7 +138,7 @@ def update(
 
     def compute(function: Callable[..., Any], *arguments: Any) -> Generator[Progress, None, Any]:
         call = worker.submit(lambda: jax.block_until_ready(function(*arguments)))
-        return (yield from awaited(call, sign_of_life(program, at)))
+        return (yield from awaited(call, sign_of_life(program, at), still_seconds))
 
     yield sign_of_life(program, at)
     work = at.work
@@ -148,10 +158,17 @@ def update(
     return ended
 
 
-def awaited(call: Future[T], sign: Progress) -> Generator[Progress, None, T]:
-    """What a thread is computing; until it is there, a sign of life again and again."""
-    while not wait([call], timeout=PATIENCE).done:
-        yield sign
+def awaited(call: Future[T], sign: Progress, still_seconds: float | None) -> Generator[Progress, None, T]:
+    """What a thread is computing; until it is there, a sign of life again and again.
+
+    Raises:
+        StalledError: nothing was computed for so many seconds.
+    """
+    try:
+        for _ in workers.waits(call, still_seconds):
+            yield sign
+    except StalledError as error:
+        raise StalledError(f"module {sign.module}, round {sign.round}: {error}") from None
     return call.result()
 
 
@@ -230,6 +247,7 @@ def train_rounds(
     rounds: int,
     rule: Rule,
     saved: Saved | None = None,
+    still_seconds: float | None = workers.STILL_SECONDS,
 ) -> Iterator[Progress | Update]:
     """Train a graph; every module updates once a round, in the order written.
 
@@ -241,9 +259,11 @@ def train_rounds(
         rounds: how many.
         rule: what a backward message leaves out.
         saved: where to go on; None is the beginning.
+        still_seconds: without any processor time, after which a computation is given up; None waits for ever.
 
     Raises:
         DivergedError: a number became NaN or infinite.
+        StalledError: nothing was computed for so long.
         ValueError: what was saved is not from such a run.
     """
     widths = {name: values.shape[1] for name, values in observations.items()}
@@ -251,4 +271,4 @@ def train_rounds(
     root = jax.random.key(seed, impl=KEY_IMPL)
     beginning = observe(program, observations, known)
     moment = Moment(beginning) if saved is None else load(program, root, beginning, saved)
-    return run(program, moment, root, rounds)
+    return run(program, moment, root, rounds, watched_seconds(still_seconds))

@@ -1,11 +1,24 @@
-"""Signals that ask a run to stop."""
+"""Signals that ask a run to stop, and the end of a process whatever its threads do."""
 
+import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import NoReturn
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)  # of a batch system, of a person, of Slurm before its limit
+SIGNALS = (
+    *(signal.SIGTERM, signal.SIGINT),  # of a batch system, of a person
+    *(signal.SIGUSR1, signal.SIGUSR2),  # of Slurm and Grid Engine before their limits, as they are asked to
+    signal.SIGXCPU,  # of the system at the soft limit of processor time, and of Slurm
+    signal.SIGHUP,  # of a terminal that is closed
+)
+
+
+def heeded() -> list[signal.Signals]:
+    """Those of SIGNALS that this process was not started to ignore, as nohup makes it ignore SIGHUP."""
+    return [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
 
 
 @contextmanager
@@ -18,9 +31,20 @@ def stop_requests() -> Iterator[Callable[[], int | None]]:
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, note) for number in SIGNALS}
+    before = {number: signal.signal(number, note) for number in heeded()}
     try:
         yield lambda: came[0] if came else None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process at once, though threads of it still compute, which Python would wait for.
+
+    What was written to stdout and stderr goes out first.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)

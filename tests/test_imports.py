@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "__main__": {"cli"},
     "cli": {
         *("checking", "cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
-        *("tables", "modules", "unseen", "watching", "wording"),
+        *("tables", "modules", "unseen", "watching", "wording", "workers"),
     },
     "cli_data": {"tables", "preparation.*"},
     "tables": {"checking", "comparison", "evaluation", "metrics", "modules", "preparation.*", "wording"},
@@ -33,7 +33,7 @@ MAY_IMPORT = {
     },
     "experiment": {
         *("checking", "checkpoint", "comparison", "config", "datasets", "files", "history"),
-        *("resuming", "run_files", "sparse", "spec", "store", "metrics", "plots", "rounds", "modules"),
+        *("resuming", "run_files", "sparse", "spec", "store", "metrics", "plots", "rounds", "modules", "workers"),
     },
     "checking": {"config", "datasets", "graph", "spec"},
     "resuming": {"checkpoint", "config", "datasets", "graph", "run_files", "store", "trained"},
@@ -42,7 +42,9 @@ MAY_IMPORT = {
     "reporting": {"datasets", "store", "trained", "report.content", "report.page"},
     "trained": {"config", "datasets", "graph", "modules", "recognition", "run_files", "sparse", "store", "wording"},
     "unseen": {"formats", "spec", "wording"},
-    "recognition": {"counts", "graph", "messages", "module", "modules", "program", "sparse", "streamed", "trees"},
+    "recognition": {
+        *("counts", "graph", "messages", "module", "modules", "program", "sparse", "streamed", "trees", "workers"),
+    },
     "plots": {"comparison", "metrics", "wording"},
     "comparison": {"config", "history", "run_files"},
     "store": {"checkpoint", "encoding", "files", "run_files", "shelf"},
@@ -74,7 +76,7 @@ MAY_IMPORT = {
     "yaml_source": {"spec", "wording"},
     "wording": {"spec"},
     "spec": {"modules"},
-    "rounds": {"graph", "messages", "modules", "program", "sparse", "trees"},
+    "rounds": {"graph", "messages", "modules", "program", "sparse", "trees", "workers"},
     "program": {"counts", "graph", "module", "messages", "modules", "sparse"},
     "module": {"messages"},
     "messages": {"modules"},

@@ -12,7 +12,7 @@ import pytest
 from jax import Array
 from scipy.special import log_softmax, logsumexp
 
-from mmcli import rounds
+from mmcli import rounds, workers
 from mmcli.config import load_config
 from mmcli.errors import DivergedError
 from mmcli.graph import Graph, Node, build_graph
@@ -273,7 +273,7 @@ def test_a_run_can_be_stopped_while_something_long_is_computed(monkeypatch, slow
         return compiled._replace(**{slow: lambda *args: (goes_on.wait(), call(*args))[1]})
 
     monkeypatch.setattr(rounds, "compile_module", compile_slow)
-    monkeypatch.setattr(rounds, "PATIENCE", 0.01)
+    monkeypatch.setattr(workers, "PATIENCE", 0.01)
     beginning = Moment(observed(program, OBSERVATIONS))
     before = ("init", "begin", "advance", "end").index(slow)
     steps = rounds.run(program, beginning, jax.random.key(0), 1)

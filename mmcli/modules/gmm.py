@@ -113,8 +113,14 @@ def floored_cholesky(scatters: Array, floors: Array) -> Array:
     """
     chol = jnp.linalg.cholesky(scatters)
     is_sound = (jnp.square(diagonal(chol)) > floors).all(-1)  # False for NaN
-    raised = jnp.linalg.cholesky(scatters + floors[:, :, None] * jnp.eye(scatters.shape[-1])[None])
-    return jnp.where(is_sound[:, None, None], chol, raised)
+
+    def raised() -> Array:
+        floored = jnp.linalg.cholesky(scatters + floors[:, :, None] * jnp.eye(scatters.shape[-1])[None])
+        return jnp.where(is_sound[:, None, None], chol, floored)
+
+    # Not both at once: two LAPACK calls of one program may each wait for threads that the other holds, for ever.
+    factors: Array = jax.lax.cond(is_sound.all(), lambda: chol, raised)
+    return factors
 
 
 def lower_inverse(lower: Array) -> Array:

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hlo import num_blocking, unordered
 from scipy.sparse import csr_array
 
 from mmcli.counts import on_device
@@ -173,6 +174,23 @@ def test_an_update_keeps_structure_shapes_and_types_of_the_state(case):
 
 def test_every_function_is_traced_once_over_two_updates(case):
     assert case.traces == {"init": 1, "begin": 1, "advance": 1, "end": 1}
+
+
+def test_no_function_has_two_calls_at_once_that_wait_for_threads_of_one_pool(case):
+    key, inputs, state, work = random_key(0), case.inputs, case.states[1], case.works[0]
+    arguments = {
+        "init": (key, inputs),
+        "begin": (key, state, inputs),
+        "advance": (work, inputs, jnp.int32(1)),
+        "end": (work, inputs),
+        "infer": (state, inputs),
+        "sample": (key, state, inputs),
+    }
+    compiled = {name: getattr(case.module, name).lower(*given).compile().as_text() for name, given in arguments.items()}
+
+    assert {name: pairs for name, text in compiled.items() if (pairs := unordered(text))} == {}
+    if case.name == "gmm":  # or nothing was looked at
+        assert num_blocking(compiled["advance"]) == 4
 
 
 def test_an_update_changes_the_state(case):
