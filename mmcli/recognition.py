@@ -21,7 +21,7 @@ from mmcli.module import Inputs
 from mmcli.modules import Rule
 from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
 from mmcli.sparse import is_sparse
-from mmcli.streamed import RowSource, blocks_of
+from mmcli.streamed import SentRows, blocks_of
 from mmcli.trees import restore
 
 BATCH = 500
@@ -90,7 +90,7 @@ class Recognizer:
 
     def recognize(
         self,
-        observations: Mapping[str, RowSource],
+        observations: Mapping[str, SentRows],
         known: Arrays,
         told: Arrays | None = None,
         *,
@@ -103,7 +103,8 @@ class Recognizer:
         nothing changes after that.
 
         Args:
-            observations: (N, width) float32 of every observation, dense or sparse, in memory or streamed.
+            observations: (N, width) float32 of every observation, dense or sparse, in memory or streamed, in the form
+                or forms that its modules take.
             known: (N,) which rows of each are there.
             told: (N, K) what is known of the classes of a module beside that, log probabilities, by module.
             senses: the observations that are to be made.
@@ -120,7 +121,7 @@ class Recognizer:
                 return _padded(array[first : first + BATCH])
 
             observed = {
-                name: on_device(rows, BATCH, capacities[name]) if is_sparse(rows) else _padded(rows)
+                name: on_device(rows, BATCH, capacities[name]) if is_sparse(rows) else jax.tree.map(_padded, rows)
                 for name, rows in zip(observations, batch, strict=True)
             }
             messages = {name: Categorical(part(log_probs)) for name, log_probs in (told or {}).items()}
@@ -198,7 +199,7 @@ def _padded(rows: np.ndarray) -> Array:
     return jnp.pad(jnp.asarray(rows), ((0, BATCH - len(rows)), *((0, 0) for _ in rows.shape[1:])))
 
 
-def _capacity(rows: RowSource, starts: range) -> int:
+def _capacity(rows: SentRows, starts: range) -> int:
     """Room for the entries of the fullest batch, a power of two, so that other items seldom compile anew."""
     if not is_sparse(rows):
         return 0

@@ -30,6 +30,7 @@ from mmcli.program import (
     observe,
 )
 from mmcli.sparse import HostRows
+from mmcli.streamed import Forms
 from mmcli.trees import KEY_IMPL, named_leaves, restore
 
 PATIENCE = 0.5  # seconds between two signs of life of a run that waits for its compiler, or for what it computes
@@ -223,7 +224,7 @@ def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Messag
 
 def train_rounds(
     graph: Graph,
-    observations: Mapping[str, HostRows],
+    observations: "Mapping[str, HostRows | Forms]",
     known: Mapping[str, np.ndarray],
     *,
     seed: int,
@@ -235,7 +236,8 @@ def train_rounds(
 
     Args:
         graph: the modules and who hears whom.
-        observations: (N, width) float32 by the observation's module name, those of counts dense or sparse.
+        observations: (N, width) float32 by the observation's module name, those of counts dense or sparse, in the
+            form or forms that its modules take.
         known: (N,) which rows of each are there; the others send the neutral message.
         seed: of all randomness.
         rounds: how many.

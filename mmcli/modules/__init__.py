@@ -52,7 +52,8 @@ class VaeOptions(Options):
     learning_rate: PositiveFloat = Field(1e-3, description="step size of Adam")
     kl_weight: PositiveFloat = Field(1.0, description="factor of the Kullback-Leibler term of the loss")
     likelihood: Literal["bernoulli", "gaussian"] = Field(
-        "bernoulli", description="p(x | z): bernoulli for data in [0, 1], gaussian of unit variance otherwise"
+        "bernoulli",
+        description="p(x | z): bernoulli for data in [0, 1], gaussian for others, of a tenth of each column's variance",
     )
     sends: Literal["mean", "sample"] = Field("mean", description="what goes forward: the mean of q(z | x) or a draw")
 
@@ -62,7 +63,9 @@ class GmmOptions(Options):
     sweeps: PositiveInt = Field(100, description="blocked Gibbs sweeps in one update")
     chains: PositiveInt = Field(4, description="chains run side by side; the one of the best evidence is kept")
     message_weight: PositiveFloat = Field(30.0, description="power of the child's message; 1 is plain Bayes")
-    prior_scale: PositiveFloat = Field(0.1, description="diagonal of the prior scatter matrix S0")
+    prior_scale: PositiveFloat = Field(
+        0.1, description="diagonal of the prior scatter matrix S0, as a share of each column's variance"
+    )
 
 
 class MldaOptions(Options):
@@ -91,6 +94,7 @@ class ModuleType:
         input_range: bounds of the values of observed inputs, from its options; None is no bound.
         remedy: what to try when its numbers diverge.
         trace: what the value recorded at each inner iteration is called in the run directory.
+        in_units_of_input: which of the arrays it reports have the columns of its only input, in the same units.
     """
 
     summary: str
@@ -102,6 +106,7 @@ class ModuleType:
     input_range: Callable[[Any], tuple[float, float] | None] = lambda options: None
     remedy: str = ""
     trace: str = "loglik"
+    in_units_of_input: tuple[str, ...] = ()
 
 
 MODULES: Mapping[str, ModuleType] = {
@@ -123,6 +128,7 @@ MODULES: Mapping[str, ModuleType] = {
         input_range=lambda options: (0.0, 1.0) if options.likelihood == "bernoulli" else None,
         remedy="try a smaller learning_rate",
         trace="loss",
+        in_units_of_input=("x_hat",),
     ),
     "gmm": ModuleType(
         summary="Gaussian mixture under a normal-inverse-Wishart prior, by blocked Gibbs sampling",
@@ -131,7 +137,11 @@ MODULES: Mapping[str, ModuleType] = {
         sends=(Kind.CATEGORICAL,),
         max_inputs=1,
         width=lambda options: options.num_classes,
-        remedy="try a larger prior_scale, or data of a smaller range",
+        remedy=(
+            "the inputs are not at fault if they are observed, they are standardized before; "
+            "try fewer classes or columns"
+        ),
+        in_units_of_input=("mu",),
     ),
     "mlda": ModuleType(
         summary="multimodal latent Dirichlet allocation, by annealed variational inference",
