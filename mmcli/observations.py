@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli import sparse, streamed
+from mmcli.census import Census
 from mmcli.errors import DataError
 from mmcli.graph import Graph, Node
 from mmcli.modules import MODULES, Kind
@@ -18,7 +19,7 @@ from mmcli.sparse import HostRows
 from mmcli.spec import DataSource
 from mmcli.streamed import Forms, RowSource, SentRows, StreamedRows
 from mmcli.units import LARGEST, Survey, Units
-from mmcli.values import TOO_FAR, Rule, block_size, checked, converted
+from mmcli.values import TOO_FAR, Rule, Watcher, block_size, checked, converted
 
 
 class Learned(NamedTuple):
@@ -48,6 +49,11 @@ class Observer:
         self.nodes = [graph.nodes[child] for child in graph.nodes[module].children]
         self.in_units = [node for node in self.nodes if has_units and node.is_standard(module)]
         self.as_it_is = [node for node in self.nodes if node not in self.in_units]
+
+    @property
+    def of_counts(self) -> list[Node]:
+        """Those that take counts."""
+        return [node for node in self.nodes if node.kind_from(self.module) is Kind.COUNTS]
 
     @property
     def of_points(self) -> Node | None:
@@ -93,22 +99,31 @@ def read_observation(
     if len(known) != num_items:
         raise DataError(f"{num_items} rows, but {source.known} says of {len(known)} which are there")
     given = _Input(array, known, source, hold)
+    rules = list(_rules(observer.module, observer.as_it_is, source.missing))
+    census = Census()
+    watchers: list[Watcher] = [census] if observer.of_counts else []
     if observer.in_units:
-        return _in_units(observer, given, learned.units)
-    blocks = checked(array, known, source.missing, _rules(observer.module, observer.nodes, source.missing))
-    return Observed(_as_it_is(blocks, given, observer), known)
+        observed = _in_units(observer, given, rules, learned.units, watchers)
+    else:
+        blocks = checked(array, known, source.missing, rules, watchers=watchers)
+        observed = Observed(_as_it_is(blocks, given, observer), known)
+    notes = tuple(census.check(observer.of_counts))
+    return observed if learned.width is not None else observed._replace(notes=observed.notes + notes)
 
 
-def _in_units(observer: Observer, given: _Input, units: Units | None) -> Observed:
+def _in_units(
+    observer: Observer, given: _Input, rules: list[Rule], units: Units | None, watchers: Sequence[Watcher]
+) -> Observed:
     """Rows in standard units, and as they are where some take that; units are taken from them where there are none."""
     array, known, source, _ = given
     _refuse_too_dense(array, observer.in_units[0])
-    rules = list(_rules(observer.module, observer.as_it_is, source.missing))
     if units is not None and isinstance(array, StreamedRows):
         rules.append((units.too_far, TOO_FAR))  # of others `converted` says it at once
     survey = Survey(array.shape, array.dtype)
     precise = not observer.as_it_is
-    blocks = checked(array, known, source.missing, rules, precise=precise, survey=survey if units is None else None)
+    if units is None:
+        watchers = [*watchers, survey]
+    blocks = checked(array, known, source.missing, rules, precise=precise, watchers=watchers)
     plain = None if precise else _as_it_is(blocks, given, observer)
     for _ in blocks:
         pass

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mmcli.graph import Graph
 from mmcli.modules import MODULES
+from mmcli.sparse import HostRows, dense
 from mmcli.wording import listed
 
 OUTERMOST = 0.01  # of a column's values, at each end: where they lie moves no unit
@@ -100,8 +101,9 @@ class Survey:
         self._lowest, self._highest = np.full(num_columns, np.inf), np.full(num_columns, -np.inf)
         self._sample = [np.empty((0, num_columns))]
 
-    def add(self, block: NDArray[Any], known: NDArray[np.bool_]) -> None:
+    def add(self, block: HostRows, known: NDArray[np.bool_]) -> None:
         """Look at the next rows (B, D), those that are known (B,)."""
+        block = dense(block)
         is_picked = self._is_picked[self._first : self._first + len(block)] & known
         self._first += len(block)
         self._sample.append(block[is_picked].astype(np.float64))
@@ -148,7 +150,7 @@ class Survey:
             worst = int(np.argmax(coarse))
             yield (
                 f"{_columns(coarse)} stored too coarsely: near {largest[worst]:g} the next number in {kind} is "
-                f"{step[worst]:g} away; take away an offset before it is saved, or save float64"
+                f"{step[worst]:g} away; subtract an offset before saving{', or save float64' * (kind.itemsize < 8)}"
             )
 
 

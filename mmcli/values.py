@@ -3,9 +3,9 @@
 N rows, D columns.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,7 +14,7 @@ from mmcli import sparse, streamed
 from mmcli.errors import DataError
 from mmcli.sparse import HostRows
 from mmcli.streamed import RowSource, StreamedRows
-from mmcli.units import Survey, Units
+from mmcli.units import Units
 from mmcli.wording import shown
 
 BLOCK_VALUES = 1 << 20  # of a file that are checked at a time: 8 MiB of float64
@@ -22,6 +22,13 @@ BLOCK_VALUES = 1 << 20  # of a file that are checked at a time: 8 MiB of float64
 TOO_FAR = "too far from the other values of its column for float32; mend or clip it, or drop the item"
 
 Rule: TypeAlias = tuple[Callable[[NDArray[Any]], NDArray[np.bool_]], str]  # what it finds is wrong; the remedy
+
+
+class Watcher(Protocol):
+    """What looks at rows, block by block."""
+
+    def add(self, block: HostRows, known: NDArray[np.bool_]) -> None:
+        """Look at the next rows."""
 
 
 class WrongValueError(DataError):
@@ -39,7 +46,7 @@ def checked(
     rules: Iterable[Rule],
     *,
     precise: bool = False,
-    survey: Survey | None = None,
+    watchers: Sequence[Watcher] = (),
 ) -> Iterator[HostRows]:
     """Rows as float32, zeros where not known: in blocks if they are streamed, otherwise all at once.
 
@@ -51,7 +58,7 @@ def checked(
         missing: nan where rows of NaN are not.
         rules: that values are held to.
         precise: rows as float64 instead, always in blocks.
-        survey: looks at the rows as they are stored.
+        watchers: look at the rows as they are stored, zeros where not known, until one breaks a rule.
 
     Raises:
         DataError: after the last block: of the first rule that values break, the first such value.
@@ -68,8 +75,9 @@ def checked(
         for is_wrong, tally in tallies:
             tally.add(kept, is_wrong(sparse.stored(rows)), first)
         first += block.shape[0]
-        if survey is not None and not any(tally.found for _, tally in tallies):
-            survey.add(sparse.dense(kept), there)
+        if not any(tally.found for _, tally in tallies):
+            for watcher in watchers:
+                watcher.add(kept, there)
         yield rows
     for _, tally in tallies:
         tally.refuse()

@@ -69,10 +69,11 @@ MAY_IMPORT = {
     "datasets": {
         *("formats", "formats.*", "graph", "observations", "sparse", "spec", "streamed", "units", "values", "wording"),
     },
-    "observations": {"graph", "modules", "sparse", "spec", "streamed", "units", "values"},
+    "census": {"graph", "modules", "sparse"},
+    "observations": {"census", "graph", "modules", "sparse", "spec", "streamed", "units", "values"},
     "streamed": {"sparse"},
     "values": {"sparse", "streamed", "units", "wording"},
-    "units": {"graph", "modules", "wording"},
+    "units": {"graph", "modules", "sparse", "wording"},
     "formats": {"formats.*", "sparse", "streamed"},
     "formats.*": {"files", "formats.*", "sparse", "streamed", "watching", "wording"},
     "watching": {"wording"},

@@ -94,6 +94,7 @@ class ModuleType:
         input_range: bounds of the values of observed inputs, from its options; None is no bound.
         remedy: what to try when its numbers diverge.
         trace: what the value recorded at each inner iteration is called in the run directory.
+        scales_counts: whether rows of counts are scaled to a weight of their own, from its options.
         in_units_of_input: which of the arrays it reports have the columns of its only input, in the same units.
     """
 
@@ -107,6 +108,7 @@ class ModuleType:
     remedy: str = ""
     trace: str = "loglik"
     in_units_of_input: tuple[str, ...] = ()
+    scales_counts: Callable[[Any], bool] = lambda options: False
 
 
 MODULES: Mapping[str, ModuleType] = {
@@ -151,6 +153,7 @@ MODULES: Mapping[str, ModuleType] = {
         max_inputs=None,
         width=lambda options: options.num_classes,
         remedy="try larger alpha and beta",
+        scales_counts=lambda options: options.weights is not None,
     ),
 }
 
