@@ -12,7 +12,7 @@ import pytest
 
 from mmcli import module as contract
 from mmcli.config import load_config
-from mmcli.datasets import load_datasets
+from mmcli.datasets import load_datasets, load_sources
 from mmcli.errors import DataError
 from mmcli.graph import build_graph
 from mmcli.messages import Points, neutral
@@ -158,6 +158,37 @@ def test_modules_that_take_values_as_they_are_get_them_so_beside_one_that_does_n
 
     np.testing.assert_array_equal(rows.plain, words)
     np.testing.assert_allclose(rows.standard.std(0), 1, atol=0.05)
+
+
+def test_a_run_older_than_units_gets_points_as_they_are():
+    load(POINTS)
+    config = load_config("x.yaml")
+
+    datasets = load_sources(config.data, config.places, "data", build_graph(config), {"point": D}, {}, hold=True)
+
+    np.testing.assert_array_equal(datasets.observations["point"], POINTS.astype(np.float32))
+    assert datasets.units == {}
+
+
+def test_points_that_stay_in_their_file_are_in_the_same_units():
+    held = load(POINTS)
+    config = load_config("x.yaml")
+
+    streamed = load_sources(config.data, config.places, "data", build_graph(config), {"point": D}, held.units)
+
+    rows = np.concatenate(list(streamed.observations["point"].blocks(7)))
+    np.testing.assert_array_equal(rows, held.observations["point"])
+
+
+def test_missing_rows_are_in_the_middle_and_move_no_unit():
+    points = POINTS.copy()
+    points[::3] = np.nan
+    there = np.arange(N) % 3 > 0
+
+    datasets = load(points, CONFIG.replace("key: points}", "key: points, missing: nan}"))
+
+    np.testing.assert_array_equal(datasets.observations["point"][~there], 0)
+    np.testing.assert_allclose(datasets.observations["point"][there].mean(0), 0, atol=0.05)
 
 
 @pytest.fixture(scope="module")

@@ -128,7 +128,7 @@ MODULES: Mapping[str, ModuleType] = {
         max_inputs=1,
         width=lambda options: options.latent_dim,
         input_range=lambda options: (0.0, 1.0) if options.likelihood == "bernoulli" else None,
-        remedy="try a smaller learning_rate",
+        remedy="try a smaller learning_rate or kl_weight",
         trace="loss",
         in_units_of_input=("x_hat",),
     ),
@@ -139,10 +139,7 @@ MODULES: Mapping[str, ModuleType] = {
         sends=(Kind.CATEGORICAL,),
         max_inputs=1,
         width=lambda options: options.num_classes,
-        remedy=(
-            "the inputs are not at fault if they are observed, they are standardized before; "
-            "try fewer classes or columns"
-        ),
+        remedy="try a smaller message_weight; where its points come from a vae, a smaller learning_rate of that",
         in_units_of_input=("mu",),
     ),
     "mlda": ModuleType(
@@ -152,7 +149,7 @@ MODULES: Mapping[str, ModuleType] = {
         sends=(Kind.CATEGORICAL,),
         max_inputs=None,
         width=lambda options: options.num_classes,
-        remedy="try larger alpha and beta",
+        remedy="try smaller weights, or alpha and beta nearer to 0.1",
         scales_counts=lambda options: options.weights is not None,
     ),
 }
