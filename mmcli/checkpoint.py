@@ -14,7 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-VERSION = 2
+VERSION = 3
+READABLE = (
+    2,
+    3,
+)  # of 2, S0 of a GMM was in the units of the data: what it says of a run is read, no run resumes from it
 DIGEST_SIZE = hashlib.sha256().digest_size
 ALIGNMENT = 8  # bytes; arrays begin at multiples of it
 
@@ -37,6 +41,7 @@ class Checkpoint(NamedTuple):
         facts: of meta.json.
         history: of history.jsonl, a line an update.
         files: SHA-256 in hex of each file of results, by its path in the run directory.
+        version: of the format and of what modules make of it.
     """
 
     updates: int
@@ -46,11 +51,12 @@ class Checkpoint(NamedTuple):
     facts: Mapping[str, Any]
     history: list[Mapping[str, Any]]
     files: Mapping[str, str]
+    version: int = VERSION
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
     """The bytes of a checkpoint; equal ones make equal bytes."""
-    structure = {"version": VERSION, **checkpoint._asdict()}
+    structure = checkpoint._asdict()
     del structure["arrays"]
     entries: dict[str, Any] = {"__metadata__": {"checkpoint": json.dumps(structure, allow_nan=False)}}
     pieces, offset = [], 0
@@ -86,15 +92,16 @@ def unpack(content: bytes) -> Checkpoint:
         raise ValueError(f"not a checkpoint ({type(error).__name__}: {error})") from None
     match structure:
         case {
-            "version": 2,
+            "version": int(version),
             "updates": int(updates),
             "iterations": int(iterations),
             "config": dict(config),
             "facts": dict(facts),
             "history": list(history),
             "files": dict(files),
-        } if len(history) == updates and iterations >= 0 and all(isinstance(line, dict) for line in history):
-            return Checkpoint(updates, iterations, arrays, config, facts, history, files)
+        } if version in READABLE and len(history) == updates and iterations >= 0:
+            if all(isinstance(line, dict) for line in history):
+                return Checkpoint(updates, iterations, arrays, config, facts, history, files, version)
     raise ValueError(f"not a checkpoint of version {VERSION}")
 
 

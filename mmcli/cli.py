@@ -228,7 +228,10 @@ def check(config: Path) -> None:
     """Check CONFIG and its data without computing anything."""
     from mmcli import checking, tables
 
-    click.echo(tables.graph(checking.check(config)))
+    checked = checking.check(config)
+    click.echo(tables.graph(checked))
+    for note in checked.datasets.notes:
+        click.echo(note, err=True)
 
 
 @cli.command()

@@ -1,7 +1,8 @@
 """Named data -> checked arrays: every row and value fit for the modules that observe it."""
 
 import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -12,12 +13,13 @@ from mmcli import sparse, streamed
 from mmcli.errors import DataError
 from mmcli.formats import line_of, stream_array
 from mmcli.formats.opening import digest
-from mmcli.graph import Graph, Node
-from mmcli.modules import MODULES, Kind
+from mmcli.graph import Graph
+from mmcli.observations import Learned, Observed, Observer, dimensions, read_observation
 from mmcli.sparse import HostRows
 from mmcli.spec import Config, DataSource, Place, Places
-from mmcli.streamed import RowSource, StreamedRows
-from mmcli.values import BLOCK_VALUES, Rule, WrongValueError, checked, converted, refuse
+from mmcli.streamed import Forms, RowSource, SentRows, StreamedRows
+from mmcli.units import Units
+from mmcli.values import BLOCK_VALUES, WrongValueError, refuse
 from mmcli.wording import located, shown
 
 _Checked = TypeVar("_Checked")
@@ -29,18 +31,23 @@ class Datasets(NamedTuple):
     Attributes:
         observations: (N, D) float32, by name of the observation module; zeros where not known. In C order, or a
             scipy csr_array where it was read from one, only counts are heard of it, and `sparse.pays`. Streamed where
-            they were not to be held.
+            they were not to be held. In standard units where all modules that observe them take those, and in both
+            forms where some do.
         known: (N,) which rows are there, by name of the observation module.
         labels: (N,) int64, by name of the data.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
+        units: of each observation that is in standard units, by its name.
+        notes: what is sound but may surprise, a line each.
     """
 
-    observations: Mapping[str, RowSource]
+    observations: Mapping[str, SentRows]
     known: Mapping[str, NDArray[np.bool_]]
     labels: Mapping[str, NDArray[np.int64]]
     num_items: int
     digests: Mapping[str, str]
+    units: Mapping[str, Units]
+    notes: tuple[str, ...] = ()
 
     def first(self, num_items: int | None) -> "Datasets":
         """The same of the first items, without digests; all where `num_items` is None."""
@@ -52,7 +59,23 @@ class Datasets(NamedTuple):
             {name: rows[:num_items] for name, rows in self.labels.items()},
             min(num_items, self.num_items),
             {},
+            self.units,
         )
+
+    def as_observed(self, module: str) -> RowSource:
+        """The rows of an observation in the units of the data; those that are streamed as they are sent."""
+        rows = self.observations[module]
+        if isinstance(rows, Forms):
+            return rows.plain
+        if isinstance(rows, np.ndarray) and module in self.units:
+            return self.units[module].restored(rows)
+        return rows
+
+    @property
+    def num_bytes(self) -> int:
+        """What observations take in memory."""
+        forms = (rows if isinstance(rows, Forms) else (rows,) for rows in self.observations.values())
+        return sum(sparse.num_bytes(rows) for rows in itertools.chain.from_iterable(forms))
 
     @property
     def widths(self) -> dict[str, int]:
@@ -81,6 +104,7 @@ def load_sources(
     section: str,
     graph: Graph,
     widths: Mapping[str, int],
+    units: Mapping[str, Units] | None = None,
     *,
     hold: bool = False,
 ) -> Datasets:
@@ -92,6 +116,7 @@ def load_sources(
         section: of the config, for errors: data or test.
         graph: who observes what.
         widths: columns by observation module, as learned; empty before anything is learned.
+        units: by observation module, as learned; None takes them from these data.
         hold: observations in memory; otherwise those of .npz and .npy stay in their files, and are read anew whenever
             they are asked for.
 
@@ -100,22 +125,25 @@ def load_sources(
     """
     read = functools.cache(lambda source: stream_array(source.file, source.key))
     reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row))
-    datasets = _assemble(reader, graph, widths, hold=hold)
+    datasets = _assemble(reader, graph, widths, units, hold=hold)
     files = sorted({sources[name].file for name in reader.taken})
     return datasets._replace(digests={str(file): digest(file) for file in files})
 
 
-def load_arrays(arrays: Mapping[str, HostRows], graph: Graph, widths: Mapping[str, int]) -> Datasets:
+def load_arrays(
+    arrays: Mapping[str, HostRows], graph: Graph, widths: Mapping[str, int], units: Mapping[str, Units]
+) -> Datasets:
     """As `load_sources`, of arrays in memory by the names of the config's `data`; a row of NaN is a missing one."""
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "arrays"))
     sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
-    return _assemble(
-        _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None), graph, widths, hold=True
-    )
+    reader = _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None)
+    return _assemble(reader, graph, widths, units, hold=True)
 
 
-def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int], *, hold: bool) -> Datasets:
+def _assemble(
+    reader: "_Reader", graph: Graph, widths: Mapping[str, int], units: Mapping[str, Units] | None, *, hold: bool
+) -> Datasets:
     """All that a graph observes, without digests."""
     sources = reader.sources
     shows = {name: str(node.config.data) for name, node in graph.nodes.items() if node.config.data is not None}
@@ -124,25 +152,33 @@ def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int], *, hol
     masks = reader.take_all({name: (name, _as_mask) for name in sorted(mask_names)})
     checks = {}
     for module, name in given.items():
-        hearers = [graph.nodes[child] for child in graph.nodes[module].children]
-        check = functools.partial(_as_observation, module, hearers, sources[name], masks, widths.get(module), hold=hold)
+        learned = Learned(widths.get(module), (units or {}).get(module))
+        observer = Observer(module, graph, has_units=units is None or module in units)
+        check = functools.partial(read_observation, observer, sources[name], masks, learned, hold=hold)
         checks[module] = (name, check)
     observed = reader.take_all(checks)
     label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
     labels = reader.take_all({name: (name, _as_labels) for name in sorted(label_names & sources.keys())})
-    num_items = reader.count_items({given[module]: known for module, (_, known) in observed.items()}, labels)
+    num_items = reader.count_items({given[module]: found.known for module, found in observed.items()}, labels)
     if reader.problems:
         raise DataError("\n".join(reader.problems))
     for module in shows.keys() - given.keys():
-        observed[module] = absent(graph, module, (num_items, widths[module])), np.zeros(num_items, bool)
-    observations = {module: observed[module][0] for module in shows}
-    return Datasets(observations, {module: observed[module][1] for module in shows}, labels, num_items, {})
+        rows = absent(graph, module, (num_items, widths[module]))
+        observed[module] = Observed(rows, np.zeros(num_items, bool))
+    return Datasets(
+        {module: observed[module].rows for module in shows},
+        {module: observed[module].known for module in shows},
+        labels,
+        num_items,
+        {},
+        {module: found.units for module in shows if (found := observed[module]).units is not None},
+        tuple(reader.note(given[module], note) for module in given for note in observed[module].notes),
+    )
 
 
 def absent(graph: Graph, module: str, shape: tuple[int, int]) -> HostRows:
     """What stands for an observation of which no row is known."""
-    hearers = [graph.nodes[child] for child in graph.nodes[module].children]
-    return sparse.nothing(shape, may_be_sparse=_hearer_of_points(module, hearers) is None)
+    return sparse.nothing(shape, may_be_sparse=Observer(module, graph).of_points is None)
 
 
 class _Reader:
@@ -161,9 +197,13 @@ class _Reader:
         self.taken: set[str] = set()
         self._places, self._section, self._read, self._line_of = places, section, read, line_of
 
-    def complain(self, name: str, error: DataError) -> None:
+    def note(self, name: str, text: str) -> str:
+        """One line: where data were named, and what of them."""
         keys = (self._section, name)
-        line = located(self._places.of(keys), keys, error.of(shown(str(self.sources[name].file))))
+        return located(self._places.of(keys), keys, text)
+
+    def complain(self, name: str, error: DataError) -> None:
+        line = self.note(name, error.of(shown(str(self.sources[name].file))))
         if line not in self.problems:  # two modules can show the same data
             self.problems.append(line)
 
@@ -193,78 +233,6 @@ class _Reader:
         return num_items
 
 
-def _as_observation(
-    module: str,
-    hearers: Iterable[Node],
-    source: DataSource,
-    masks: Mapping[str, NDArray[np.bool_]],
-    width: int | None,
-    array: RowSource,
-    *,
-    hold: bool,
-) -> tuple[RowSource, NDArray[np.bool_]]:
-    """(N, D) float32, fit for every node that hears the module, and which rows are there (N,)."""
-    if array.ndim != 2:
-        remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
-        raise DataError(f"{_dimensions(array)}; an observation has 2, items by columns: {remedy}")
-    num_items, num_columns = array.shape
-    if not num_items or not num_columns:
-        raise DataError(f"empty: {num_items} rows of {num_columns} columns")
-    if width is not None and num_columns != width:
-        raise DataError(f"{num_columns} columns, but the run learned from {width}; make both in the same way")
-    known = masks.get(source.known or "", np.ones(num_items, bool)).copy()
-    if len(known) != num_items:
-        raise DataError(f"{num_items} rows, but {source.known} says of {len(known)} which are there")
-    blocks = checked(array, known, source.missing, _rules(module, hearers, source.missing))
-    if not isinstance(array, StreamedRows):
-        (rows,) = blocks
-        return _in_form(rows, _hearer_of_points(module, hearers)), known
-    if hold:
-        return streamed.joined(blocks, array.shape, np.float32), known
-    for _ in blocks:
-        pass
-    again = functools.partial(converted, array, known, source.file)
-    return StreamedRows(array.shape, np.dtype(np.float32), again), known
-
-
-def _rules(module: str, hearers: Iterable[Node], missing: str | None) -> Iterator[Rule]:
-    """What every value of an observation is held to, the first reason first."""
-    remedy = "fill it, drop the item, or say missing: nan (whole rows)"
-    if missing == "nan":
-        remedy = "fill it, or drop the item; missing: nan takes whole rows"
-    yield np.isnan, remedy
-    yield (lambda values: ~np.isfinite(values)), "too large for float32; scale the array"
-    for node in hearers:
-        if node.kinds[node.parents.index(module)] is Kind.COUNTS:
-            yield (lambda values: values < 0), f"modules.{node.name} takes counts, which are 0 or more"
-        bounds = MODULES[node.type].input_range(node.config.options)
-        if bounds is not None:  # no type's bounds leave out the zeros of sparse rows
-            remedy = "scale the array, or change the module's options"
-            text = f"modules.{node.name} takes {bounds[0]:g} to {bounds[1]:g}: {remedy}"
-            yield functools.partial(_is_outside, bounds), text
-
-
-def _is_outside(bounds: tuple[float, float], values: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return (values < bounds[0]) | (values > bounds[1])
-
-
-def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
-    """Sparse rows as they are or dense, whichever suits those who hear them."""
-    if isinstance(rows, np.ndarray):
-        return rows
-    if hearer_of_points is None:
-        return rows if sparse.pays(rows.shape, rows.nnz) else rows.toarray()
-    if (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
-        what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
-        raise DataError(f"modules.{hearer_of_points.name} takes points, which are dense: {what}; give it fewer columns")
-    return rows.toarray()
-
-
-def _hearer_of_points(module: str, hearers: Iterable[Node]) -> Node | None:
-    """The first node that hears points from an observation; sparse rows are counts to all."""
-    return next((node for node in hearers if node.kinds[node.parents.index(module)] is Kind.POINTS), None)
-
-
 def _as_mask(array: RowSource) -> NDArray[np.bool_]:
     """(N,) bool."""
     column = _column(array, "what says which rows are there has 1")
@@ -289,9 +257,5 @@ def _column(array: RowSource, wanted: str) -> NDArray[Any]:
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if not isinstance(array, np.ndarray) or array.ndim != 1:
-        raise DataError(f"{_dimensions(array)}; {wanted}: array.ravel()")
+        raise DataError(f"{dimensions(array)}; {wanted}: array.ravel()")
     return array
-
-
-def _dimensions(array: RowSource) -> str:
-    return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"

@@ -81,7 +81,7 @@ def recognize(
         SaveError: the files cannot be written.
     """
     run = load_run(path)
-    datasets = load_sources(*choose(run.config, request, without=without), run.graph, run.widths)
+    datasets = load_sources(*choose(run.config, request, without=without), run.graph, run.widths, run.units)
     directory = run.directory if output is None else RunDirectory.beside(output)
     names = {name: run.names(name) for name in run.classifiers}
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mmcli import __version__, resuming, sparse, workers
+from mmcli import __version__, resuming, workers
 from mmcli.checking import Experiment
 from mmcli.checkpoint import Checkpoint
 from mmcli.comparison import Comparison, compare_runs
@@ -29,6 +29,7 @@ from mmcli.modules import MODULES
 from mmcli.run_files import CHECKPOINTS, Stage
 from mmcli.spec import Config
 from mmcli.store import RunDirectory, set_aside
+from mmcli.units import in_data_units
 
 if TYPE_CHECKING:
     from mmcli.rounds import Moment, Saved, Update
@@ -91,7 +92,7 @@ def train(
         StalledError: nothing was computed for minutes; what the last checkpoint holds is safe.
     """
     config, graph, datasets = experiment
-    require_room(output or RUNS, ROOM + ROOM_PER_BYTE * sum(map(sparse.num_bytes, datasets.observations.values())))
+    require_room(output or RUNS, ROOM + ROOM_PER_BYTE * datasets.num_bytes)
     aside = set_aside(output) if output is not None and force else None
     if output is None:
         run = RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")
@@ -101,6 +102,8 @@ def train(
         watcher.started(run.path, aside, config.rounds, graph.learners)
         if not is_locked:
             watcher.told("this file system has no locks: see that no other process works on this run")
+        for note in datasets.notes:
+            watcher.told(note)
         checkpoint, is_done = (
             resuming.look_back(run, config, graph, datasets, watcher.told) if resume else resuming.NO_PAST
         )
@@ -175,6 +178,8 @@ def _learn(
     facts, plain = run.meta(), plain_config(config)
     history = list(checkpoint.history) if checkpoint else []
     num_updates = config.rounds * len(graph.learners)
+    for name, units in datasets.units.items():
+        run.write_params(graph.folder(name), units._asdict())
 
     def keep(saved: rounds.Saved) -> tuple[int, int]:
         run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
@@ -244,7 +249,8 @@ def _record(
 
     config, graph, datasets = experiment
     module = config.modules[update.module]
-    learned = {**update.report, MODULES[module.type].trace: update.trace}
+    reported = in_data_units(graph, update.module, update.report, datasets.units)
+    learned = {**reported, MODULES[module.type].trace: update.trace}
     measures: tuple[float | None, float | None, float | None] = (None, None, None)
     if module.labels is not None:
         labels = datasets.labels[module.labels]

@@ -71,7 +71,7 @@ def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) 
     if to in source.senses:
         raise UsageError(f"--from {to}: it is to be made; name other senses")
     without = {to} | (run.senses.keys() - source.senses if source.senses else set())
-    datasets = load_sources(*choose(run.config, source.request, without=without), run.graph, run.widths)
+    datasets = load_sources(*choose(run.config, source.request, without=without), run.graph, run.widths, run.units)
     return run.make(to, datasets.first(source.num_items), seed=source.seed, watch=watch)
 
 

@@ -21,6 +21,15 @@ class Node(NamedTuple):
     children: tuple[str, ...]
     kinds: tuple[Kind, ...]  # of each input
 
+    def kind_from(self, parent: str) -> Kind:
+        """Kind of what a parent sends."""
+        return self.kinds[self.parents.index(parent)]
+
+    def is_standard(self, parent: str) -> bool:
+        """Whether it takes what an observation sends in standard units: points that are not held to a range."""
+        is_bounded = MODULES[self.type].input_range(self.config.options) is not None
+        return self.kind_from(parent) is Kind.POINTS and not is_bounded
+
 
 @dataclass(frozen=True)
 class Graph:

@@ -4,6 +4,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+OUTERMOST = 0.01  # of a column's values, at each end
+
 
 def draw_gamma(key: Array, shape: Array) -> Array:
     """Independent Gamma(shape, 1) draws for shapes of at least 1, exact, by rejection.
@@ -28,6 +30,34 @@ def draw_gamma(key: Array, shape: Array) -> Array:
     # What is 0 has not been drawn: a draw that comes out as 0 is tried again.
     start = (jnp.int32(0), jnp.zeros(shape.shape))
     return jax.lax.while_loop(lambda carry: (carry[1] == 0).any(), attempt, start)[1]
+
+
+def winsorized_moments(rows: Array, weight: Array) -> tuple[Array, Array]:
+    """Mean and variance (D,) of each column of (N, D), the outermost values at each end pulled in to the rest.
+
+    So one value, however far off, moves neither. A column of which that leaves nothing but one value has its plain
+    variance.
+
+    Args:
+        rows: (N, D).
+        weight: (N,) 1, or 0 for rows that do not count.
+
+    Source: Tukey (1962), doi:10.1214/aoms/1177704711, section 14.
+    """
+    counts, last = weight[:, None] > 0, jnp.maximum(weight.sum().astype(int) - 1, 0)
+    ordered = jnp.sort(jnp.where(counts, rows, jnp.inf), axis=0)
+    outer = jnp.ceil(OUTERMOST * last).astype(int)  # values pulled in at each end, of one or two none
+    low, high = jnp.minimum(outer, last - outer), jnp.maximum(outer, last - outer)
+
+    def moments(first: Array, last: Array) -> tuple[Array, Array]:
+        values = jnp.clip(rows, first[None, :], last[None, :])
+        mean = jnp.where(counts, values, 0).sum(0) / jnp.maximum(weight.sum(), 1)
+        squares = jnp.where(counts, jnp.square(values - mean[None, :]), 0)
+        # Rounding of the mean is no variance.
+        return mean, jnp.where(first < last, squares.sum(0) / jnp.maximum(weight.sum(), 1), 0)
+
+    (mean, variance), (_, plain) = moments(ordered[low], ordered[high]), moments(ordered[0], ordered[last])
+    return mean, jnp.where(variance > 0, variance, plain)
 
 
 @jax.custom_vjp

@@ -15,6 +15,7 @@ from mmcli.messages import Categorical, Counts, Message, Points, combine, neutra
 from mmcli.module import Info, Inputs, Module
 from mmcli.modules import Kind, Port, Rule, build
 from mmcli.sparse import HostRows
+from mmcli.streamed import Forms
 
 Edge: TypeAlias = tuple[str, str]  # parent, child
 
@@ -75,7 +76,7 @@ def build_program(graph: Graph, widths: Mapping[str, int], num_items: int, rule:
 
 def observe(
     program: Program,
-    observations: "Mapping[str, HostRows | Array | SparseRows]",
+    observations: "Mapping[str, HostRows | Array | SparseRows | Forms]",
     known: Mapping[str, np.ndarray | Array],
 ) -> RoundState:
     """The state before anything is learned: observations sent, all other messages neutral, no module state."""
@@ -85,8 +86,10 @@ def observe(
         for parent, kind in zip(node.parents, node.kinds, strict=True):
             edge = (parent, node.name)
             if parent in observations:
-                weight = jnp.asarray(known[parent], float)
-                values: Any = scaled(on_device(observations[parent]), weight)  # points are dense
+                weight, rows = jnp.asarray(known[parent], float), observations[parent]
+                if isinstance(rows, Forms):
+                    rows = rows.standard if node.is_standard(parent) else rows.plain
+                values: Any = scaled(on_device(rows), weight)  # points are dense
                 forward[edge] = Points(values, weight) if kind is Kind.POINTS else Counts(values)
             else:
                 forward[edge] = backward[edge] = neutral(program.outputs[parent], program.num_items)

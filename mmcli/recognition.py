@@ -21,8 +21,8 @@ from mmcli.messages import Categorical, Message, combine
 from mmcli.module import Inputs
 from mmcli.modules import Rule
 from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak, watched_seconds
-from mmcli.sparse import HostRows, is_sparse
-from mmcli.streamed import RowSource, blocks_of
+from mmcli.sparse import is_sparse
+from mmcli.streamed import SentRows, blocks_of
 from mmcli.trees import restore
 from mmcli.workers import STILL_SECONDS, result, worker
 
@@ -93,7 +93,7 @@ class Recognizer:
 
     def recognize(
         self,
-        observations: Mapping[str, RowSource],
+        observations: Mapping[str, SentRows],
         known: Arrays,
         told: Arrays | None = None,
         *,
@@ -107,7 +107,8 @@ class Recognizer:
         nothing changes after that.
 
         Args:
-            observations: (N, width) float32 of every observation, dense or sparse, in memory or streamed.
+            observations: (N, width) float32 of every observation, dense or sparse, in memory or streamed, in the form
+                or forms that its modules take.
             known: (N,) which rows of each are there.
             told: (N, K) what is known of the classes of a module beside that, log probabilities, by module.
             senses: the observations that are to be made.
@@ -138,7 +139,7 @@ class Recognizer:
     def _recognize_batch(
         self,
         wanted: frozenset[str],
-        rows: Mapping[str, HostRows],
+        rows: Mapping[str, Any],
         capacities: Mapping[str, int],
         known: Arrays,
         told: Arrays,
@@ -147,7 +148,7 @@ class Recognizer:
         """As `recognize`, of at most BATCH items; drawn by a seed and the number of the batch, or expected."""
         size = len(next(iter(known.values())))
         observed = {
-            name: on_device(part, BATCH, capacities[name]) if is_sparse(part) else _padded(part)
+            name: on_device(part, BATCH, capacities[name]) if is_sparse(part) else jax.tree.map(_padded, part)
             for name, part in rows.items()
         }
         messages = {name: Categorical(_padded(log_probs)) for name, log_probs in told.items()}
@@ -244,7 +245,7 @@ def _padded(rows: np.ndarray) -> Array:
     return jnp.pad(jnp.asarray(rows), ((0, BATCH - len(rows)), *((0, 0) for _ in rows.shape[1:])))
 
 
-def _capacity(rows: RowSource, starts: range) -> int:
+def _capacity(rows: SentRows, starts: range) -> int:
     """Room for the entries of the fullest batch, a power of two, so that other items seldom compile anew."""
     if not is_sparse(rows):
         return 0

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from mmcli.checkpoint import Checkpoint
+from mmcli.checkpoint import VERSION, Checkpoint
 from mmcli.config import Config, config_differences, plain_config
 from mmcli.datasets import Datasets
 from mmcli.errors import UsageError
@@ -58,8 +58,7 @@ def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Dataset
         raise UsageError(f"{run.path}: this run has another config: {listed}; name another directory with -o")
     if run.is_finished and rounds == config.rounds:
         return Past(None, True)
-    if checkpoint is None:
-        raise UsageError(f"{run.path}: without its checkpoints a finished run cannot be extended; train it anew")
+    checkpoint = _resumable(run, checkpoint)
     learned_from = checkpoint.facts.get("data")
     refuse_changed_data(run, learned_from if isinstance(learned_from, dict) else {}, datasets)
     names, num_updates = graph.learners, config.rounds * len(graph.learners)
@@ -70,6 +69,16 @@ def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Dataset
     # A module that updates again writes its results anew.
     run.verify_results(checkpoint, [graph.folder(name) for name in names if name not in to_come])
     return Past(checkpoint, False)
+
+
+def _resumable(run: RunDirectory, checkpoint: Checkpoint | None) -> Checkpoint:
+    """The checkpoint of a run that has more to learn, or UsageError where none is there or can be resumed from."""
+    if checkpoint is None:
+        raise UsageError(f"{run.path}: without its checkpoints a finished run cannot be extended; train it anew")
+    if checkpoint.version != VERSION:
+        remedy = "finish it with that version, or train anew with --force"
+        raise UsageError(f"{run.path}: begun by an older mmcli, whose modules learn otherwise; {remedy}")
+    return checkpoint
 
 
 def go_on(

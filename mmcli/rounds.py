@@ -32,6 +32,7 @@ from mmcli.program import (
     watched_seconds,
 )
 from mmcli.sparse import HostRows
+from mmcli.streamed import Forms
 from mmcli.trees import KEY_IMPL, named_leaves, restore
 from mmcli.workers import Worker
 
@@ -240,7 +241,7 @@ def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Messag
 
 def train_rounds(
     graph: Graph,
-    observations: Mapping[str, HostRows],
+    observations: "Mapping[str, HostRows | Forms]",
     known: Mapping[str, np.ndarray],
     *,
     seed: int,
@@ -253,7 +254,8 @@ def train_rounds(
 
     Args:
         graph: the modules and who hears whom.
-        observations: (N, width) float32 by the observation's module name, those of counts dense or sparse.
+        observations: (N, width) float32 by the observation's module name, those of counts dense or sparse, in the
+            form or forms that its modules take.
         known: (N,) which rows of each are there; the others send the neutral message.
         seed: of all randomness.
         rounds: how many.

@@ -136,6 +136,10 @@ class RunFiles:
             return np.arange(num_classes)
         return self._whole_numbers(name, num_classes, "names where the module has", "classes")
 
+    def has_params(self, folder: str) -> bool:
+        """Whether there is the state of a module, or the units of an observation."""
+        return (self.path / folder / PARAMS).exists()
+
     def params(self, folder: str) -> dict[str, np.ndarray]:
         """The leaves of a module's state, as training left them."""
         name = f"{folder}/{PARAMS}"

@@ -6,7 +6,7 @@ N rows, V columns, E entries.
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -75,15 +75,20 @@ def kept(rows: HostRows, keep: NDArray[np.bool_]) -> HostRows:
     return as_csr((rows.data[entries], rows.indices[entries], starts), rows.shape)
 
 
-def as_float32(rows: HostRows) -> HostRows:
-    """The same in float32; dense ones in C order."""
-    return np.ascontiguousarray(rows, np.float32) if isinstance(rows, np.ndarray) else rows.astype(np.float32)
+def as_type(rows: HostRows, dtype: DTypeLike) -> HostRows:
+    """The same as `dtype`; dense ones in C order."""
+    return np.ascontiguousarray(rows, dtype) if isinstance(rows, np.ndarray) else rows.astype(dtype)
+
+
+def dense(rows: HostRows) -> NDArray[Any]:
+    """The same as an array."""
+    return rows if isinstance(rows, np.ndarray) else rows.toarray()
 
 
 def nothing(shape: tuple[int, int], *, may_be_sparse: bool) -> HostRows:
     """Rows of zeros, float32."""
     if may_be_sparse and pays(shape, 0):
-        return as_float32(as_csr(((), (), np.zeros(shape[0] + 1, np.int32)), shape))
+        return as_type(as_csr(((), (), np.zeros(shape[0] + 1, np.int32)), shape), np.float32)
     return np.broadcast_to(np.float32(0), shape)  # one zero, however many rows
 
 

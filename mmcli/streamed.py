@@ -5,7 +5,7 @@ N rows, D columns.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -44,16 +44,34 @@ class StreamedRows:
         return StreamedRows(shape, self.dtype, blocks)
 
 
+class Forms(NamedTuple):
+    """The same rows twice, where some modules take them as they are and others in standard units."""
+
+    plain: Any  # (N, D) rows of any kind
+    standard: Any
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and D."""
+        rows, columns = self.plain.shape
+        return rows, columns
+
+
 RowSource: TypeAlias = "HostRows | StreamedRows"
+SentRows: TypeAlias = "HostRows | StreamedRows | Forms"
 
 
-def first(rows: RowSource, num_rows: int) -> RowSource:
+def first(rows: SentRows, num_rows: int) -> SentRows:
     """The same of the first rows."""
+    if isinstance(rows, Forms):
+        return Forms(first(rows.plain, num_rows), first(rows.standard, num_rows))
     return rows.first(num_rows) if isinstance(rows, StreamedRows) else rows[:num_rows]
 
 
-def blocks_of(rows: RowSource, size: int) -> Iterator[HostRows]:
+def blocks_of(rows: SentRows, size: int) -> Iterator[Any]:
     """All rows in their order, `size` at a time, fewer at the end."""
+    if isinstance(rows, Forms):
+        return map(Forms, blocks_of(rows.plain, size), blocks_of(rows.standard, size))
     if isinstance(rows, StreamedRows):
         return rows.blocks(size)
     return (rows[start : start + size] for start in range(0, rows.shape[0], size))

@@ -16,6 +16,7 @@ from mmcli.graph import Graph, build_graph
 from mmcli.modules import MODULES, Kind
 from mmcli.run_files import CONFIG
 from mmcli.store import RunDirectory
+from mmcli.units import Units, in_data_units, stored_units
 from mmcli.wording import listed, suggestion
 
 if TYPE_CHECKING:
@@ -109,6 +110,19 @@ class TrainedRun:
         return {str(node.config.data): name for name, node in self.graph.nodes.items() if not node.parents}
 
     @cached_property
+    def units(self) -> dict[str, Units]:
+        """Units of the observations that are in standard units; of a run older than those none is."""
+        units = {}
+        for name, width in self.widths.items():
+            folder = self.graph.folder(name)
+            if self.directory.has_params(folder):
+                try:
+                    units[name] = stored_units(self.directory.params(folder), width)
+                except ValueError as error:
+                    raise self.directory.damaged(f"{folder}/params.npz", str(error)) from None
+        return units
+
+    @cached_property
     def _recognizer(self) -> "Recognizer":
         from mmcli.recognition import Recognizer  # imports jax
 
@@ -137,12 +151,14 @@ class TrainedRun:
     ) -> "Iterator[Recognition]":
         """What every module says of items, batch by batch, in the order in which classes were found.
 
+        Items are in the units of the data; what an observation with units is expected to be is in standard units.
         `told`, `senses` and `seed` as for `Recognizer.recognize`.
         """
         num_done = 0
         perceived = datasets.observations, datasets.known, told
         for batch in self._recognizer.recognize(*perceived, senses=senses, seed=seed):
-            yield batch
+            items = {name: in_data_units(self.graph, name, found, self.units) for name, found in batch.items.items()}
+            yield batch._replace(items=items)
             num_done += batch.num_items
             if watch is not None:
                 watch(num_done, datasets.num_items)
@@ -177,10 +193,11 @@ class TrainedRun:
         num_items: int = 1,
         seed: int | None = None,
         **senses: ArrayLike,
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.floating[Any]]:
         """What a sense could have been, (N, width): from other senses, or of a class.
 
-        Counts come as shares of an item's words, a row sums to 1.
+        In the units of the data: float64 where the run learned from standard units, else float32. Counts come as
+        shares of an item's words, a row sums to 1.
 
         Args:
             to: name of the sense.
@@ -210,7 +227,7 @@ class TrainedRun:
         *,
         seed: int | None,
         watch: Watch | None = None,
-    ) -> NDArray[np.float32]:
+    ) -> NDArray[np.floating[Any]]:
         """As `generate`, from datasets without the sense and what is `told` of classes (see `Recognizer.recognize`)."""
         self.refuse_unknown(to)
         module = self.senses[to]
@@ -218,20 +235,29 @@ class TrainedRun:
         if size > sparse.MAX_DENSE:
             rows = f"{datasets.num_items} rows of {self.widths[module]} columns"
             raise UsageError(f"{to}: {rows} would fill {size / 1e9:.1f} GB; make fewer at a time")
-        made = np.empty((datasets.num_items, self.widths[module]), np.float32)
+        units = self._units_made(module, is_drawn=seed is not None)
+        made = np.empty((datasets.num_items, self.widths[module]), np.float32 if units is None else np.float64)
         rest = made
         for batch in self.recognize(datasets, told, senses=[module], seed=seed, watch=watch):
             rows_made = batch.senses[module]
+            if units is not None:
+                rows_made = units.restored(rows_made)
             rest[: len(rows_made)] = rows_made
             rest = rest[len(rows_made) :]
         return made
 
-    def make_classes(self, to: str, classes: NDArray[np.int64], *, seed: int | None) -> NDArray[np.float32]:
+    def _units_made(self, module: str, *, is_drawn: bool) -> Units | None:
+        """Units that an observation is made in; None where they are the data's."""
+        children = self.graph.nodes[module].children
+        source = children[-1 if is_drawn else 0]  # what is expected comes from the first, what is drawn from the last
+        return self.units.get(module) if self.graph.nodes[source].is_standard(module) else None
+
+    def make_classes(self, to: str, classes: NDArray[np.int64], *, seed: int | None) -> NDArray[np.floating[Any]]:
         """As `generate`, an item of each of the `classes` (N,)."""
         shapes = {name: (len(classes), width) for name, width in self.widths.items()}
         observations = {name: absent(self.graph, name, shape) for name, shape in shapes.items()}
         known = {name: np.zeros(len(classes), bool) for name in self.widths}
-        nothing = Datasets(observations, known, {}, len(classes), {})
+        nothing = Datasets(observations, known, {}, len(classes), {}, self.units)
         return self.make(to, nothing, self._told(classes), seed=seed)
 
     def refuse_unknown(self, sense: str) -> None:
@@ -267,4 +293,4 @@ class TrainedRun:
             name: sparse.as_csr(array) if hasattr(array, "tocsr") else np.asarray(array)
             for name, array in senses.items()
         }
-        return load_arrays(arrays, self.graph, self.widths)
+        return load_arrays(arrays, self.graph, self.widths, self.units)

@@ -3,22 +3,32 @@
 N rows, D columns.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from mmcli import sparse, streamed
 from mmcli.errors import DataError
 from mmcli.sparse import HostRows
 from mmcli.streamed import RowSource, StreamedRows
+from mmcli.units import Units
 from mmcli.wording import shown
 
 BLOCK_VALUES = 1 << 20  # of a file that are checked at a time: 8 MiB of float64
 
-Rule: TypeAlias = tuple[Callable[[NDArray[np.float32]], NDArray[np.bool_]], str]  # what it finds is wrong; the remedy
+TOO_FAR = "too far from the other values of its column for float32; mend or clip it, or drop the item"
+
+Rule: TypeAlias = tuple[Callable[[NDArray[Any]], NDArray[np.bool_]], str]  # what it finds is wrong; the remedy
+
+
+class Watcher(Protocol):
+    """What looks at rows, block by block."""
+
+    def add(self, block: HostRows, known: NDArray[np.bool_]) -> None:
+        """Look at the next rows."""
 
 
 class WrongValueError(DataError):
@@ -30,48 +40,84 @@ class WrongValueError(DataError):
 
 
 def checked(
-    array: RowSource, known: NDArray[np.bool_], missing: str | None, rules: Iterable[Rule]
+    array: RowSource,
+    known: NDArray[np.bool_],
+    missing: str | None,
+    rules: Iterable[Rule],
+    *,
+    precise: bool = False,
+    watchers: Sequence[Watcher] = (),
 ) -> Iterator[HostRows]:
     """Rows as float32, zeros where not known: in blocks if they are streamed, otherwise all at once.
 
     Where rows of NaN are missing ones, `known` (N,) learns of them.
+
+    Args:
+        array: (N, D).
+        known: (N,) which rows are there.
+        missing: nan where rows of NaN are not.
+        rules: that values are held to.
+        precise: rows as float64 instead, always in blocks.
+        watchers: look at the rows as they are stored, zeros where not known, until one breaks a rule.
 
     Raises:
         DataError: after the last block: of the first rule that values break, the first such value.
     """
     tallies = [(is_wrong, _Tally(remedy)) for is_wrong, remedy in rules]
     first, size = 0, len(known)
-    if isinstance(array, StreamedRows):
-        size = max(1, BLOCK_VALUES // array.shape[1])
+    if precise or isinstance(array, StreamedRows):
+        size = block_size(array)
     for block in streamed.blocks_of(array, size):
         there = known[first : first + block.shape[0]]
         if missing == "nan":
             there &= ~sparse.all_nan(block)
-        kept, rows = _as_float32(block, there)
+        kept, rows = _kept(block, there, np.float64 if precise else np.float32)
         for is_wrong, tally in tallies:
             tally.add(kept, is_wrong(sparse.stored(rows)), first)
         first += block.shape[0]
+        if not any(tally.found for _, tally in tallies):
+            for watcher in watchers:
+                watcher.add(kept, there)
         yield rows
     for _, tally in tallies:
         tally.refuse()
 
 
-def _as_float32(block: HostRows, known: NDArray[np.bool_]) -> tuple[HostRows, HostRows]:
-    """Rows with zeros where they are not known, as they were stored and as float32."""
+def block_size(array: RowSource) -> int:
+    """How many rows of an array to look at at a time."""
+    _, num_columns = array.shape
+    return max(1, BLOCK_VALUES // int(num_columns))
+
+
+def _kept(block: HostRows, known: NDArray[np.bool_], dtype: DTypeLike) -> tuple[HostRows, HostRows]:
+    """Rows with zeros where they are not known, as they were stored and as `dtype`."""
     kept = block if known.all() else sparse.kept(block, known)
     with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
-        return kept, sparse.as_float32(kept)
+        return kept, sparse.as_type(kept, dtype)
 
 
-def converted(array: StreamedRows, known: NDArray[np.bool_], file: Path, size: int) -> Iterator[NDArray[np.float32]]:
-    """The blocks of rows that were checked, float32."""
-    first = 0
+def converted(
+    array: RowSource, known: NDArray[np.bool_], file: Path, units: Units | None, size: int
+) -> Iterator[NDArray[np.float32]]:
+    """The blocks of rows that were checked, float32: as they are, or in standard units, 0 where they are not known.
+
+    Raises:
+        DataError: the file has changed; after the last block: a value is too far from the others, the first such.
+    """
+    first, tally = 0, _Tally(TOO_FAR)
     try:
-        for block in array.blocks(size):
-            yield _as_float32(block, known[first : first + len(block)])[1]
-            first += len(block)
+        for block in streamed.blocks_of(array, size):
+            there = known[first : first + block.shape[0]]
+            if units is None:
+                yield _kept(block, there, np.float32)[1]
+            else:
+                rows = sparse.dense(sparse.kept(block, there))
+                tally.add(rows, units.too_far(rows) & there[:, None], first)
+                yield np.where(there[:, None], units.standard(rows), np.float32(0))
+            first += block.shape[0]
     except DataError as error:  # since the check
         raise DataError(error.of(shown(str(file)))) from None
+    tally.refuse()
 
 
 def refuse(array: HostRows, wrong: NDArray[np.bool_], remedy: str) -> None:
@@ -99,6 +145,11 @@ class _Tally:
                 axes = zip(("row", "column"), (self._row, *column), strict=False)
                 self._where = ", ".join(f"{axis} {place}" for axis, place in axes)
             self._count += int(np.count_nonzero(wrong))
+
+    @property
+    def found(self) -> bool:
+        """Whether any were."""
+        return self._count > 0
 
     def refuse(self) -> None:
         """Raise DataError if any were."""

@@ -16,6 +16,7 @@ from tiny import NUM_ITEMS, tiny_arrays
 from mmcli import checking, experiment, rounds
 from mmcli.errors import DivergedError, StoppedError
 from mmcli.progress import Lines
+from mmcli.shelf import Shelf
 
 RUN = Path("run")
 
@@ -326,3 +327,17 @@ def test_a_second_interrupt_ends_at_once(tiny_config):
             time.sleep(0.05)
 
     assert process.returncode == -signal.SIGINT
+
+
+def test_a_run_that_an_older_mmcli_began_is_not_resumed_but_left_as_it_is(train):
+    train("-o", "run")
+    shelf = Shelf(Path("run/checkpoint"))
+    last, _ = shelf.load()
+    shelf.save(last._replace(version=2))
+
+    extended, again = train("-o", "run", "--resume", "--rounds", 3), train("-o", "run", "--resume")
+
+    assert extended.code == 2
+    assert "run: begun by an older mmcli, whose modules learn otherwise; finish it with that version" in extended.err
+    assert again.code == 0
+    assert "finished before" in again.err

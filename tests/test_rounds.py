@@ -296,7 +296,8 @@ def test_a_number_that_diverged_stops_the_run(poison, number):
         updates_of(program, 3)
 
     assert str(stopped.value) == (
-        "module d, round 2: a number became NaN or infinite; try a larger prior_scale, or data of a smaller range"
+        "module d, round 2: a number became NaN or infinite; try a smaller message_weight; "
+        "where its points come from a vae, a smaller learning_rate of that"
     )
     assert stopped.value.exit_code == 3
 

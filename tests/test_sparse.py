@@ -111,9 +111,9 @@ def test_who_hears_points_gets_them_dense_and_so_do_all():
     datasets = load(WORDS, POINTS)
 
     rows = datasets.observations["word"]
-    assert isinstance(rows, np.ndarray)
-    assert rows.dtype == np.float32
-    np.testing.assert_array_equal(rows, WORDS)
+    assert {form.dtype for form in rows} == {np.dtype(np.float32)}
+    np.testing.assert_array_equal(rows.plain, WORDS)
+    np.testing.assert_allclose(datasets.units["word"].restored(rows.standard), WORDS, atol=1e-6)
     assert datasets.shares == {}
 
 

@@ -18,7 +18,7 @@ from mmcli.formats.opening import digest, opened
 
 WORTH = 4 << 20  # bytes of a file; less is read in a moment
 # Goes up when the same file comes to be read as another array.
-_FOLDER = "text-1"
+_FOLDER = "text-2"
 _KEY = "array"
 
 

@@ -51,7 +51,7 @@ def is_text(start: bytes) -> bool:
 
 
 def read_text(file: Path) -> Array:
-    """All numbers of a text, (N, D): float32, or float64 where there are some that float32 may not hold.
+    """All numbers of a text, (N, D): float32, or float64 where there are some that float32 does not hold.
 
     Raises:
         DataError: what is wrong, without the name of the file, with the line.
@@ -180,8 +180,11 @@ def _numbers(lines: Sequence[str], heading: _Heading) -> Array | None:
         return None
     if numbers.shape[1] != heading.num_columns:
         return None
-    # What is too large for float32 is infinite there; what reads it should see what was written.
-    return numbers if (np.abs(numbers) > _EXACT).any() else numbers.astype(np.float32)
+    if (np.abs(numbers) > _EXACT).any():
+        return numbers
+    narrow = numbers.astype(np.float32)
+    # A small difference of large decimals is lost in float32.
+    return narrow if np.array_equal(narrow, numbers, equal_nan=True) else numbers
 
 
 def _with_room(rows: Array, num_rows: int, dtype: np.dtype[Any]) -> Array:

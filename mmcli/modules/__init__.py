@@ -52,7 +52,8 @@ class VaeOptions(Options):
     learning_rate: PositiveFloat = Field(1e-3, description="step size of Adam")
     kl_weight: PositiveFloat = Field(1.0, description="factor of the Kullback-Leibler term of the loss")
     likelihood: Literal["bernoulli", "gaussian"] = Field(
-        "bernoulli", description="p(x | z): bernoulli for data in [0, 1], gaussian of unit variance otherwise"
+        "bernoulli",
+        description="p(x | z): bernoulli for data in [0, 1], gaussian for others, of a tenth of each column's variance",
     )
     sends: Literal["mean", "sample"] = Field("mean", description="what goes forward: the mean of q(z | x) or a draw")
 
@@ -62,7 +63,9 @@ class GmmOptions(Options):
     sweeps: PositiveInt = Field(100, description="blocked Gibbs sweeps in one update")
     chains: PositiveInt = Field(4, description="chains run side by side; the one of the best evidence is kept")
     message_weight: PositiveFloat = Field(30.0, description="power of the child's message; 1 is plain Bayes")
-    prior_scale: PositiveFloat = Field(0.1, description="diagonal of the prior scatter matrix S0")
+    prior_scale: PositiveFloat = Field(
+        0.1, description="diagonal of the prior scatter matrix S0, as a share of each column's variance"
+    )
 
 
 class MldaOptions(Options):
@@ -91,6 +94,8 @@ class ModuleType:
         input_range: bounds of the values of observed inputs, from its options; None is no bound.
         remedy: what to try when its numbers diverge.
         trace: what the value recorded at each inner iteration is called in the run directory.
+        scales_counts: whether rows of counts are scaled to a weight of their own, from its options.
+        in_units_of_input: which of the arrays it reports have the columns of its only input, in the same units.
     """
 
     summary: str
@@ -102,6 +107,8 @@ class ModuleType:
     input_range: Callable[[Any], tuple[float, float] | None] = lambda options: None
     remedy: str = ""
     trace: str = "loglik"
+    in_units_of_input: tuple[str, ...] = ()
+    scales_counts: Callable[[Any], bool] = lambda options: False
 
 
 MODULES: Mapping[str, ModuleType] = {
@@ -121,8 +128,9 @@ MODULES: Mapping[str, ModuleType] = {
         max_inputs=1,
         width=lambda options: options.latent_dim,
         input_range=lambda options: (0.0, 1.0) if options.likelihood == "bernoulli" else None,
-        remedy="try a smaller learning_rate",
+        remedy="try a smaller learning_rate or kl_weight",
         trace="loss",
+        in_units_of_input=("x_hat",),
     ),
     "gmm": ModuleType(
         summary="Gaussian mixture under a normal-inverse-Wishart prior, by blocked Gibbs sampling",
@@ -131,7 +139,8 @@ MODULES: Mapping[str, ModuleType] = {
         sends=(Kind.CATEGORICAL,),
         max_inputs=1,
         width=lambda options: options.num_classes,
-        remedy="try a larger prior_scale, or data of a smaller range",
+        remedy="try a smaller message_weight; where its points come from a vae, a smaller learning_rate of that",
+        in_units_of_input=("mu",),
     ),
     "mlda": ModuleType(
         summary="multimodal latent Dirichlet allocation, by annealed variational inference",
@@ -140,7 +149,8 @@ MODULES: Mapping[str, ModuleType] = {
         sends=(Kind.CATEGORICAL,),
         max_inputs=None,
         width=lambda options: options.num_classes,
-        remedy="try larger alpha and beta",
+        remedy="try smaller weights, or alpha and beta nearer to 0.1",
+        scales_counts=lambda options: options.weights is not None,
     ),
 }
 

@@ -2,8 +2,9 @@
 
 pi ~ Dirichlet(1, ..., 1), (mu_k, Sigma_k) ~ NIW(m0, kappa0, nu0, S0), x_t ~ N(mu_z, Sigma_z), and
 p(z_t = k) proportional to pi_k b_tk^g with b the child's message and g its weight. m0 is the mean of the
-data, kappa0 = 1, nu0 = D + 2, S0 = prior_scale I. Where features depend on each other so closely that S0
-is lost in the rounding of the scatter, what the rounding may be is added to it.
+data, kappa0 = 1, nu0 = D + 2, S0 = prior_scale diag(variances of the data), so that neither scale nor offset
+decides; mean and variances are winsorized, so that an outlier does not decide either. Where features depend
+on each other so closely that S0 is lost in the rounding of the scatter, what the rounding may be is added to it.
 
 An update runs several chains and keeps the one under which points and message explain each other best.
 Some chains go on from the last labels. The others ask whether the child tells apart what one class here
@@ -26,7 +27,7 @@ from jax.scipy.special import logsumexp
 from mmcli.messages import Categorical, Points, normalized
 from mmcli.module import Info, Inputs, Module, Outputs
 from mmcli.modules import GmmOptions, Port, Rule
-from mmcli.numerics import draw_gamma, kmeans
+from mmcli.numerics import draw_gamma, kmeans, winsorized_moments
 
 PRIOR_KAPPA = 1.0
 PRIOR_CLASS_COUNT = 1.0
@@ -53,10 +54,17 @@ class Niw(NamedTuple):
     chol_scatters: Array  # (K, D, D) lower triangular
 
 
+class Prior(NamedTuple):
+    """What the prior takes from the data."""
+
+    centre: Array  # (D,) m0
+    scatter: Array  # (D,) diagonal of S0
+
+
 class Data(NamedTuple):
     """Points prepared once for all sweeps."""
 
-    centre: Array  # (D,) mean of the known points
+    prior: Prior
     centred: Array  # (N, D)
     products: Array  # (N, D D) of each pair of features
     weight: Array  # (N,)
@@ -71,35 +79,41 @@ class GmmState(NamedTuple):
 class GmmWork(NamedTuple):
     key: Array
     sweep: Array  # () int32, sweeps done
+    prior: Prior
     labels: Array  # (C, N) int32
     messages: Array  # (C, N, K) the child's message as each chain numbers its classes
     trace: Array  # (I, C)
 
 
-def prepare(points: Points) -> Data:
-    known = jnp.maximum(points.weight.sum(), 1)
-    centre = (points.weight[:, None] * points.values).sum(0) / known
+def data_prior(points: Points, prior_scale: float) -> Prior:
+    """m0 and S0 for the data; a feature that does not vary gets the largest variance of the others, or 1."""
+    centre, variances = winsorized_moments(points.values, points.weight)
+    largest = variances.max()
+    floor = jnp.where(largest > 0, largest, 1.0)
+    return Prior(centre, prior_scale * jnp.where(variances > 0, variances, floor))
+
+
+def prepare(points: Points, prior: Prior) -> Data:
     # Centred first: moments of far-off data would cancel in float32.
-    centred = (points.values - centre[None, :]) * points.weight[:, None]
+    centred = (points.values - prior.centre[None, :]) * points.weight[:, None]
     products = centred[:, :, None] * centred[:, None, :]  # (N, D, D)
-    return Data(centre, centred, products.reshape(products.shape[0], -1), points.weight)
+    return Data(prior, centred, products.reshape(products.shape[0], -1), points.weight)
 
 
-def niw_posterior(data: Data, labels: Array, num_classes: int, prior_scale: float) -> Niw:
+def niw_posterior(data: Data, labels: Array, num_classes: int) -> Niw:
     """Posterior of every class's mean and covariance given the labels (N,)."""
-    num_features = data.centre.shape[0]
+    centre, prior_scatter = data.prior
+    num_features = centre.shape[0]
     members = jax.nn.one_hot(labels, num_classes, axis=0) * data.weight[None, :]  # (K, N)
     counts = members.sum(-1)
     kappa = PRIOR_KAPPA + counts
     shifts = (members @ data.centred) / kappa[:, None]  # (K, D), from the centre
     moments = (members @ data.products).reshape(num_classes, num_features, num_features)
     scatters = moments - kappa[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
-    scatters += prior_scale * jnp.eye(num_features)[None]
+    scatters += jnp.diag(prior_scatter)[None]
     # Sums of many squares in floating point are sure to about this much.
     error = float(np.finfo(moments.dtype).eps) * (counts / 16 + num_features)[:, None] * diagonal(moments)
-    return Niw(
-        counts, data.centre[None, :] + shifts, kappa, num_features + 2 + counts, floored_cholesky(scatters, error)
-    )
+    return Niw(counts, centre[None, :] + shifts, kappa, num_features + 2 + counts, floored_cholesky(scatters, error))
 
 
 def diagonal(matrices: Array) -> Array:
@@ -172,24 +186,21 @@ def log_joint(params: GmmParams, points: Points) -> Array:
     return params.log_weights[None, :] + points.weight[:, None] * log_likelihood
 
 
-def gibbs_sweep(
-    key: Array, labels: Array, points: Points, data: Data, log_prior: Array, prior_scale: float
-) -> tuple[Array, Array]:
+def gibbs_sweep(key: Array, labels: Array, points: Points, data: Data, log_prior: Array) -> tuple[Array, Array]:
     """Parameters given labels, then all labels given parameters.
 
     Args:
         key: randomness of this sweep.
         labels: (N,) int32.
         points: the data.
-        data: `prepare(points)`.
+        data: of `prepare`.
         log_prior: (N, K) nats, what else is known of each label; g log b here.
-        prior_scale: diagonal of S0.
 
     Returns:
         (N,) int32 labels; () nats, log-likelihood of the points under the parameters drawn.
     """
     params_key, labels_key = jax.random.split(key)
-    params = draw_params(params_key, niw_posterior(data, labels, log_prior.shape[1], prior_scale))
+    params = draw_params(params_key, niw_posterior(data, labels, log_prior.shape[1]))
     scores = log_joint(params, points)
     labels = jax.random.categorical(labels_key, scores + log_prior)
     return labels.astype(jnp.int32), logsumexp(scores, axis=-1).sum()
@@ -235,8 +246,9 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
     def init(key: Array, inputs: Inputs) -> GmmState:
         (points,), (num_items, num_features) = inputs.parents, inputs.parents[0].values.shape
+        known = jnp.maximum(points.weight.sum(), 1)
         whiteners = jnp.broadcast_to(jnp.eye(num_features), (num_classes, num_features, num_features))
-        means = jnp.broadcast_to(prepare(points).centre, (num_classes, num_features))
+        means = jnp.broadcast_to((points.weight @ points.values) / known, (num_classes, num_features))
         zeros = jnp.zeros(num_classes)
         params = GmmParams(zeros - jnp.log(num_classes), means, whiteners, zeros)
         return GmmState(jnp.zeros(num_items, jnp.int32), params, jnp.array(False))
@@ -270,16 +282,17 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
         starts_key, sweeps_key = jax.random.split(key)
         chains = jnp.arange(options.chains)
         labels, messages = jax.lax.map(start, (chains, jax.random.split(starts_key, options.chains)))
-        return GmmWork(sweeps_key, jnp.int32(0), labels, messages, jnp.zeros((options.sweeps, options.chains)))
+        trace = jnp.zeros((options.sweeps, options.chains))
+        return GmmWork(sweeps_key, jnp.int32(0), data_prior(points, options.prior_scale), labels, messages, trace)
 
     def advance(work: GmmWork, inputs: Inputs, until: Array) -> GmmWork:
         (points,) = inputs.parents
-        data = prepare(points)
+        data = prepare(points, work.prior)
 
         def sweep(index: Array, work: GmmWork) -> GmmWork:
             def sweep_chain(chain: tuple[Array, Array, Array]) -> tuple[Array, Array]:
                 key, labels, message = chain
-                return gibbs_sweep(key, labels, points, data, weight * message, options.prior_scale)
+                return gibbs_sweep(key, labels, points, data, weight * message)
 
             keys = jax.random.split(jax.random.fold_in(work.key, index), options.chains)
             # One chain after the other: side by side they compile twice as long and run no faster.
@@ -290,10 +303,11 @@ def build(options: GmmOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
 
     def end(work: GmmWork, inputs: Inputs) -> tuple[GmmState, Outputs, Info]:
         (points,) = inputs.parents
+        data = prepare(points, work.prior)
 
         def judge(chain: tuple[Array, Array]) -> tuple[Array, GmmParams, Array]:
             labels, message = chain
-            params = mean_params(niw_posterior(prepare(points), labels, num_classes, options.prior_scale))
+            params = mean_params(niw_posterior(data, labels, num_classes))
             scores = log_joint(params, points)
             return (
                 shared_evidence(scores, message, points.weight, weight),

@@ -22,6 +22,10 @@ from mmcli.module import Info, Inputs, Module, Outputs
 from mmcli.modules import Port, Rule, VaeOptions
 from mmcli.numerics import bernoulli_nll
 
+# Variance of a Gaussian output, where columns come in units of their own variance: more, and what columns do not share
+# is lost as noise; less, and what is noise takes up the latent variable.
+NOISE = 0.1
+
 
 class Dense(NamedTuple):
     """An affine layer: x @ weights + bias."""
@@ -80,8 +84,8 @@ def decode(params: VaeParams, z: Array) -> Array:
 
 
 def gaussian_nll(prediction: Array, x: Array) -> Array:
-    """-log N(x; prediction, I), (N,) nats, of two (N, X)."""
-    return 0.5 * (jnp.square(x - prediction) + jnp.log(2 * jnp.pi)).sum(-1)
+    """-log N(x; prediction, NOISE I), (N,) nats, of two (N, X)."""
+    return 0.5 * (jnp.square(x - prediction) / NOISE + jnp.log(2 * jnp.pi * NOISE)).sum(-1)
 
 
 def kl_to_prior(mean: Array, log_var: Array, prior_mean: Array) -> Array:

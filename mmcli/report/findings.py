@@ -136,7 +136,8 @@ def _classes(reader: _Reader, node: Node, datasets: Datasets | None) -> Classes:
 def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:
     """The observations whose width is the square of a whole number above 1."""
     shown = {}
-    for name, values in datasets.observations.items():
+    for name in datasets.observations:
+        values = datasets.as_observed(name)
         side = math.isqrt(values.shape[1])
         if not isinstance(values, np.ndarray) or side < 2 or side**2 != values.shape[1]:  # sparse counts are no picture
             continue

@@ -65,7 +65,7 @@ def test_loss_is_the_formula_written_out(likelihood, kl_weight):
     if likelihood == "bernoulli":
         log_likelihood = (x * np.log(expit(output)) + (1 - x) * np.log(expit(-output))).sum(-1)
     else:
-        log_likelihood = stats.norm(output, 1).logpdf(x).sum(-1)
+        log_likelihood = stats.norm(output, np.sqrt(vae.NOISE)).logpdf(x).sum(-1)
     kl = -0.5 * (1 + log_var - (mean - prior_mean) ** 2 - np.exp(log_var)).sum(-1)
     np.testing.assert_allclose(losses, -log_likelihood + kl_weight * kl, rtol=1e-12)
 

@@ -14,12 +14,12 @@ WAYS = [
     ("chain", ["modules.vae.learning_rate=1e20"], 1),
     ("chain", ["modules.vae.learning_rate=1e30"], 1),
     ("chain", ["modules.vae.kl_weight=1e38"], 1),
-    ("chain", ["modules.vae.likelihood=gaussian"], 1e30),
+    ("chain", ["modules.vae.likelihood=gaussian", "modules.vae.learning_rate=1e25"], 1e30),
     ("chain", ["modules.mlda.beta=1e38"], 1),
     ("chain", ["modules.gmm.message_weight=1e38"], 1),
     ("chain", ["modules.mlda.alpha=1e38"], 1),
     ("chain", ["modules.mlda.weights=[1e38, 1e38]"], 1),
-    ("fork", [], 1e25),
+    ("fork", ["modules.near.alpha=1e38"], 1e25),
     ("fork", ["modules.near.beta=1e38"], 1),
 ]
 

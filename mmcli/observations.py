@@ -1,0 +1,194 @@
+"""One observation: rows from a source, checked, in the form that the modules which observe them take.
+
+N rows, D columns.
+"""
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcli import sparse, streamed
+from mmcli.census import Census
+from mmcli.errors import DataError
+from mmcli.graph import Graph, Node
+from mmcli.modules import MODULES, Kind
+from mmcli.sparse import HostRows
+from mmcli.spec import DataSource
+from mmcli.streamed import Forms, RowSource, SentRows, StreamedRows
+from mmcli.units import LARGEST, Survey, Units
+from mmcli.values import TOO_FAR, Rule, Watcher, block_size, checked, converted
+
+
+class Learned(NamedTuple):
+    """What a run knows of an observation before it reads it; nothing when it begins."""
+
+    width: int | None
+    units: Units | None
+
+
+class Observed(NamedTuple):
+    """An observation as it was read."""
+
+    rows: SentRows
+    known: NDArray[np.bool_]  # (N,)
+    units: Units | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Observer:
+    """Who takes what an observation sends, and in which form.
+
+    Without units, as in a run that is older than they are, all take it as it is.
+    """
+
+    def __init__(self, module: str, graph: Graph, *, has_units: bool = True) -> None:
+        self.module = module
+        self.nodes = [graph.nodes[child] for child in graph.nodes[module].children]
+        self.in_units = [node for node in self.nodes if has_units and node.is_standard(module)]
+        self.as_it_is = [node for node in self.nodes if node not in self.in_units]
+
+    @property
+    def of_counts(self) -> list[Node]:
+        """Those that take counts."""
+        return [node for node in self.nodes if node.kind_from(self.module) is Kind.COUNTS]
+
+    @property
+    def of_points(self) -> Node | None:
+        """The first that takes points; sparse rows are counts to all."""
+        return next((node for node in self.nodes if node.kind_from(self.module) is Kind.POINTS), None)
+
+
+class _Input(NamedTuple):
+    """Rows to be read."""
+
+    array: RowSource
+    known: NDArray[np.bool_]
+    source: DataSource
+    hold: bool  # in memory, even if they could be read block by block
+
+    def converted(self, units: Units | None) -> RowSource:
+        """Rows that have been checked, as they are or in standard units."""
+        again = functools.partial(converted, self.array, self.known, self.source.file, units)
+        if self.hold or not isinstance(self.array, StreamedRows):
+            return streamed.joined(again(block_size(self.array)), self.array.shape, np.float32)
+        return StreamedRows(self.array.shape, np.dtype(np.float32), again)
+
+
+def read_observation(
+    observer: Observer,
+    source: DataSource,
+    masks: Mapping[str, NDArray[np.bool_]],
+    learned: Learned,
+    array: RowSource,
+    *,
+    hold: bool,
+) -> Observed:
+    """(N, D) float32, fit for every node that takes them, and which rows are there (N,)."""
+    if array.ndim != 2:
+        remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
+        raise DataError(f"{dimensions(array)}; an observation has 2, items by columns: {remedy}")
+    num_items, num_columns = array.shape
+    if not num_items or not num_columns:
+        raise DataError(f"empty: {num_items} rows of {num_columns} columns")
+    if learned.width is not None and num_columns != learned.width:
+        raise DataError(f"{num_columns} columns, but the run learned from {learned.width}; make both in the same way")
+    known = masks.get(source.known or "", np.ones(num_items, bool)).copy()
+    if len(known) != num_items:
+        raise DataError(f"{num_items} rows, but {source.known} says of {len(known)} which are there")
+    given = _Input(array, known, source, hold)
+    rules = list(_rules(observer.module, observer.as_it_is, source.missing))
+    census = Census()
+    watchers: list[Watcher] = [census] if observer.of_counts else []
+    if observer.in_units:
+        observed = _in_units(observer, given, rules, learned.units, watchers)
+    else:
+        blocks = checked(array, known, source.missing, rules, watchers=watchers)
+        observed = Observed(_as_it_is(blocks, given, observer), known)
+    notes = tuple(census.check(observer.of_counts))
+    return observed if learned.width is not None else observed._replace(notes=observed.notes + notes)
+
+
+def _in_units(
+    observer: Observer, given: _Input, rules: list[Rule], units: Units | None, watchers: Sequence[Watcher]
+) -> Observed:
+    """Rows in standard units, and as they are where some take that; units are taken from them where there are none."""
+    array, known, source, _ = given
+    _refuse_too_dense(array, observer.in_units[0])
+    if units is not None and isinstance(array, StreamedRows):
+        rules.append((units.too_far, TOO_FAR))  # of others `converted` says it at once
+    survey = Survey(array.shape, array.dtype)
+    precise = not observer.as_it_is
+    if units is None:
+        watchers = [*watchers, survey]
+    blocks = checked(array, known, source.missing, rules, precise=precise, watchers=watchers)
+    plain = None if precise else _as_it_is(blocks, given, observer)
+    for _ in blocks:
+        pass
+    notes: tuple[str, ...] = ()
+    if units is None:
+        units = survey.units()
+        notes = tuple(survey.notes(units))
+    standard = given.converted(units)
+    return Observed(standard if plain is None else Forms(plain, standard), known, units, notes)
+
+
+def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> RowSource:
+    """Rows as they are, (N, D) float32, of blocks that are checked."""
+    array = given.array
+    if not isinstance(array, StreamedRows):
+        (rows,) = blocks
+        return _in_form(rows, observer.of_points)
+    if given.hold:
+        return streamed.joined(blocks, array.shape, np.float32)
+    for _ in blocks:
+        pass
+    return given.converted(None)
+
+
+def _rules(module: str, hearers: Sequence[Node], missing: str | None) -> Iterator[Rule]:
+    """What every value of an observation is held to, the first reason first; `hearers` take values as they are."""
+    remedy = "fill it, drop the item, or say missing: nan (whole rows)"
+    if missing == "nan":
+        remedy = "fill it, or drop the item; missing: nan takes whole rows"
+    yield np.isnan, remedy
+    if hearers:
+        yield (lambda values: ~np.isfinite(values)), "too large for float32; scale the array"
+    else:
+        yield (lambda values: ~(np.abs(values) <= LARGEST)), "too large for float64; scale the array"
+    for node in hearers:
+        if node.kind_from(module) is Kind.COUNTS:
+            yield (lambda values: values < 0), f"modules.{node.name} takes counts, which are 0 or more"
+        bounds = MODULES[node.type].input_range(node.config.options)
+        if bounds is not None:  # no type's bounds leave out the zeros of sparse rows
+            remedy = "scale the array, or change the module's options"
+            text = f"modules.{node.name} takes {bounds[0]:g} to {bounds[1]:g}: {remedy}"
+            yield functools.partial(_is_outside, bounds), text
+
+
+def _is_outside(bounds: tuple[float, float], values: NDArray[Any]) -> NDArray[np.bool_]:
+    return (values < bounds[0]) | (values > bounds[1])
+
+
+def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
+    """Sparse rows as they are or dense, whichever suits those who hear them."""
+    if isinstance(rows, np.ndarray):
+        return rows
+    if hearer_of_points is None:
+        return rows if sparse.pays(rows.shape, rows.nnz) else rows.toarray()
+    _refuse_too_dense(rows, hearer_of_points)
+    return rows.toarray()
+
+
+def _refuse_too_dense(rows: HostRows, hearer_of_points: Node) -> None:
+    """Raise DataError where sparse rows would fill too much memory as points."""
+    if sparse.is_sparse(rows) and (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
+        what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
+        raise DataError(f"modules.{hearer_of_points.name} takes points, which are dense: {what}; give it fewer columns")
+
+
+def dimensions(array: RowSource) -> str:
+    """How an array that has too many or too few is called in an error."""
+    return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"
