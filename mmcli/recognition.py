@@ -15,12 +15,13 @@ import numpy as np
 from jax import Array
 
 from mmcli.counts import Rows, on_device
+from mmcli.devices import own_settings, start
 from mmcli.graph import Graph
 from mmcli.messages import Categorical, Message, combine
 from mmcli.module import Inputs
 from mmcli.modules import Rule
 from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak
-from mmcli.sparse import is_sparse
+from mmcli.sparse import HostRows, is_sparse
 from mmcli.streamed import RowSource, blocks_of
 from mmcli.trees import restore
 
@@ -59,14 +60,21 @@ class _Said(NamedTuple):
 class Recognizer:
     """The modules of a graph in the state that training left them in."""
 
+    @own_settings()
     def __init__(self, graph: Graph, widths: Mapping[str, int], rule: Rule) -> None:
-        """For the graph, the columns of each observation and the rule of training; `restore` each module next."""
+        """For the graph, the columns of each observation and the rule of training; `restore` each module next.
+
+        Raises:
+            UsageError: there is no device of the kind that the environment asks for.
+        """
+        start()
         self._program = build_program(graph, widths, BATCH, rule)
         self._widths = widths
         self._states: dict[str, Any] = {}
         self._infer = jax.jit(self._infer_all, static_argnums=0)
         self._sample = jax.jit(self._sample_all, static_argnums=0)
 
+    @own_settings()
     def restore(self, name: str, params: Arrays, num_learned: int) -> None:
         """Put a module into the state that training left it in; every module needs it.
 
@@ -114,22 +122,41 @@ class Recognizer:
         capacities = {name: _capacity(rows, starts) for name, rows in observations.items()}
         batches = zip(*(blocks_of(rows, BATCH) for rows in observations.values()), strict=True)
         for number, (first, batch) in enumerate(zip(starts, batches, strict=True)):
-            size = min(BATCH, num_items - first)
+            part = slice(first, first + BATCH)
+            yield self._batch(
+                wanted,
+                dict(zip(observations, batch, strict=True)),
+                capacities,
+                {name: array[part] for name, array in known.items()},
+                {name: array[part] for name, array in (told or {}).items()},
+                seed,
+                number,
+            )
 
-            def part(array: np.ndarray, first: int = first) -> Array:
-                return _padded(array[first : first + BATCH])
-
-            observed = {
-                name: on_device(rows, BATCH, capacities[name]) if is_sparse(rows) else _padded(rows)
-                for name, rows in zip(observations, batch, strict=True)
-            }
-            messages = {name: Categorical(part(log_probs)) for name, log_probs in (told or {}).items()}
-            said = self._settle(wanted, observed, jax.tree.map(part, dict(known)), messages)
-            made = said.senses
-            if seed is not None:
-                key = jax.random.fold_in(jax.random.key(seed), number)
-                made = self._sample(wanted, key, self._states, said.forward, said.backward, messages)
-            yield Recognition(*jax.tree.map(lambda array, size=size: np.asarray(array)[:size], (said.items, made)))
+    @own_settings()  # of a batch, not of the generator: whoever asks for batches keeps settings of their own
+    def _batch(
+        self,
+        wanted: frozenset[str],
+        observations: Mapping[str, HostRows],
+        capacities: Mapping[str, int],
+        known: Arrays,
+        told: Arrays,
+        seed: int | None,
+        number: int,
+    ) -> Recognition:
+        """One batch, of at most BATCH items, the `number`th from 0; arguments as for `recognize`."""
+        size = len(next(iter(known.values())))
+        observed = {
+            name: on_device(rows, BATCH, capacities[name]) if is_sparse(rows) else _padded(rows)
+            for name, rows in observations.items()
+        }
+        messages = {name: Categorical(_padded(log_probs)) for name, log_probs in told.items()}
+        said = self._settle(wanted, observed, jax.tree.map(_padded, dict(known)), messages)
+        made = said.senses
+        if seed is not None:
+            key = jax.random.fold_in(jax.random.key(seed), number)
+            made = self._sample(wanted, key, self._states, said.forward, said.backward, messages)
+        return Recognition(*jax.tree.map(lambda array: np.asarray(array)[:size], (said.items, made)))
 
     def _settle(
         self,

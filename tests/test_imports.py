@@ -22,17 +22,17 @@ MAY_IMPORT = {
     "mmcli": {"trained"},
     "__main__": {"cli"},
     "cli": {
-        *("checking", "cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
-        *("tables", "modules", "unseen", "watching", "wording"),
+        *("checking", "cli_data", "environment", "evaluation", "experiment", "generation", "progress", "reporting"),
+        *("stopping", "tables", "modules", "unseen", "watching", "wording"),
     },
     "cli_data": {"tables", "preparation.*"},
     "tables": {"checking", "comparison", "evaluation", "metrics", "modules", "preparation.*", "wording"},
     "preparation.*": {
-        *("arrays_out", "features.hac", "features.mfcc", "files", "formats", "formats.*", "preparation.*"),
+        *("arrays_out", "features.hac", "features.mfcc", "figures", "files", "formats", "formats.*", "preparation.*"),
         *("watching", "wording"),
     },
     "experiment": {
-        *("checking", "checkpoint", "comparison", "config", "datasets", "files", "history"),
+        *("checking", "checkpoint", "comparison", "config", "datasets", "devices", "files", "history"),
         *("resuming", "run_files", "sparse", "spec", "store", "metrics", "plots", "rounds", "modules"),
     },
     "checking": {"config", "datasets", "graph", "spec"},
@@ -42,8 +42,13 @@ MAY_IMPORT = {
     "reporting": {"datasets", "store", "trained", "report.content", "report.page"},
     "trained": {"config", "datasets", "graph", "modules", "recognition", "run_files", "sparse", "store", "wording"},
     "unseen": {"formats", "spec", "wording"},
-    "recognition": {"counts", "graph", "messages", "module", "modules", "program", "sparse", "streamed", "trees"},
-    "plots": {"comparison", "metrics", "wording"},
+    "recognition": {
+        *("counts", "devices", "graph", "messages", "module", "modules", "program", "sparse", "streamed", "trees"),
+    },
+    "environment": {"wording"},
+    "devices": {"wording"},
+    "plots": {"comparison", "figures", "metrics", "wording"},
+    "report.style": {"figures"},
     "comparison": {"config", "history", "run_files"},
     "store": {"checkpoint", "encoding", "files", "run_files", "shelf"},
     "files": {"wording"},
@@ -83,7 +88,7 @@ MAY_IMPORT = {
 }
 MAY_IMPORT_JAX = {
     *("counts", "messages", "mixture", "numerics", "module", "modules.*"),
-    *("trees", "program", "rounds", "recognition", "experiment"),
+    *("trees", "program", "rounds", "recognition", "devices"),
 }
 
 
