@@ -16,7 +16,7 @@ import click
 
 from mmcli import __version__, environment
 from mmcli.cli_data import data
-from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
+from mmcli.errors import ConfigError, DataError, MemoryShortError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
 from mmcli.watching import following, looks_on
 
@@ -295,6 +295,9 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 def _explain(error: Exception) -> int:
     """Say on stderr what went wrong, a line for each problem; the exit code."""
+    if isinstance(error, MemoryError):  # of what numpy or Python allocates; `devices.memory_told` names modules
+        reason = f" ({error})" if str(error) else ""
+        error = MemoryShortError(f"out of memory; give it less data, or ask for less at a time{reason}")
     match error:
         case click.exceptions.NoArgsIsHelpError():
             error.show()

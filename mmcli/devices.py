@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 
 import jax
 
-from mmcli.errors import UsageError
+from mmcli.errors import MemoryShortError, UsageError
 from mmcli.wording import shown
 
 # Variables that name a device to compute on.
@@ -28,6 +28,21 @@ def start() -> jax.Device:
         asked = " ".join(f"{name}={shown(os.environ[name], 60)}" for name in _NAMING if os.environ.get(name))
         reason = f" ({shown(str(error), 200)})" if str(error) else ""
         raise UsageError(f"{asked or 'jax'}: no such device can be used here; set JAX_PLATFORMS=cpu{reason}") from None
+
+
+@contextmanager
+def memory_told(what: str, remedy: str) -> Iterator[None]:
+    """Name what was computed and what to do where memory runs out.
+
+    Raises:
+        MemoryShortError: it did.
+    """
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryShortError(f"{what}: out of memory; {remedy} ({shown(str(error), 120)})") from None
 
 
 @contextmanager
