@@ -26,10 +26,13 @@ def check(
     """The config at `path`, with some values replaced, its graph and its data.
 
     Raises:
-        ConfigError, DataError: whatever is wrong.
+        ConfigError, DataError: whatever is wrong, and what cannot fit in memory.
     """
     config = load_config(path, overrides, seed=seed, rounds=rounds)
     graph = build_graph(config)
     from mmcli.datasets import load_datasets
+    from mmcli.memory import refuse_what_cannot_fit
 
-    return Experiment(config, graph, load_datasets(config, graph))
+    datasets = load_datasets(config, graph)
+    refuse_what_cannot_fit(config, graph, datasets)
+    return Experiment(config, graph, datasets)

@@ -2,10 +2,11 @@
 
 import functools
 import json
+import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -13,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from mmcli import __version__
+from mmcli import __version__, environment
 from mmcli.cli_data import data
-from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
+from mmcli.errors import ConfigError, DataError, MemoryShortError, MmcliError, StoppedError, UsageError
 from mmcli.stopping import heeded, leave, stop_requests
 from mmcli.watching import following, looks_on
 from mmcli.workers import are_busy
@@ -29,6 +30,14 @@ class Session:
     """What holds for any command."""
 
     debug: bool = False
+    ignored: Sequence[str] = ()  # variables of the environment, NAME=VALUE
+
+    def tell_ignored(self) -> None:
+        """Name the variables that would have changed what a command computes."""
+        from mmcli.wording import listed
+
+        if self.ignored:
+            click.echo(f"mmcli: ignored, so that they change nothing: {listed(self.ignored)}", err=True)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -81,7 +90,9 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [all cores].")
+@click.pass_obj
 def train(
+    session: Session,
     config: Path,
     output: Path | None,
     seed: int | None,
@@ -100,6 +111,7 @@ def train(
     if force and resume:
         raise UsageError("--force begins anew and --resume goes on; choose one")
     checked = checking.check(config, overrides, seed=seed, rounds=rounds)
+    session.tell_ignored()
     from mmcli import experiment, progress
 
     with stop_requests() as stop, progress.display() as watcher:
@@ -115,7 +127,15 @@ def train(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output: Path | None, as_json: bool) -> None:
+@click.pass_obj
+def evaluate(
+    session: Session,
+    run_dir: Path,
+    request: "Request",
+    without: tuple[str, ...],
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Find classes, and compare them with labels.
 
     Of what the run learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that
@@ -127,6 +147,7 @@ def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output
     from mmcli.unseen import Request
 
     if without or request != Request():
+        session.tell_ignored()
         with following("finding classes") as watch:
             found = evaluation.recognize(run_dir, request, without=without, output=output, watch=watch)
     elif output is not None:
@@ -150,7 +171,9 @@ def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output
 @click.option(
     "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."
 )
+@click.pass_obj
 def generate(
+    session: Session,
     run_dir: Path,
     to: str,
     request: "Request",
@@ -172,6 +195,7 @@ def generate(
 
     if seed is not None and not sample:
         raise UsageError("--seed changes nothing without --sample; add it, or leave --seed out")
+    session.tell_ignored()
     source = generation.Source(request, senses, of_class, num_items, (seed or 0) if sample else None)
     with following(f"making {to}") as watch:
         click.echo(generation.generate(run_dir, to, source, output, watch))
@@ -252,7 +276,7 @@ def main() -> None:
     for number in heeded():
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
-    session = Session()
+    session = Session(ignored=environment.settle(os.environ))
     looks_on.set(True)
     try:
         # Not standalone: click would print a usage error on three lines and let all others through.
@@ -264,7 +288,7 @@ def main() -> None:
         code = terminated.code
     except Exception as error:
         if session.debug:
-            traceback.print_exc()
+            click.echo(traceback.format_exc(), err=True, nl=False)  # print_exc colours it where FORCE_COLOR is set
         code = _explain(error)
     if are_busy():
         leave(code)
@@ -284,6 +308,9 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 def _explain(error: Exception) -> int:
     """Say on stderr what went wrong, a line for each problem; the exit code."""
+    if isinstance(error, MemoryError):  # of what numpy or Python allocates; `devices.memory_told` names modules
+        reason = f" ({error})" if str(error) else ""
+        error = MemoryShortError(f"out of memory; give it less data, or ask for less at a time{reason}")
     match error:
         case click.exceptions.NoArgsIsHelpError():
             error.show()

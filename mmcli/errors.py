@@ -45,6 +45,12 @@ class SaveError(MmcliError):
     exit_code = 2
 
 
+class MemoryShortError(MmcliError):
+    """There is less memory than was asked for."""
+
+    exit_code = 2
+
+
 class DivergedError(MmcliError):
     """A number became NaN or infinite while learning."""
 

@@ -169,12 +169,10 @@ def _learn(
     checkpoint: Checkpoint | None,
 ) -> None:
     """Train to the end, from a checkpoint or from the beginning, or until a signal asks to stop."""
-    import jax
-
-    from mmcli import rounds
+    from mmcli import devices, rounds
 
     config, graph, datasets = experiment
-    run.note(device=jax.devices()[0].device_kind)
+    run.note(device=devices.start().device_kind)
     facts, plain = run.meta(), plain_config(config)
     history = list(checkpoint.history) if checkpoint else []
     num_updates = config.rounds * len(graph.learners)

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType, LineStyleType
 
+from mmcli.figures import own_look
 from mmcli.wording import shown
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ LEGEND_ROWS = 12  # a legend of more takes a further column where there is room
 _Style: TypeAlias = tuple[LineStyleType, ColorType]
 
 
+@own_look()
 def confusion_png(title: str, metrics: "Metrics") -> bytes:
     """The confusion table (R classes x L labels) as a picture: a row is a class, shaded by its shares of the labels."""
     num_classes, num_labels = metrics.confusion.shape
@@ -54,6 +56,7 @@ def confusion_png(title: str, metrics: "Metrics") -> bytes:
     return _png(figure)
 
 
+@own_look()
 def images_png(images: np.ndarray, titles: Sequence[str], per_row: int | None = None) -> bytes:
     """Images (N, H, W) in a grid, gray, each with its title where there are titles; 10 or 20 a row where not said."""
     num_columns = min(len(images), per_row or (10 if len(images) <= 100 else 20))
@@ -83,6 +86,7 @@ class _Line(NamedTuple):
     runs: "list[Run]"
 
 
+@own_look()
 def comparison_figure(comparison: "Comparison", file_format: str) -> bytes:
     """ACC of each module over the rounds, a line a run; seeds as their mean in a band from minimum to maximum.
 

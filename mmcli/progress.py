@@ -14,14 +14,14 @@ from rich.table import Table
 
 from mmcli.experiment import Watcher
 from mmcli.history import HistoryLine
-from mmcli.watching import BAR_WIDTH
+from mmcli.watching import BAR_WIDTH, live_console
 
 
 @contextmanager
 def display() -> Iterator[Watcher]:
     """The watcher that suits stderr."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    console = live_console()
+    if console is None:
         yield Lines()
         return
     board = Board(console)

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array
 
 from mmcli.counts import Rows, on_device
+from mmcli.devices import own_settings, start
 from mmcli.errors import StalledError
 from mmcli.graph import Graph
 from mmcli.messages import Categorical, Message, combine
@@ -62,14 +63,21 @@ class _Said(NamedTuple):
 class Recognizer:
     """The modules of a graph in the state that training left them in."""
 
+    @own_settings()
     def __init__(self, graph: Graph, widths: Mapping[str, int], rule: Rule) -> None:
-        """For the graph, the columns of each observation and the rule of training; `restore` each module next."""
+        """For the graph, the columns of each observation and the rule of training; `restore` each module next.
+
+        Raises:
+            UsageError: there is no device of the kind that the environment asks for.
+        """
+        start()
         self._program = build_program(graph, widths, BATCH, rule)
         self._widths = widths
         self._states: dict[str, Any] = {}
         self._infer = jax.jit(self._infer_all, static_argnums=0)
         self._sample = jax.jit(self._sample_module, static_argnums=(0, 1))
 
+    @own_settings()
     def restore(self, name: str, params: Arrays, num_learned: int) -> None:
         """Put a module into the state that training left it in; every module needs it.
 
@@ -136,6 +144,7 @@ class Recognizer:
                 except StalledError as error:
                     raise StalledError(f"{error}; {AGAIN}") from None
 
+    @own_settings()  # of a batch, not of the generator: whoever asks for batches keeps settings of their own
     def _recognize_batch(
         self,
         wanted: frozenset[str],

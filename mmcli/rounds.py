@@ -13,6 +13,7 @@ import numpy as np
 from jax import Array
 
 from mmcli import workers
+from mmcli.devices import memory_told
 from mmcli.errors import DivergedError, StalledError
 from mmcli.graph import Graph
 from mmcli.messages import Message
@@ -99,13 +100,14 @@ def run(
         for number in range(moment.updates, rounds * len(names)):
             name, round_number = _turn(program, number)
             at = moment if number == moment.updates else Moment(state, number)
+            where, module_type = f"module {name}, round {round_number}", MODULES[program.graph.nodes[name].type]
             begun = time.perf_counter()
-            compiled = yield from awaited(compiling[name], sign_of_life(program, at), still_seconds)
-            ready = time.perf_counter()
-            ended = yield from update(program, compiled, at, root, worker, strides, still_seconds)
+            with memory_told(where, module_type.memory_remedy):
+                compiled = yield from awaited(compiling[name], sign_of_life(program, at), still_seconds)
+                ready = time.perf_counter()
+                ended = yield from update(program, compiled, at, root, worker, strides, still_seconds)
             if not ended.finite:
-                remedy = MODULES[program.graph.nodes[name].type].remedy
-                raise DivergedError(f"module {name}, round {round_number}: a number became NaN or infinite; {remedy}")
+                raise DivergedError(f"{where}: a number became NaN or infinite; {module_type.remedy}")
             state = absorb(program, state, name, ended)
             yield Update(
                 round=round_number,

@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 BAR_WIDTH = 24
 LONG = 16 << 20  # bytes of a file; less is read in a moment
@@ -43,12 +46,11 @@ def following(
     """
     # Here, not above: `mmcli --help` waits for none of it.
     from rich import progress
-    from rich.console import Console
 
     from mmcli.wording import shown
 
-    console, what = Console(stderr=True), shown(what, 60)
-    if not console.is_terminal:
+    console, what = live_console(), shown(what, 60)
+    if console is None:
         yield _lines(what, total, unit)
         return
     in_bytes = (progress.DownloadColumn(), progress.TransferSpeedColumn())
@@ -68,6 +70,21 @@ def following(
         yield advance
     finally:
         bar.stop()
+
+
+def live_console() -> "Console | None":
+    """A terminal on stderr whose lines can be written over, None where there is none.
+
+    FORCE_COLOR and TTY_COMPATIBLE make rich take a file for a terminal, TTY_INTERACTIVE what cannot move its cursor;
+    here they can only turn a live display off.
+    """
+    from rich.console import Console
+
+    if sys.stderr is None or not sys.stderr.isatty():
+        return None
+    console = Console(stderr=True)
+    can_redraw = console.is_terminal and console.is_interactive and not console.is_dumb_terminal
+    return console if can_redraw else None
 
 
 def _lines(what: str, expected: int | None, unit: str) -> Advance:

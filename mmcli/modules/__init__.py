@@ -10,10 +10,26 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-PositiveInt = Annotated[int, Field(ge=1)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+MAX_COUNT = 2**31 - 1  # modules count in 32 bits
+FLOAT32 = (1.1754944e-38, 3.4028234e38)  # smallest and largest positive numbers of full precision
+
+
+def _in_32_bits(number: int) -> int:
+    if number > MAX_COUNT:
+        raise ValueError(f"must be below 2^31, it is counted in 32 bits (got {number})")
+    return number
+
+
+def _in_float32(number: float) -> float:
+    if not FLOAT32[0] <= number <= FLOAT32[1]:
+        raise ValueError(f"must be a number that float32 holds, 1.2e-38 to 3.4e+38 (got {number})")
+    return number
+
+
+PositiveInt = Annotated[int, Field(ge=1), AfterValidator(_in_32_bits)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_in_float32)]
 
 
 Rule: TypeAlias = Literal["cavity", "serket"]  # what a backward message leaves out
@@ -80,6 +96,48 @@ class MldaOptions(Options):
     beta: PositiveFloat = Field(0.1, description="Dirichlet prior of the words of a topic")
 
 
+class Load(NamedTuple):
+    """What a module computes on.
+
+    Attributes:
+        num_items: N.
+        widths: columns of each input.
+        stored: numbers kept of each input: all N times its width, or fewer where it is sparse.
+    """
+
+    num_items: int
+    widths: tuple[int, ...]
+    stored: tuple[int, ...]
+
+
+def _vae_memory(options: VaeOptions, load: Load) -> int:
+    (width,), (stored,), hidden = load.widths, load.stored, options.hidden_dim
+    weights = (width + 1 + options.latent_dim * 3) * hidden + (hidden + 1) * width
+    batch = min(options.batch_size, load.num_items) * (width + 2 * hidden)
+    training = stored + 10 * weights + batch  # old and new weights, their two moments, gradients
+    answering = 4 * stored + 2 * load.num_items * hidden + 6 * weights
+    return 4 * (max(training, answering) + 4 * load.num_items * options.latent_dim + 2 * options.epochs)
+
+
+def _gmm_memory(options: GmmOptions, load: Load) -> int:
+    (width,), num_items, num_classes, chains = load.widths, load.num_items, options.num_classes, options.chains
+    products = num_items * width**2  # of each pair of features, for each item
+    messages = (2 * chains + 4) * num_items * num_classes
+    covariances = (chains + 8) * num_classes * width**2
+    return 4 * (products + messages + covariances + 3 * num_items * width + 2 * options.sweeps * chains)
+
+
+def _mlda_memory(options: MldaOptions, load: Load) -> int:
+    num_items, num_topics, starts = load.num_items, options.num_classes, options.restarts
+    copies = 1.2 if options.weights is None else 3.3  # as they come, or scaled
+    dense = [stored == num_items * width for stored, width in zip(load.stored, load.widths, strict=True)]
+    counts = sum(
+        stored * (copies if is_dense else 18) for stored, is_dense in zip(load.stored, dense, strict=True)
+    )  # sparse ones are kept in both orders, with the indices of each
+    topics = (2 * starts + 4) * num_topics * sum(load.widths)
+    return int(4 * (counts + 5 * num_items * starts * num_topics + topics + 4 * num_items * num_topics))
+
+
 @dataclass(frozen=True)
 class ModuleType:
     """What the rest of mmcli may know of a module type before it is built.
@@ -92,7 +150,9 @@ class ModuleType:
         max_inputs: the most parents it can have; None is any number.
         width: columns of its forward message, from its options; None for an observation (the data's).
         input_range: bounds of the values of observed inputs, from its options; None is no bound.
+        memory: bytes at the peak of an update, about, from its options and the load; 0 for an observation.
         remedy: what to try when its numbers diverge.
+        memory_remedy: what to try when its memory is too much.
         trace: what the value recorded at each inner iteration is called in the run directory.
         scales_counts: whether rows of counts are scaled to a weight of their own, from its options.
         in_units_of_input: which of the arrays it reports have the columns of its only input, in the same units.
@@ -105,7 +165,9 @@ class ModuleType:
     max_inputs: int | None
     width: Callable[[Any], int] | None
     input_range: Callable[[Any], tuple[float, float] | None] = lambda options: None
+    memory: Callable[[Any, Load], int] = lambda options, load: 0
     remedy: str = ""
+    memory_remedy: str = ""
     trace: str = "loglik"
     in_units_of_input: tuple[str, ...] = ()
     scales_counts: Callable[[Any], bool] = lambda options: False
@@ -128,7 +190,9 @@ MODULES: Mapping[str, ModuleType] = {
         max_inputs=1,
         width=lambda options: options.latent_dim,
         input_range=lambda options: (0.0, 1.0) if options.likelihood == "bernoulli" else None,
+        memory=_vae_memory,
         remedy="try a smaller learning_rate or kl_weight",
+        memory_remedy="give it fewer items or columns, or a smaller hidden_dim, latent_dim or batch_size",
         trace="loss",
         in_units_of_input=("x_hat",),
     ),
@@ -139,7 +203,9 @@ MODULES: Mapping[str, ModuleType] = {
         sends=(Kind.CATEGORICAL,),
         max_inputs=1,
         width=lambda options: options.num_classes,
+        memory=_gmm_memory,
         remedy="try a smaller message_weight; where its points come from a vae, a smaller learning_rate of that",
+        memory_remedy="give it fewer columns, by a vae between the data and it, or fewer items, classes or chains",
         in_units_of_input=("mu",),
     ),
     "mlda": ModuleType(
@@ -149,7 +215,9 @@ MODULES: Mapping[str, ModuleType] = {
         sends=(Kind.CATEGORICAL,),
         max_inputs=None,
         width=lambda options: options.num_classes,
+        memory=_mlda_memory,
         remedy="try smaller weights, or alpha and beta nearer to 0.1",
+        memory_remedy="give it fewer restarts, classes, items or columns",
         scales_counts=lambda options: options.weights is not None,
     ),
 }

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
+from mmcli.figures import own_look
 from mmcli.preparation.panels import MAX_IMAGES, Panel
 
 WIDTH = 8.0  # inches, as all here
@@ -14,6 +15,7 @@ IMAGE, ROW, AROUND = 0.62, 0.24, 1.0  # height of a row of images, of means, and
 MAX_COLUMNS = 800  # of means that are drawn; of more, the largest of neighbours
 
 
+@own_look()
 def overview_png(panels: Sequence[Panel]) -> bytes:
     """The panels, one above the other."""
     heights = [_height(panel) for panel in panels]

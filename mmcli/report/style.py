@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
+
+from mmcli.figures import own_look
 
 WIDTH = 4.8  # inches
 PAPER, INK, GRID = "#ffffff", "#1c2128", "#c4c9d1"
@@ -64,7 +65,7 @@ class Files(NamedTuple):
 @contextmanager
 def look(name: str) -> Iterator[None]:
     """Figures made and saved inside look as those of a report do; the same figure of a name gives the same bytes."""
-    with mpl.rc_context({**_RC, "svg.hashsalt": name}):
+    with own_look({**_RC, "svg.hashsalt": name}):
         yield
 
 

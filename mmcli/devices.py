@@ -1,0 +1,66 @@
+"""Where mmcli computes: the device, and the settings of jax that its numbers rest on."""
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import jax
+
+from mmcli.errors import MemoryShortError, UsageError
+from mmcli.wording import shown
+
+# Variables that name a device to compute on.
+_NAMING = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_CUDA_VISIBLE_DEVICES", "JAX_ROCM_VISIBLE_DEVICES")
+
+
+def start() -> jax.Device:
+    """The device that everything is computed on.
+
+    Raises:
+        UsageError: there is none of the kind that the environment asks for.
+    """
+    # No error, whatever PYTHONWARNINGS says: what cannot be kept is compiled anew.
+    warnings.filterwarnings("default", message="Error (reading|writing) persistent compilation cache")
+    try:
+        return jax.devices()[0]
+    except (RuntimeError, AssertionError) as error:  # jax asserts that it has the platform
+        asked = " ".join(f"{name}={shown(os.environ[name], 60)}" for name in _NAMING if os.environ.get(name))
+        reason = f" ({shown(str(error), 200)})" if str(error) else ""
+        raise UsageError(f"{asked or 'jax'}: no such device can be used here; set JAX_PLATFORMS=cpu{reason}") from None
+
+
+@contextmanager
+def memory_told(what: str, remedy: str) -> Iterator[None]:
+    """Name what was computed and what to do where memory runs out.
+
+    Raises:
+        MemoryShortError: it did.
+    """
+    try:
+        yield
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        raise MemoryShortError(f"{what}: out of memory; {remedy} ({shown(str(error), 120)})") from None
+
+
+@contextmanager
+def own_settings() -> Iterator[None]:
+    """Compute as `mmcli train` does, whatever the process that calls mmcli has set; for this thread and block only."""
+    with ExitStack() as stack:
+        for setting in (
+            jax.enable_x64(False),
+            jax.numpy_dtype_promotion("standard"),
+            jax.transfer_guard("allow"),
+            jax.debug_nans(False),
+            jax.debug_infs(False),
+            jax.check_tracer_leaks(False),
+            jax.debug_key_reuse(False),
+            jax.disable_jit(False),
+            jax.default_matmul_precision(None),
+            jax.default_prng_impl("threefry2x32"),
+            jax.threefry_partitionable(True),
+        ):
+            stack.enter_context(setting)
+        yield

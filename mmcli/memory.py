@@ -1,0 +1,127 @@
+"""Whether a run fits in memory: what it needs, told from sizes alone, and what there is."""
+
+import resource
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mmcli import sparse
+from mmcli.datasets import Datasets
+from mmcli.errors import ConfigError
+from mmcli.graph import Graph
+from mmcli.modules import MAX_COUNT, MODULES, Load
+from mmcli.spec import Config
+from mmcli.wording import located
+
+# Bytes of a process that trains a tiny model: in memory, and of addresses, which libraries and threads reserve more of.
+PROCESS, ADDRESSES = 0.45e9, 2.0e9
+COPIES = 3  # of observations: as they were read, on the device, and as messages
+
+
+class Limit(NamedTuple):
+    """Most bytes of memory that this process can use, and whose limit that is."""
+
+    num_bytes: float
+    source: str
+
+
+def refuse_what_cannot_fit(config: Config, graph: Graph, datasets: Datasets) -> None:
+    """Refuse a run that needs more memory than there is, or more items than can be counted.
+
+    Raises:
+        ConfigError: the module that needs the most, or each one that observes too much.
+    """
+
+    def problem(name: str, text: str) -> str:
+        keys = ("modules", name)
+        return located(config.places.of(keys, at_key=True), keys, text)
+
+    sizes = {name: num_stored(rows) for name, rows in datasets.observations.items()}
+    # Of dense rows only items are counted; the entries of sparse ones are numbered.
+    counted = {name: sizes[name] if name in datasets.shares else datasets.num_items for name in sizes}
+    too_many = {name: number for name, number in counted.items() if number > MAX_COUNT}
+    if too_many:
+        text = "it has {:,} items or entries, more than are counted in 32 bits (2^31 - 1); give it fewer"
+        raise ConfigError([problem(name, text.format(number)) for name, number in too_many.items()])
+    name, need = needed(graph, datasets)
+    limit = min(limits(), key=lambda limit: limit.num_bytes, default=Limit(need, ""))
+    if need > limit.num_bytes:
+        num_columns = sum(module_loads(graph, datasets)[name].widths)
+        what = f"{datasets.num_items:,} items of {num_columns:,} columns would take about {_gigabytes(need)} of memory"
+        remedy = MODULES[graph.nodes[name].type].memory_remedy
+        raise ConfigError([problem(name, f"{what}, and {limit.source} {_gigabytes(limit.num_bytes)}; {remedy}")])
+
+
+def needed(graph: Graph, datasets: Datasets) -> tuple[str, float]:
+    """The module that needs the most, and the bytes at the peak of a run, about."""
+    needs = {
+        name: MODULES[graph.nodes[name].type].memory(graph.nodes[name].config.options, load)
+        for name, load in module_loads(graph, datasets).items()
+    }
+    name = max(needs, key=lambda name: needs[name])
+    return name, PROCESS + COPIES * sum(map(sparse.num_bytes, datasets.observations.values())) + needs[name]
+
+
+def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
+    """What each module that learns computes on."""
+    loads = {}
+    for name, ports in graph.ports(datasets.widths).items():
+        widths = tuple(port.width for port in ports)
+        stored = tuple(
+            num_stored(datasets.observations[parent]) if parent in datasets.observations else datasets.num_items * width
+            for parent, width in zip(graph.nodes[name].parents, widths, strict=True)
+        )
+        loads[name] = Load(datasets.num_items, widths, stored)
+    return loads
+
+
+def limits() -> Iterator[Limit]:
+    """What there is, by the machine, by its control groups and by the limits of this process."""
+    lines = _lines(Path("/proc/meminfo"))
+    sizes = {line.split()[0]: float(line.split()[1]) for line in lines if line.endswith("kB")}
+    if "MemTotal:" in sizes:
+        yield Limit(1024 * (sizes["MemTotal:"] + sizes.get("SwapTotal:", 0)), "this machine has")
+    yield from control_group_limits(Path("/sys/fs/cgroup"), _lines(Path("/proc/self/cgroup")))
+    for kind, option, taken in (
+        (resource.RLIMIT_AS, "v", ADDRESSES - PROCESS),
+        (resource.RLIMIT_DATA, "d", 0),
+    ):
+        most, _ = resource.getrlimit(kind)
+        if most != resource.RLIM_INFINITY:
+            yield Limit(max(most - taken, 0), f"`ulimit -{option}` leaves")
+
+
+def control_group_limits(root: Path, memberships: list[str]) -> Iterator[Limit]:
+    """Limits of the control groups that a process is in, of either version.
+
+    Args:
+        root: where they are mounted.
+        memberships: lines of /proc/self/cgroup, hierarchy:controllers:path.
+    """
+    for line in memberships:
+        _, controllers, path = line.split(":", 2)
+        if controllers and "memory" not in controllers.split(","):
+            continue
+        mount, file = (root / "memory", "memory.limit_in_bytes") if controllers else (root, "memory.max")
+        group = mount / path.strip("/")
+        # A group is held to the limits of those around it. In a container, its own path may not be there.
+        for folder in (group, *(parent for parent in group.parents if parent.is_relative_to(mount))):
+            for text in _lines(folder / file):
+                if text.isdigit():  # "max" is none
+                    yield Limit(float(text), "this control group (container, batch job) has")
+
+
+def num_stored(rows: "sparse.HostRows") -> int:
+    """Numbers that are kept of rows."""
+    return int(rows.nnz) if sparse.is_sparse(rows) else int(rows.shape[0]) * int(rows.shape[1])
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text().splitlines()
+    except OSError:
+        return []
+
+
+def _gigabytes(num_bytes: float) -> str:
+    return f"{num_bytes / 1e9:.1f} GB"

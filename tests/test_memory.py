@@ -1,0 +1,232 @@
+"""A run that cannot fit in memory, or that cannot be counted in 32 bits, is refused before anything is computed."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, random_array
+
+from mmcli import memory
+from mmcli.counts import on_device
+from mmcli.devices import memory_told
+from mmcli.errors import MemoryShortError
+from mmcli.memory import Limit, control_group_limits
+from mmcli.messages import Counts, neutral
+from mmcli.module import Inputs
+from mmcli.modules import MODULES, Kind, Load, Port, build
+
+FACTOR = 1.5
+
+
+def compiled_bytes(type_name: str, options, ports: tuple[Port, ...], num_items: int, rows: csr_array | None) -> int:
+    """The most that a compiled function of a module takes: arguments, results, and what lies between."""
+    module, key = build(type_name, options, ports, "cavity"), jax.random.key(0, impl="rbg")
+    parents = tuple(neutral(port, num_items) for port in ports) if rows is None else (Counts(on_device(rows)),)
+    sent = Port(MODULES[type_name].sends[0], MODULES[type_name].width(options))
+    inputs = Inputs(parents, neutral(sent, num_items))
+    state = jax.eval_shape(module.init, key, inputs)
+    work = jax.eval_shape(module.begin, key, state, inputs)
+
+    def end(work, inputs):
+        state, outputs, info = module.end(work, inputs)
+        return state, outputs._replace(backward=()), info, module.report(state, outputs)
+
+    compiled = [
+        jax.jit(module.advance).lower(work, inputs, jnp.int32(0)).compile({"xla_backend_optimization_level": 3}),
+        jax.jit(end).lower(work, inputs).compile(),
+    ]
+    analyses = [program.memory_analysis() for program in compiled]
+    return max(each.argument_size_in_bytes + each.output_size_in_bytes + each.temp_size_in_bytes for each in analyses)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("type_name", "options", "kinds", "num_items", "widths"),
+    [
+        ("gmm", {"num_classes": 10}, "p", 2000, [100]),
+        ("gmm", {"num_classes": 20, "chains": 8}, "p", 20_000, [10]),
+        ("vae", {"latent_dim": 10}, "p", 5000, [400]),
+        ("vae", {"latent_dim": 10, "hidden_dim": 2000}, "p", 1000, [400]),
+        ("mlda", {"num_classes": 20, "restarts": 12}, "cc", 20_000, [50, 70]),
+        ("mlda", {"num_classes": 20, "restarts": 12}, "c", 300, [20_000]),
+        ("mlda", {"num_classes": 10, "weights": (20.0, 20.0), "restarts": 2}, "ck", 5000, [500, 300]),
+        ("mlda", {"num_classes": 20, "restarts": 2}, "s", 20_000, [5000]),
+    ],
+)
+def test_a_module_takes_about_what_is_reckoned(type_name, options, kinds, num_items, widths):
+    of = {"p": Kind.POINTS, "c": Kind.COUNTS, "k": Kind.CATEGORICAL, "s": Kind.COUNTS}
+    ports = tuple(Port(of[kind], width) for kind, width in zip(kinds, widths, strict=True))
+    rows = None
+    if kinds == "s":
+        rows = csr_array(random_array((num_items, *widths), density=0.01, format="csr", dtype=np.float32))
+        rows.sort_indices()
+    stored = tuple(num_items * width for width in widths) if rows is None else (rows.nnz,)
+    chosen = MODULES[type_name].options(**options)
+
+    estimate = MODULES[type_name].memory(chosen, Load(num_items, tuple(widths), stored))
+
+    taken = compiled_bytes(type_name, chosen, ports, num_items, rows)
+    assert taken / FACTOR <= estimate <= taken * FACTOR, (estimate, taken)
+
+
+def test_a_type_that_learns_can_be_reckoned():
+    for name, module_type in MODULES.items():
+        assert bool(module_type.memory_remedy) == bool(module_type.accepts), name
+
+
+WIDE = """\
+data: {points: {file: wide.npz, key: points}}
+modules:
+  p:   {type: observation, data: points}
+  gmm: {type: gmm, inputs: [p], num_classes: 4}
+"""
+ROOM = "wide.yaml:4:3: modules.gmm: 2,000 items of 1,500 columns would take about 19."
+
+
+@pytest.fixture
+def wide(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    np.savez("wide.npz", points=np.zeros((2000, 1500), np.float32))
+    Path("wide.yaml").write_text(WIDE)
+    return Path("wide.yaml")
+
+
+@pytest.mark.parametrize("command_name", ["check", "train"])
+def test_a_gmm_of_many_columns_is_refused_where_it_cannot_fit(command_name, wide, command, monkeypatch):
+    monkeypatch.setattr(memory, "limits", lambda: iter([Limit(64e9, "x has"), Limit(16e9, "this machine has")]))
+
+    done = command(command_name, wide)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith(ROOM)
+    assert " GB of memory, and this machine has 16.0 GB; give it fewer columns, by a vae between the" in done.err
+    assert len(done.err.splitlines()) == 1
+    assert not Path("runs").exists()
+
+
+def test_where_there_is_room_it_is_sound(wide, command, monkeypatch):
+    monkeypatch.setattr(memory, "limits", lambda: iter([Limit(32e9, "this machine has")]))
+
+    assert command("check", wide).code == 0
+
+
+def test_the_remedy_works(wide, command, monkeypatch):
+    monkeypatch.setattr(memory, "limits", lambda: iter([Limit(4e9, "this machine has")]))
+    reduced = "v: {type: vae, inputs: [p], latent_dim: 8}\n  gmm: {type: gmm, inputs: [v]"
+    wide.write_text(WIDE.replace("gmm: {type: gmm, inputs: [p]", reduced))
+
+    assert command("check", wide).code == 0
+
+
+def test_a_limit_of_the_process_counts(wide):
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_AS, (8_950_000_000, 8_950_000_000))
+
+    done = subprocess.run(
+        [sys.executable, "-m", "mmcli", "check", str(wide)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=limited,
+    )
+
+    assert done.returncode == 2
+    assert done.stderr.startswith(ROOM)
+    assert "and `ulimit -v` leaves 7.4 GB;" in done.stderr
+
+
+def test_control_groups_of_both_versions_are_read(tmp_path):
+    for name, text in {
+        "memory.max": "max\n",
+        "job/memory.max": "8000\n",
+        "job/step/memory.max": "9000\n",
+        "memory/slurm/memory.limit_in_bytes": "5000\n",
+        "memory/memory.limit_in_bytes": "9223372036854771712\n",
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    def read(*memberships: str) -> list[float]:
+        return [limit.num_bytes for limit in control_group_limits(tmp_path, list(memberships))]
+
+    assert read("0::/job/step") == [9000, 8000]
+    assert read("0::/not/here/job") == []
+    assert read("0::/") == []
+    assert read("5:cpu,memory:/slurm", "4:cpuset:/job") == [5000, 9223372036854771712]
+
+
+def test_every_limit_is_a_number_of_bytes_with_a_source():
+    found = list(memory.limits())
+
+    assert found
+    assert all(limit.num_bytes > 1e8 and limit.source for limit in found)
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("Unable to allocate 9 GiB"), jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory")]
+)
+def test_memory_that_runs_out_is_told_with_the_module(error):
+    text = r"^module gmm, round 1: out of memory; fewer columns \(.*\)$"
+    with pytest.raises(MemoryShortError, match=text), memory_told("module gmm, round 1", "fewer columns"):
+        raise error
+
+    assert MemoryShortError.exit_code == 2
+
+
+def test_another_error_of_jax_stays_what_it_is():
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), memory_told("module gmm", "fewer columns"):
+        raise jax.errors.JaxRuntimeError("INTERNAL: a fault")
+
+
+def test_memory_that_runs_out_elsewhere_is_one_line(wide, command, monkeypatch):
+    def short(*_arguments: object) -> None:
+        raise MemoryError("Unable to allocate 9 GiB")
+
+    monkeypatch.setattr("mmcli.datasets.load_datasets", short)
+
+    done = command("check", wide)
+
+    assert done.code == 2
+    assert done.err == (
+        "mmcli: error: out of memory; give it less data, or ask for less at a time (Unable to allocate 9 GiB)\n"
+    )
+
+
+COUNTS = {
+    "": ("rounds", "checkpoint_every"),
+    "modules.vae.": ("latent_dim", "hidden_dim", "epochs", "batch_size"),
+    "modules.gmm.": ("num_classes", "sweeps", "chains"),
+    "modules.mlda.": ("num_classes", "sweeps", "anneal_sweeps", "restarts"),
+}
+
+
+@pytest.mark.parametrize("key", [f"{where}{name}" for where, names in COUNTS.items() for name in names])
+def test_what_is_counted_in_32_bits_is_below_2_31(key, command, tiny_config):
+    done = command("train", tiny_config, "--set", f"{key}={2**31}")
+
+    assert done.code == 2
+    assert done.err == f"--set {key}={2**31}: must be below 2^31, it is counted in 32 bits (got 2147483648)\n"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("modules.vae.learning_rate", "1.0e+39"),
+        ("modules.gmm.prior_scale", "1.0e-50"),
+        ("modules.gmm.message_weight", "1.0e+300"),
+        ("modules.mlda.alpha", "1.0e-40"),
+        ("modules.mlda.weights", "[20, 1.0e+39]"),
+    ],
+)
+def test_numbers_are_those_that_float32_holds(key, value, command, tiny_config):
+    done = command("train", tiny_config, "--set", f"{key}={value}")
+
+    assert done.code == 2
+    assert f"--set {key}=" in done.err
+    assert "must be a number that float32 holds, 1.2e-38 to 3.4e+38 (got 1e" in done.err
+    assert len(done.err.splitlines()) == 1
