@@ -65,6 +65,7 @@ class Scatter(Panel):
 
     points: np.ndarray  # (n, 2)
     groups: np.ndarray  # (n,) whole numbers
+    names: Mapping[int, str]  # of the groups
     x_label: str
     y_label: str
 

@@ -156,15 +156,21 @@ def test_a_pair_can_be_paired_again(command):
         (["a.npz", "b.npz", "-o", "b.npz"], "mmcli: error: b.npz: is one of the files to be paired; name another with"),
         (["a.npz", "b.npz", "-o", "out.zip"], "mmcli: error: out.zip: arrays go to an .npz; name it so"),
         (["a.npz", "pickle.npz"], "pickle.npz: array x: holds Python objects, which mmcli never unpickles; save"),
-        (["a.npz", "half.npz"], "half.npz: labels that are fractions or no numbers; number the classes"),
-        (["a.npz", "square.npz"], "square.npz: labels of shape (2, 2); they are one an item"),
+        (["a.npz", "half.npz"], "half.npz: 0.5 at row 0 (from 0); labels are whole numbers; number the classes"),
+        (
+            ["a.npz", "square.npz"],
+            "2 dimensions (2, 2); labels have 1; these rows are one-hot: array.argmax(axis=1)",
+        ),
         (["a.npz", "long.npz"], "long.npz: 3 labels, but no array of as many rows"),
-        (["a.npz", "named.npz"], "named.npz: label_names of shape (1,) cannot name the labels 0 to 1"),
+        (
+            ["a.npz", "named.npz"],
+            "named.npz: 1 at row 1 (from 0); label_names names the labels 0 to 0; add",
+        ),
         (["a.npz", "empty.npz"], "empty.npz: holds no items"),
         (["a.npz", "whole.npz"], "whole.npz: holds no array of items"),
         (
             ["cat.npz", "dog.npz", "few=none2.npz"],
-            "none2.npz: has no label_names, and the other files number theirs differently; add them",
+            "none2.npz has 0, 1; give none2.npz label_names",
         ),
     ],
 )

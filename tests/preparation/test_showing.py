@@ -44,6 +44,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "all.npz"
 
 
+OBJECTS = "holds Python objects, which mmcli never unpickles; save numbers, or text by array.astype(str)"
+
+
 @pytest.mark.usefixtures("file")
 def test_arrays_and_labels_in_a_table(command):
     done = command("data", "show", "all.npz")
@@ -65,7 +68,7 @@ def test_arrays_and_labels_in_a_table(command):
         "spoken       4          int64    0 to 1             labels, or which rows are there (known)",
         "label_names  2          text                        of the whole file",
         "paths        4          text                        text, for the record",
-        f"objects{' ' * 45}holds Python objects, which mmcli never unpickles; save numbers",
+        f"objects{' ' * 45}{OBJECTS}",
         "nothing      0 x 3      float64                     empty",
         "alone        one        int64    7                  a single number",
         "hac_lags     2          int64    2 to 5             of the whole file",
