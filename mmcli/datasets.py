@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +15,12 @@ from mmcli.formats import line_of, stream_array
 from mmcli.formats.opening import digest
 from mmcli.graph import Graph, Node
 from mmcli.labels import Labels, read_labels
+from mmcli.masks import as_mask, dimensions
 from mmcli.modules import MODULES, Kind
 from mmcli.sparse import HostRows
 from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.streamed import RowSource, StreamedRows
-from mmcli.values import BLOCK_VALUES, Rule, WrongValueError, checked, converted, refuse
+from mmcli.values import Rule, WrongValueError, checked, converted
 from mmcli.wording import located, shown
 
 _Checked = TypeVar("_Checked")
@@ -126,7 +127,7 @@ def _assemble(reader: "_Reader", graph: Graph, widths: Mapping[str, int], *, hol
     label_names &= sources.keys()
     masked = {*given.values(), *label_names}
     mask_names = {mask for name in masked if (mask := sources[name].known) is not None}
-    masks = reader.take_all({name: (name, _as_mask) for name in sorted(mask_names)})
+    masks = reader.take_all({name: (name, as_mask) for name in sorted(mask_names)})
     checks = {}
     for module, name in given.items():
         hearers = [graph.nodes[child] for child in graph.nodes[module].children]
@@ -235,7 +236,7 @@ def _as_observation(
     """(N, D) float32, fit for every node that hears the module, and which rows are there (N,)."""
     if array.ndim != 2:
         remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
-        raise DataError(f"{_dimensions(array)}; an observation has 2, items by columns: {remedy}")
+        raise DataError(f"{dimensions(array)}; an observation has 2, items by columns: {remedy}")
     num_items, num_columns = array.shape
     if not num_items or not num_columns:
         raise DataError(f"empty: {num_items} rows of {num_columns} columns")
@@ -292,27 +293,3 @@ def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
 def _hearer_of_points(module: str, hearers: Iterable[Node]) -> Node | None:
     """The first node that hears points from an observation; sparse rows are counts to all."""
     return next((node for node in hearers if node.kinds[node.parents.index(module)] is Kind.POINTS), None)
-
-
-def _as_mask(array: RowSource) -> NDArray[np.bool_]:
-    """(N,) bool."""
-    column = _column(array)
-    refuse(column, (column != 0) & (column != 1), "what says which rows are there holds 1 for yes and 0 for no")
-    return column.astype(bool)
-
-
-def _column(array: RowSource) -> NDArray[Any]:
-    """(N,) of a mask that has one dimension, or is a table of one column."""
-    if isinstance(array, StreamedRows) and array.shape[1] == 1:
-        array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
-    if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if not isinstance(array, np.ndarray) or array.ndim != 1:
-        is_row = array.ndim == 2 and array.shape[0] == 1
-        remedy = "array.ravel()" if is_row else "a value an item, as array.all(axis=1) gives"
-        raise DataError(f"{_dimensions(array)}; what says which rows are there has 1: {remedy}")
-    return array
-
-
-def _dimensions(array: RowSource) -> str:
-    return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mmcli import sparse
 from mmcli.errors import DataError
 from mmcli.formats import array_names, read_array
+from mmcli.masks import dimensions
 from mmcli.values import WrongValueError
 from mmcli.wording import counted, listed
 
@@ -282,8 +283,7 @@ def _column(array: Any) -> NDArray[Any]:
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim != 1:
-        plural = "s" * (array.ndim != 1)
-        raise DataError(f"{array.ndim} dimension{plural} {array.shape}; labels have 1{_remedy(array)}")
+        raise DataError(f"{dimensions(array)}; labels have 1{_remedy(array)}")
     column: NDArray[Any] = array
     return column
 

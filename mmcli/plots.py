@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_NAMED = 40  # lines that a legend names; so many combinations of stroke and colour are there
 MAX_VALUE = 32  # characters of a setting in a legend
+MAX_TITLE = 12  # characters above an image
 MIN_BAND = 3  # runs whose mean and range are drawn; two are two lines
 MIN_WIDTH, MAX_WIDTH = 6.4, 14.0  # inches; wider only if a label needs it
 MAX_CELLS = 100  # classes or labels of a confusion table that are named, and their items written
@@ -72,7 +73,7 @@ def images_png(images: np.ndarray, titles: Sequence[str], per_row: int | None = 
     for axes, image in zip(grid, images, strict=False):
         axes.imshow(image, cmap="gray", vmin=lowest, vmax=highest)
     for axes, title in zip(grid, titles, strict=False):
-        axes.set_title(shown(title, MAX_VALUE), fontsize=9, parse_math=False)
+        axes.set_title(shown(title, MAX_TITLE), fontsize=9, parse_math=False)
     return _png(figure)
 
 

@@ -113,3 +113,55 @@ def test_classes_that_are_named_already_are_not_matched_again():
     assert evaluate_named(swapped, labels, learned).acc == 0
     assert evaluate(swapped, labels).acc == 1
     np.testing.assert_array_equal(evaluate_named(swapped, labels, learned).confusion, [[0, 2], [2, 0]])
+
+
+@pytest.mark.parametrize("shift", [-1, -(2**63), 2**63 - 3])
+def test_every_whole_number_is_a_label(shift):
+    numbers = np.array([0, 0, 2, 2]) + shift
+    labels, classes = make_labels(numbers), np.array([1, 1, 0, 0])
+
+    assert evaluate(classes, labels).acc == 1
+    np.testing.assert_array_equal(match_classes(classes, numbers), numbers)
+    np.testing.assert_array_equal(class_names(classes, labels, 2), [2 + shift, shift])
+
+
+def test_a_class_that_no_label_is_left_for_takes_no_label_even_next_to_the_largest():
+    numbers = np.array([2**63 - 1, 2**63 - 1, 0, 0])
+
+    assert set(match_classes(np.array([0, 0, 1, 2]), numbers)) == {2**63 - 1, 0, 1}
+    np.testing.assert_array_equal(class_names(np.array([0, 0, 1, 1]), make_labels(numbers), 4), [2**63 - 1, 0, 1, 2])
+
+
+def test_items_without_a_label_are_left_out_and_counted():
+    labels = make_labels(np.array([-1, np.nan, 1, 1, np.nan]))
+    classes = np.array([4, 4, 7, 7, 9])
+
+    metrics = evaluate(classes, labels)
+
+    assert (metrics.acc, metrics.ari, metrics.nmi, metrics.num_missing) == (1, 1, 1, 2)
+    np.testing.assert_array_equal(metrics.confusion, [[1, 0], [0, 2]])
+    np.testing.assert_array_equal(class_names(classes, labels, 10)[[4, 7]], [-1, 1])
+    assert len(set(class_names(classes, labels, 10))) == 10
+
+
+def test_a_class_of_no_label_is_never_right_even_if_a_label_has_its_number():
+    learned = LabelSet((0, 1), {})
+    classes, labels = np.array([0, 1, 2, 2]), make_labels(np.array([0, 1, 2, 2]))
+
+    metrics = evaluate_named(classes, labels, learned)
+
+    assert metrics.acc == 0.5
+    assert metrics.class_names == ("0", "1", "unmatched-2")
+    assert metrics.label_names == ("0", "1", "2")
+
+
+def test_classes_and_labels_are_called_by_name():
+    metrics = evaluate(np.array([5, 5, 3, 8]), make_labels(np.array(["dog", "dog", "cat", ""])))
+
+    assert metrics.class_names == metrics.label_names == ("cat", "dog")
+
+
+def test_one_label_only():
+    metrics = evaluate(np.zeros(4, int), make_labels(np.full(4, -1)))
+
+    assert (metrics.acc, metrics.ari, metrics.nmi) == (1, 1, 1)

@@ -81,7 +81,8 @@ def _counts(panel: Counts) -> Figure:
             text = str(panel.counts[row, column])
             axes.text(column, row, text, ha="center", va="center", fontsize=9, color=color)
         columns = [shown(name, MAX_NAME) for name in panel.columns]
-        upright = max(map(len, columns)) > MAX_LEVEL
+        longest = max(map(len, columns))
+        upright = longest > MAX_LEVEL and num_columns * longest > LEGEND_WIDTH
         axes.set_xticks(range(num_columns), columns, rotation=90 if upright else 0, parse_math=False)
         axes.set_yticks(range(num_rows), [shown(name, MAX_NAME) for name in panel.rows], parse_math=False)
     axes.set(xlabel=panel.column_label, ylabel=panel.row_label)

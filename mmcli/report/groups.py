@@ -46,7 +46,7 @@ def agreement_section(findings: Findings) -> Section:
 
 def latent_section(findings: Findings) -> Section:
     """Items in the two directions of most variance, by class and by label, after the first and the last round."""
-    notes, panels = [], []
+    notes, panels, places = [], [], _places(findings)
     for name, latent in findings.latents.items():
         last = findings.history[name][-1].round
         if latent.first is None and last > 1:
@@ -54,7 +54,7 @@ def latent_section(findings: Findings) -> Section:
         rounds = [(1, latent.first)] if latent.first is not None and last > 1 else []
         for number, z in (*rounds, (last, latent.last)):
             points, x_label, y_label = project(z)
-            for by, groups in _colourings(findings, is_first=number < last).items():
+            for by, groups in _colourings(findings, places, is_first=number < last).items():
                 panels.append(_scatter(name, number, by, points, groups, (x_label, y_label)))
     panels.sort(key=lambda panel: panel.title.partition(", by ")[2])  # the rounds of a colouring side by side
     return Section("latent", "Latent space", tuple(notes), tuple(panels))
@@ -71,25 +71,39 @@ def project(z: np.ndarray) -> tuple[np.ndarray, str, str]:
     return pca.transform(z), x_label, y_label
 
 
+def _places(findings: Findings) -> np.ndarray:
+    """(G,) all numbers of classes and labels, ascending; the place of one chooses its colour in every scatter."""
+    numbers = np.zeros(0, np.int64)
+    for classes in findings.classes.values():
+        labels = None if classes.labels is None else classes.labels.numbers[classes.labels.given]
+        for found in (classes.found, classes.first, labels):
+            numbers = numbers if found is None else np.union1d(numbers, found)
+    return numbers
+
+
 class _Groups(NamedTuple):
     """What items are coloured by."""
 
     numbers: np.ndarray  # (N,) int64
+    places: np.ndarray  # (N,) of the numbers among all
     given: np.ndarray  # (N,) bool, which items are in a group
     text: Callable[[int], str]  # what a group is called
 
 
-def _colourings(findings: Findings, *, is_first: bool) -> dict[str, _Groups]:
+def _colourings(findings: Findings, places: np.ndarray, *, is_first: bool) -> dict[str, _Groups]:
     """Groups to colour items by: every module's classes, and the labels they are measured with."""
     groups = {}
     for name, classes in findings.classes.items():
         found = classes.first if is_first else classes.found
         if found is not None:
-            groups[f"class of {name}"] = _Groups(found, np.ones(len(found), bool), classes.text)
+            groups[f"class of {name}"] = _Groups(
+                found, np.searchsorted(places, found), np.ones(len(found), bool), classes.text
+            )
     for classes in findings.classes.values():
         if classes.labels is not None:
             text = LabelSet.of(classes.labels).text
-            groups[f"label {classes.labels_name}"] = _Groups(classes.labels.numbers, classes.labels.given, text)
+            numbers, given = classes.labels.numbers, classes.labels.given
+            groups[f"label {classes.labels_name}"] = _Groups(numbers, np.searchsorted(places, numbers), given, text)
     return groups
 
 
@@ -99,7 +113,8 @@ def _scatter(name: str, number: int, by: str, points: np.ndarray, groups: _Group
     rows = there[::step]
     drawn = f"{len(there):,} items" if step == 1 else f"{len(rows):,} of {len(there):,} items"
     left = "" if len(there) == len(points) else f"; {len(points) - len(there):,} without a label are left out"
-    numbers = np.unique(groups.numbers[there])
+    numbers, firsts = np.unique(groups.numbers[there], return_index=True)
+    names = map(groups.text, numbers.tolist())
     return Scatter(
         name=f"latent-{name}-round{number}-{by.replace(' ', '-')}",
         title=f"{name}, round {number}, by {by}",
@@ -107,8 +122,8 @@ def _scatter(name: str, number: int, by: str, points: np.ndarray, groups: _Group
         f"{len(numbers)} groups. Axes: {axes[0]}, {axes[1]}.",
         note=f"{drawn}{left}; a group's name stands at its median. Each round has axes of its own.",
         points=points[rows],
-        groups=groups.numbers[rows],
-        names={group: groups.text(group) for group in numbers.tolist()},
+        groups=groups.places[rows],
+        names=dict(zip(groups.places[there[firsts]].tolist(), names, strict=True)),
         x_label=axes[0],
         y_label=axes[1],
     )
