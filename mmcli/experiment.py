@@ -111,8 +111,10 @@ def train(
         if checkpoint is not None:
             facts = resuming.go_on(run, checkpoint, facts, watcher.told)
         for name, labels in datasets.labels.items():
-            if labels.num_missing:
-                watcher.told(f"{name}: {counted(labels.num_missing, 'item')} of {datasets.num_items} without a label")
+            if labels.num_unlabelled:
+                watcher.told(
+                    f"{name}: {counted(labels.num_unlabelled, 'item')} of {datasets.num_items} without a label"
+                )
         run.start(dump_config(config), facts)
         os.environ["PJRT_NPROC"] = str(threads)  # read once, when jax starts; nothing has imported jax yet
         try:

@@ -40,7 +40,7 @@ class Labels(NamedTuple):
     names: Mapping[int, str]
 
     @property
-    def num_missing(self) -> int:
+    def num_unlabelled(self) -> int:
         """Items without a label."""
         return int(np.count_nonzero(~self.given))
 
@@ -56,7 +56,7 @@ class Labels(NamedTuple):
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The arrays of a file that `read_labels` reads: numbers and their names, or text where items have none."""
-        if self.num_missing:
+        if self.num_unlabelled:
             return {LABELS: np.array(self.texts(), np.str_)}
         if not self.names:
             return {LABELS: self.numbers}

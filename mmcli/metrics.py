@@ -24,7 +24,7 @@ class Metrics(NamedTuple):
         labels: (L,) the label of each column, ascending.
         class_names: R, what the classes are called: as their label, or unmatched-K.
         label_names: L, what the labels are called.
-        num_missing: items without a label, which nothing of this counts.
+        num_unlabelled: items without a label, which nothing of this counts.
     """
 
     acc: float
@@ -35,7 +35,7 @@ class Metrics(NamedTuple):
     labels: np.ndarray
     class_names: tuple[str, ...]
     label_names: tuple[str, ...]
-    num_missing: int
+    num_unlabelled: int
 
     def record(self) -> dict[str, Any]:
         """The same in lists and numbers, as evaluation.json holds it."""
@@ -110,7 +110,7 @@ def evaluate_named(classes: np.ndarray, labels: Labels, learned: LabelSet) -> Me
         labels=label_ids,
         class_names=tuple(map(learned.class_text, class_ids.tolist())),
         label_names=tuple(map(own.text, label_ids.tolist())),
-        num_missing=labels.num_missing,
+        num_unlabelled=labels.num_unlabelled,
     )
 
 

@@ -57,9 +57,9 @@ def graph(experiment: "Experiment") -> str:
         rows.append((name, node.type, ", ".join(heard)))
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     without = [
-        f"\nlabels {name}: {counted(labels.num_missing, 'item')} without a label, left out of measures"
+        f"\nlabels {name}: {counted(labels.num_unlabelled, 'item')} without a label, left out of measures"
         for name, labels in datasets.labels.items()
-        if labels.num_missing
+        if labels.num_unlabelled
     ]
     summary = f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}{''.join(without)}"
     return f"{summary}\n\n{_aligned(rows)}"
@@ -83,7 +83,7 @@ def evaluation(evaluation: "Evaluation") -> str:
 
 def _remarks(evaluation: "Evaluation", name: str) -> Iterator[str]:
     """What has to be known of the labels of a module before its measures are believed."""
-    if missing := evaluation.metrics[name].num_missing:
+    if missing := evaluation.metrics[name].num_unlabelled:
         yield f"{missing} of {evaluation.num_items} items without a label, left out"
     if unknown := evaluation.unknown.get(name):
         every = listed(f"{text} ({items})" for text, items in unknown.items())

@@ -106,7 +106,7 @@ def test_names_as_text_are_the_same_names(command, run, labels):
     found = json.loads(command("evaluate", run, *data, "--json").out)["modules"]
 
     assert found["by_name"]["acc"] == 1
-    assert found["by_name"]["num_missing"] == int((labels == "").sum())
+    assert found["by_name"]["num_unlabelled"] == int((labels == "").sum())
 
 
 def test_a_label_that_training_did_not_know_is_never_right_and_is_told(command, run):
@@ -134,7 +134,7 @@ def test_labels_of_the_command_line_can_be_masked(command, run):
         for mask in ([], ["--known", "kinds=sure.npy"])
     ]
 
-    assert [(one["acc"], one["num_missing"]) for one in found] == [(0.75, 0), (1, 1)]
+    assert [(one["acc"], one["num_unlabelled"]) for one in found] == [(0.75, 0), (1, 1)]
 
 
 def test_labels_none_of_which_is_there_measure_nothing(command, run):

@@ -460,3 +460,25 @@ def test_a_mask_of_other_length_is_refused(folder):
     assert problems_of(config) == [
         f"x.yaml:2:11: data.images: {folder}/a.npz: {N} rows, but seen says of {N + 1} which are there"
     ]
+
+
+def test_labels_can_be_masked_and_left_out_by_nan():
+    np.savez("a.npz", **arrays(digits=changed(DIGITS, 0, np.nan)), there=np.arange(N) != 2)
+    config = CONFIG.replace("key: digits}", "key: digits, known: there}").replace(
+        "modules:", "  there: {file: a.npz, key: there}\nmodules:"
+    )
+
+    assert load().labels["digits"].given.tolist() == [False, True, True, True]
+    assert load(config).labels["digits"].given.tolist() == [False, True, False, True]
+    np.savez("a.npz", **arrays(), there=np.zeros(N, bool))
+    (line,) = problems_of(config)
+    assert line.endswith("no item has a label; label some, or measure no module against these")
+    np.savez("a.npz", **arrays(), there=np.full(N, 2))
+    assert len(problems_of(config)) == 1
+
+
+def test_check_counts_the_items_without_a_label(command):
+    np.savez("a.npz", **arrays(digits=changed(DIGITS, 0, np.nan)))
+    Path("x.yaml").write_text(CONFIG)
+
+    assert "\nlabels digits: 1 item without a label, left out of measures\n" in command("check", "x.yaml").out

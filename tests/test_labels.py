@@ -74,7 +74,7 @@ def test_items_may_have_no_label(array, names, known, texts):
     labels = make_labels(array, names, None if known is None else np.array(known))
 
     assert said(labels) == texts
-    assert labels.num_missing == texts.count("")
+    assert labels.num_unlabelled == texts.count("")
     assert labels.texts() == texts
 
 

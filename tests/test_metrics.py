@@ -95,7 +95,7 @@ def test_record_is_made_of_lists_and_numbers():
         "labels": [0, 1],
         "class_names": ["0", "1"],
         "label_names": ["0", "1"],
-        "num_missing": 0,
+        "num_unlabelled": 0,
     }
 
 
@@ -138,7 +138,7 @@ def test_items_without_a_label_are_left_out_and_counted():
 
     metrics = evaluate(classes, labels)
 
-    assert (metrics.acc, metrics.ari, metrics.nmi, metrics.num_missing) == (1, 1, 1, 2)
+    assert (metrics.acc, metrics.ari, metrics.nmi, metrics.num_unlabelled) == (1, 1, 1, 2)
     np.testing.assert_array_equal(metrics.confusion, [[1, 0], [0, 2]])
     np.testing.assert_array_equal(class_names(classes, labels, 10)[[4, 7]], [-1, 1])
     assert len(set(class_names(classes, labels, 10))) == 10

@@ -249,7 +249,7 @@ def _arrays(parts: Sequence[Part], rows: NDArray[np.int64], labels: Labels | Non
 
 
 def _without_label(labels: Labels | None) -> str:
-    return f", {labels.num_missing} without a label" if labels is not None and labels.num_missing else ""
+    return f", {labels.num_unlabelled} without a label" if labels is not None and labels.num_unlabelled else ""
 
 
 def _told(part: Part, num_used: int) -> str:

@@ -133,7 +133,7 @@ def _scatter(panel: Scatter) -> Figure:
 
 
 def _color(group: int) -> str:
-    """The same for a number in every figure."""
+    """The same for a place in every figure."""
     return COLORS[group % len(COLORS)]
 
 

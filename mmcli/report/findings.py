@@ -30,9 +30,9 @@ class Classes(NamedTuple):
         return str(number) if self.learned is None else self.learned.class_text(number)
 
     def of_item(self, item: int) -> str:
-        """The label of an item."""
+        """What the label of an item is called."""
         if self.labels is None or not self.labels.given[item]:
-            return "none"
+            return "no label"
         return LabelSet((), self.labels.names).text(int(self.labels.numbers[item]))
 
 

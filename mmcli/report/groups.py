@@ -146,7 +146,7 @@ def confusions(classes: Classes) -> list[tuple[str, str, np.ndarray]]:
 
 def _confusion(name: str, measure: Metrics) -> Counts:
     figures = f"ACC {measure.acc:.3f}, ARI {measure.ari:.3f}, NMI {measure.nmi:.3f}"
-    left = f" {measure.num_missing:,} items without a label are left out." if measure.num_missing else ""
+    left = f" {measure.num_unlabelled:,} items without a label are left out." if measure.num_unlabelled else ""
     return Counts(
         name=f"confusion-{name}",
         title=f"{name}: classes by labels",

@@ -108,6 +108,54 @@ def test_labels_are_matched_by_name(command, tmp_path, monkeypatch):
     assert out["y"][order].ravel().tolist() == [2, 0]
 
 
+def test_names_are_kept_by_the_file_that_has_them(command, tmp_path, monkeypatch):
+    """Numbers are paired with names that are the same numbers, in whatever order the names are numbered."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=np.array([[2], [10], [1]]), labels=[2, 10, 1])
+    np.savez("b.npz", y=np.array([[1], [10], [2], [0]]), labels=[0, 1, 2, 3], label_names=["1", "10", "2", "x"])
+
+    assert command("data", "pair", "a.npz", "b.npz", "-o", "out.npz").code == 0
+
+    out = arrays_of("out.npz")
+    np.testing.assert_array_equal(out["x"], out["y"])
+    names = out["label_names"][out["labels"]]
+    np.testing.assert_array_equal(names.astype(int), out["x"].ravel())
+
+
+def test_items_without_a_label_are_not_paired_by_label_and_stay_so_by_row(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=np.arange(4)[:, None], labels=["cat", "", "dog", ""])
+    np.savez("b.npz", y=np.arange(4)[:, None], labels=["cat", "dog", "", ""])
+
+    by_label = command("data", "pair", "a.npz", "b.npz", "-o", "label.npz")
+    by_row = command("data", "pair", "a.npz", "b.npz", "--by", "row", "-o", "row.npz")
+
+    assert by_label.err.splitlines() == [
+        "a.npz: 2 of 4 items used, 2 left, 2 without a label",
+        "b.npz: 2 of 4 items used, 2 left, 2 without a label",
+        "label.npz: 2 pairs, 2 labels",
+    ]
+    assert by_row.err.splitlines()[-1] == "row.npz: 4 pairs, 2 labels, 1 without a label"
+    assert arrays_of("row.npz")["labels"].tolist() == ["cat", "dog", "dog", ""]
+    held = command("data", "pair", "row.npz", "b.npz", "--by", "row", "-o", "again.npz", "--held-out", "0.5")
+    assert held.code == 2  # both hold y
+    assert command("data", "pair", "row.npz", "n=b.npz", "--by", "row", "-o", "again.npz").code == 0
+    assert arrays_of("again.npz")["labels"].tolist() == ["cat", "dog", "dog", ""]
+
+
+def test_labels_of_any_whole_number_are_paired(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    low, high = -(2**63), 2**63 - 1
+    np.savez("a.npz", x=np.arange(3)[:, None], labels=[low, -1, high])
+    np.savez("b.npz", y=np.arange(3)[:, None], labels=[high, low, -1])
+
+    assert command("data", "pair", "a.npz", "b.npz", "-o", "out.npz").code == 0
+
+    out = arrays_of("out.npz")
+    assert sorted(out["labels"].tolist()) == [low, -1, high]
+    np.testing.assert_array_equal((out["x"] + 1) % 3, out["y"])
+
+
 @pytest.mark.usefixtures("folder")
 def test_names_tell_arrays_apart(command):
     np.savez("c.npz", images=np.ones((9, 1)), labels=np.arange(9) % 3)
@@ -161,6 +209,9 @@ def test_a_pair_can_be_paired_again(command):
             ["a.npz", "square.npz"],
             "2 dimensions (2, 2); labels have 1; these rows are one-hot: array.argmax(axis=1)",
         ),
+        (["a.npz", "large.npz"], f"large.npz: {2**63} at row 1 (from 0); labels are below 2^63; number the classes"),
+        (["cat.npz", "twice.npz"], "twice.npz: two labels of one name, ant; give every label a name of its own"),
+        (["cat.npz", "bare.npz"], "cat.npz has cat, dog; bare.npz has 0, 1; give bare.npz label_names"),
         (["a.npz", "long.npz"], "long.npz: 3 labels, but no array of as many rows"),
         (
             ["a.npz", "named.npz"],
@@ -185,6 +236,9 @@ def test_bad_input_is_refused_in_a_line(command, folder, arguments, message):
     np.savez("square.npz", x=np.ones((2, 1)), labels=[[0, 1], [1, 0]])
     np.savez("long.npz", x=np.ones((2, 1)), labels=[0, 1, 0])
     np.savez("named.npz", x=np.ones((2, 1)), labels=[0, 1], label_names=["ant"])
+    np.savez("large.npz", x=np.ones((2, 1)), labels=np.array([0, 2**63], np.uint64))
+    np.savez("twice.npz", x=np.ones((2, 1)), labels=[0, 1], label_names=["ant", "ant"])
+    np.savez("bare.npz", v=np.ones((2, 1)), labels=[0, 1])
     np.savez("empty.npz", x=np.ones((0, 1)))
     np.savez("whole.npz", hac_lags=[5, 2])
     np.savez("cat.npz", z=np.ones((2, 1)), labels=[0, 1], label_names=["cat", "dog"])

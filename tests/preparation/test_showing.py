@@ -182,3 +182,25 @@ def test_bad_input_is_refused_in_a_line(command, file, arguments, message):
     assert message in done.err
     assert done.err.count("\n") == 1
     assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "counted"),
+    [
+        (np.array([-1, 1, -1]), {"-1": 2, "1": 1}),
+        (np.array([2**63, 2**64 - 1, 2**63], np.uint64), {str(2**63): 2, str(2**64 - 1): 1}),
+        (np.array([np.nan, 3, 3]), {"3": 2, "no label": 1}),
+        (np.array(["dog", "", "dog"]), {"dog": 2, "no label": 1}),
+    ],
+)
+def test_labels_of_every_kind_are_counted_and_drawn(command, tmp_path, monkeypatch, labels, counted):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=np.arange(6.0).reshape(3, 2), labels=labels)
+
+    done = command("data", "show", "a.npz", "--json", "--plot", "a.png")
+
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["labels"] == {"labels": counted}
+    assert found["arrays"]["labels"]["meaning"].startswith("labels")
+    assert Path("a.png").exists()
