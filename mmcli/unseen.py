@@ -129,7 +129,7 @@ def _masked(config: Config, chosen: Sources, known: Sequence[str], maskable: Col
             raise UsageError(f"{option}: must be NAME=FILE, such as speech=has_speech.npy")
         _refuse_unknown(config, name, option)
         if name not in maskable or name not in sources:
-            raise UsageError(f"{option}: {name} is no sense that is asked about, and no labels; leave it out")
+            raise UsageError(f"{option}: {name} is neither a sense nor labels of these data; leave it out")
         mask = f"--known {name}"  # no name of a config has a blank
         sources[mask] = _alone(DataSource(mask, Path(), name), text, option)
         sources[name] = replace(sources[name], known=mask)
