@@ -11,7 +11,8 @@ from mmcli.errors import DataError, UsageError
 from mmcli.labels import Labels, translated
 from mmcli.store import RunDirectory
 from mmcli.trained import TrainedRun, Watch, load_run, refuse_changed_data
-from mmcli.unseen import Request, choose
+from mmcli.unseen import Request, Sources, choose
+from mmcli.wording import located, shown
 
 if TYPE_CHECKING:
     from mmcli.metrics import Metrics
@@ -86,11 +87,12 @@ def recognize(
         SaveError: the files cannot be written.
     """
     run = load_run(path)
-    datasets = load_sources(*choose(run.config, request, without=without), run.graph, run.widths)
+    chosen = choose(run.config, request, without=without)
+    datasets = load_sources(*chosen, run.graph, run.widths)
     directory = run.directory if output is None else RunDirectory.beside(output)
     names = {name: run.names(name) for name in run.classifiers}
     own = {
-        name: _translated(run, name, labels, datasets.labels[labels])
+        name: _translated(run, name, chosen, labels, datasets.labels[labels])
         for name, labels in _measured(run).items()
         if labels in datasets.labels
     }
@@ -137,12 +139,14 @@ def recognize(
     return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path)
 
 
-def _translated(run: TrainedRun, module: str, name: str, labels: Labels) -> Labels:
+def _translated(run: TrainedRun, module: str, chosen: Sources, name: str, labels: Labels) -> Labels:
     """Labels of other data in the numbers of a run; DataError where they have nothing in common."""
     try:
         return translated(labels, run.labels(module), run.names(module).tolist())
     except DataError as error:
-        raise DataError(f"{name}: {error}") from None
+        keys = (chosen.section, name)
+        text = error.of(shown(str(chosen.sources[name].file)))
+        raise DataError(located(chosen.places.of(keys), keys, text)) from None
 
 
 def _measured(run: TrainedRun) -> dict[str, str]:

@@ -150,7 +150,7 @@ def test_numbers_against_names_are_refused(command, run):
 
     assert (done.code, done.out) == (2, "")
     assert done.err.splitlines()[-1] == (
-        "kinds: labels 0, 1 are none of bird, $cat_1, 犬; "
+        f"--data held.npz: data.kinds: {Path('held.npz').resolve()}: labels 0, 1 are none of bird, $cat_1, 犬; "
         "where one file names its labels (label_names, or text), the other has to"
     )
     assert not Path("run/evaluation_recog.json").exists()

@@ -221,7 +221,7 @@ CHANGES = [
         "labels too large",
         {"digits": np.array([0, 1, 2, 2**64 - 1], dtype=np.uint64)},
         "digits",
-        "18446744073709551615 at row 3 (from 0); labels are below 2^63; number the classes, or save labels as text",
+        "18446744073709551615 at row 3 (from 0); labels are below 2^63; number the classes, or save an .npz of text",
     ),
     ("complex numbers", {"images": IMAGES + 0j}, "images", "holds values of type complex128; save numbers"),
     ("dates", {"images": IMAGES.astype("M8[s]")}, "images", "holds values of type datetime64[s]; save numbers"),

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     },
     "checking": {"config", "datasets", "graph", "spec"},
     "resuming": {"checkpoint", "config", "datasets", "graph", "run_files", "store", "trained"},
-    "evaluation": {"datasets", "labels", "metrics", "plots", "store", "trained", "unseen"},
+    "evaluation": {"datasets", "labels", "metrics", "plots", "store", "trained", "unseen", "wording"},
     "generation": {"arrays_out", "datasets", "files", "plots", "trained", "unseen"},
     "reporting": {"datasets", "store", "trained", "report.content", "report.page"},
     "trained": {
