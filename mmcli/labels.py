@@ -256,9 +256,10 @@ def _whole(column: NDArray[Any], given: NDArray[np.bool_]) -> NDArray[np.int64]:
     if kept.dtype.kind == "f":
         _refuse(column, kept != np.floor(kept), "labels are whole numbers; number the classes")
         _refuse(column, np.isinf(kept), "labels are whole numbers; number the classes")
-        bits = np.finfo(kept.dtype).nmant + 1
-        inexact = np.abs(kept) >= 2.0 ** min(bits, 63)  # 2^bits may be 2^bits + 1 rounded
-        remedy = f"{kept.dtype} holds whole numbers exactly below 2^{min(bits, 63)}; number the classes, or save an .npz of int64 or text"
+        bits = min(np.finfo(kept.dtype).nmant + 1, 63)
+        inexact = np.abs(kept) >= 2.0**bits  # 2^bits may be 2^bits + 1 rounded
+        remedy = "number the classes, or save an .npz of int64 or text"
+        remedy = f"{kept.dtype} holds whole numbers exactly below 2^{bits}; {remedy}"
         _refuse(column, inexact, remedy)
     if kept.dtype.kind == "u":
         _refuse(column, kept > INT64.max, "labels are below 2^63; number the classes, or save an .npz of text")
