@@ -141,7 +141,7 @@ def evaluate(
     Of what the run learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that
     names labels. Of the data that --data, --test, --known, --missing or --without name: finds classes with all
     parameters frozen, writes them to *_recog files, and compares them where there are labels. Classes keep the names
-    that training gave them; ACC with the classes matched anew stands beside.
+    that training gave them, and labels are compared by name; ACC with the classes matched anew stands beside.
     """
     from mmcli import evaluation, tables
     from mmcli.unseen import Request
@@ -162,7 +162,9 @@ def evaluate(
 @click.option("--to", metavar="SENSE", required=True, help="The sense to make, by its name in the config's data.")
 @data_options
 @click.option("--from", "senses", metavar="SENSE", multiple=True, help="Use this sense [all there are].")
-@click.option("--class", "of_class", metavar="K", type=int, help="Make it of class K, instead of from other senses.")
+@click.option(
+    "--class", "of_class", metavar="K", help="Make it of class K, a number or a name, instead of from other senses."
+)
 @click.option(
     "-n", "num_items", metavar="N", type=click.IntRange(min=1), help="How many items [all of the data, one of a class]."
 )
@@ -178,7 +180,7 @@ def generate(
     to: str,
     request: "Request",
     senses: tuple[str, ...],
-    of_class: int | None,
+    of_class: str | None,
     num_items: int | None,
     sample: bool,
     seed: int | None,
@@ -188,8 +190,8 @@ def generate(
 
     With --data, --test or --from (alone: of the data that the run learned from), SENSE of every item is made from its
     other senses: images from speech. With --class K, N items of class K; with none of these, N of each class.
-    OUT.npz holds the array SENSE (N, width), and the array class where classes were asked for; counts come as shares
-    of an item's words. Images go to OUT.png too.
+    OUT.npz holds the array SENSE (N, width), and where classes were asked for class (and class_name, if they have
+    names); counts come as shares of an item's words. Images go to OUT.png too.
     """
     from mmcli import generation
 

@@ -185,7 +185,7 @@ def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float |
     """Pair the items of two FILES or more; each is in one pair at most.
 
     OUT.npz holds the arrays of all, a row a pair, and pair_rows, the rows that they come from. By label, items are
-    drawn from those of one label; labels count as the same by their names, where all files have label_names. NAME=
+    drawn from those of one label; labels count as the same by their names or, without names, by their numbers. NAME=
     tells arrays of one name apart: it becomes NAME_ and the array's name.
     """
     from mmcli.preparation.pairing import make_pairs, outputs_of

@@ -2,9 +2,10 @@
 
 import functools
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,14 @@ from mmcli.errors import DataError
 from mmcli.formats import line_of, stream_array
 from mmcli.formats.opening import digest
 from mmcli.graph import Graph
-from mmcli.observations import Learned, Observed, Observer, dimensions, read_observation
+from mmcli.labels import Labels, read_labels
+from mmcli.masks import as_mask
+from mmcli.observations import Learned, Observed, Observer, read_observation
 from mmcli.sparse import HostRows
 from mmcli.spec import Config, DataSource, Place, Places
-from mmcli.streamed import Forms, RowSource, SentRows, StreamedRows
+from mmcli.streamed import Forms, RowSource, SentRows
 from mmcli.units import Units
-from mmcli.values import BLOCK_VALUES, WrongValueError, refuse
+from mmcli.values import WrongValueError
 from mmcli.wording import located, shown
 
 _Checked = TypeVar("_Checked")
@@ -34,7 +37,7 @@ class Datasets(NamedTuple):
             they were not to be held. In standard units where all modules that observe them take those, and in both
             forms where some do.
         known: (N,) which rows are there, by name of the observation module.
-        labels: (N,) int64, by name of the data.
+        labels: of the N items, by name of the data.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
         units: of each observation that is in standard units, by its name.
@@ -43,7 +46,7 @@ class Datasets(NamedTuple):
 
     observations: Mapping[str, SentRows]
     known: Mapping[str, NDArray[np.bool_]]
-    labels: Mapping[str, NDArray[np.int64]]
+    labels: Mapping[str, Labels]
     num_items: int
     digests: Mapping[str, str]
     units: Mapping[str, Units]
@@ -56,7 +59,7 @@ class Datasets(NamedTuple):
         return Datasets(
             {name: streamed.first(rows, num_items) for name, rows in self.observations.items()},
             {name: rows[:num_items] for name, rows in self.known.items()},
-            {name: rows[:num_items] for name, rows in self.labels.items()},
+            {name: labels.of_rows(slice(num_items)) for name, labels in self.labels.items()},
             min(num_items, self.num_items),
             {},
             self.units,
@@ -148,8 +151,11 @@ def _assemble(
     sources = reader.sources
     shows = {name: str(node.config.data) for name, node in graph.nodes.items() if node.config.data is not None}
     given = {module: name for module, name in shows.items() if name in sources}
-    mask_names = {mask for name in given.values() if (mask := sources[name].known) is not None}
-    masks = reader.take_all({name: (name, _as_mask) for name in sorted(mask_names)})
+    label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
+    label_names &= sources.keys()
+    masked = {*given.values(), *label_names}
+    mask_names = {mask for name in masked if (mask := sources[name].known) is not None}
+    masks = reader.take_all({name: (name, as_mask) for name in sorted(mask_names)})
     checks = {}
     for module, name in given.items():
         learned = Learned(widths.get(module), (units or {}).get(module))
@@ -157,8 +163,7 @@ def _assemble(
         check = functools.partial(read_observation, observer, sources[name], masks, learned, hold=hold)
         checks[module] = (name, check)
     observed = reader.take_all(checks)
-    label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
-    labels = reader.take_all({name: (name, _as_labels) for name in sorted(label_names & sources.keys())})
+    labels = reader.take_labels(sorted(label_names), masks, some=not widths)
     num_items = reader.count_items({given[module]: found.known for module, found in observed.items()}, labels)
     if reader.problems:
         raise DataError("\n".join(reader.problems))
@@ -211,51 +216,48 @@ class _Reader:
         """What each check makes of the data of a name, without those that have a problem."""
         taken = {}
         for what, (name, check) in wanted.items():
-            try:
+            with self._complaining(name):
                 taken[what] = check(self._read(self.sources[name]))
                 self.taken.add(name)
-            except WrongValueError as error:
-                self.complain(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
-            except DataError as error:
-                self.complain(name, error)
         return taken
 
-    def count_items(self, known: Mapping[str, NDArray[np.bool_]], labels: Mapping[str, NDArray[np.int64]]) -> int:
+    def take_labels(
+        self, names: Iterable[str], masks: Mapping[str, NDArray[np.bool_]], *, some: bool
+    ) -> dict[str, Labels]:
+        """Labels by name, without those that have a problem; `some` items need to have one."""
+        taken = {}
+        for name in names:
+            source = self.sources[name]
+            if source.known is not None and source.known not in masks:  # its own problem is told already
+                continue
+            with self._complaining(name):
+                labels = read_labels(source.file, source.key, masks.get(source.known or ""))
+                if some and not labels.given.any():
+                    raise DataError("no item has a label; label some, or measure no module against these")
+                taken[name] = labels
+                self.taken.add(name)
+        return taken
+
+    @contextmanager
+    def _complaining(self, name: str) -> Iterator[None]:
+        """Collect what is wrong with the data of a name."""
+        try:
+            yield
+        except WrongValueError as error:
+            self.complain(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
+        except DataError as error:
+            self.complain(name, error)
+
+    def count_items(self, known: Mapping[str, NDArray[np.bool_]], labels: Mapping[str, Labels]) -> int:
         """The number of rows that all arrays share; of each item there is some sense."""
         first, num_items = next(((name, len(rows)) for name, rows in known.items()), ("", 0))
-        for name, rows in (*known.items(), *labels.items()):
-            if known and len(rows) != num_items:
-                text = f"{len(rows)} rows, but {self._section}.{first} has {num_items}"
+        lengths = [(name, len(rows)) for name, rows in known.items()]
+        lengths += [(name, len(of_items.given)) for name, of_items in labels.items()]
+        for name, num_rows in lengths:
+            if known and num_rows != num_items:
+                text = f"{num_rows} rows, but {self._section}.{first} has {num_items}"
                 self.complain(name, DataError(f"{text}; row t of every array must be item t"))
         if known and not self.problems and not (some := np.logical_or.reduce(list(known.values()))).all():
             text = f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array"
             self.complain(first, DataError(text))
         return num_items
-
-
-def _as_mask(array: RowSource) -> NDArray[np.bool_]:
-    """(N,) bool."""
-    column = _column(array, "what says which rows are there has 1")
-    refuse(column, (column != 0) & (column != 1), "what says which rows are there holds 1 for yes and 0 for no")
-    return column.astype(bool)
-
-
-def _as_labels(array: RowSource) -> NDArray[np.int64]:
-    """(N,) int64."""
-    column = _column(array, "labels have 1")
-    with np.errstate(invalid="ignore"):  # NaN, infinity and what is too large change when cast
-        labels = column.astype(np.int64)
-    wrong = (labels != column) | ((labels < 0) != (column < 0))
-    refuse(column, wrong, "labels are whole numbers; number the classes")
-    return labels
-
-
-def _column(array: RowSource, wanted: str) -> NDArray[Any]:
-    """(N,) what stands in an array of one dimension, or in a table of one column."""
-    if isinstance(array, StreamedRows) and array.shape[1] == 1:
-        array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
-    if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if not isinstance(array, np.ndarray) or array.ndim != 1:
-        raise DataError(f"{dimensions(array)}; {wanted}: array.ravel()")
-    return array

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from mmcli.datasets import load_datasets, load_sources
-from mmcli.errors import UsageError
+from mmcli.errors import DataError, UsageError
+from mmcli.labels import Labels, translated
 from mmcli.store import RunDirectory
 from mmcli.trained import TrainedRun, Watch, load_run, refuse_changed_data
-from mmcli.unseen import Request, choose
+from mmcli.unseen import Request, Sources, choose
+from mmcli.wording import located, shown
 
 if TYPE_CHECKING:
     from mmcli.metrics import Metrics
@@ -20,8 +22,10 @@ class Evaluation(NamedTuple):
     """How well classes agree with labels.
 
     Attributes:
-        metrics: of each module that names labels; empty where there are none.
+        metrics: of each module that names labels, over the items that have one; empty where there are none.
         rematched: ACC of the same classes, matched to these labels anew; empty for what was learned.
+        unknown: of each module, labels that its run did not learn with, with their items; empty for what was learned.
+        absent: of each module, labels that its run learned with and no item here has.
         num_items: N.
         record: what the JSON file holds.
         written: where the classes are.
@@ -29,6 +33,8 @@ class Evaluation(NamedTuple):
 
     metrics: "dict[str, Metrics]"
     rematched: dict[str, float]
+    unknown: dict[str, dict[str, int]]
+    absent: dict[str, list[str]]
     num_items: int
     record: dict[str, Any]
     written: Path
@@ -57,7 +63,7 @@ def evaluate(path: Path) -> Evaluation:
     run.directory.write_evaluation(record, "learn")
     for name, measure in measures.items():
         run.directory.write_confusion(run.graph.folder(name), plots.confusion_png(name, measure), "learn")
-    return Evaluation(measures, {}, datasets.num_items, record, path)
+    return Evaluation(measures, {}, {}, {}, datasets.num_items, record, path)
 
 
 def recognize(
@@ -81,9 +87,15 @@ def recognize(
         SaveError: the files cannot be written.
     """
     run = load_run(path)
-    datasets = load_sources(*choose(run.config, request, without=without), run.graph, run.widths, run.units)
+    chosen = choose(run.config, request, without=without)
+    datasets = load_sources(*chosen, run.graph, run.widths, run.units)
     directory = run.directory if output is None else RunDirectory.beside(output)
     names = {name: run.names(name) for name in run.classifiers}
+    own = {
+        name: _translated(run, name, chosen, labels, datasets.labels[labels])
+        for name, labels in _measured(run).items()
+        if labels in datasets.labels
+    }
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
     with directory.recognized(datasets.num_items) as append:
         for batch in run.recognize(datasets, watch=watch):
@@ -96,22 +108,45 @@ def recognize(
 
     from mmcli import metrics, plots
 
-    measures, rematched = {}, {}
-    for name, labels in _measured(run).items():
-        if labels in datasets.labels:
-            found_classes, folder = np.concatenate(classes[name]), run.graph.folder(name)
-            measures[name] = metrics.evaluate_named(found_classes, datasets.labels[labels])
-            rematched[name] = metrics.evaluate(found_classes, datasets.labels[labels]).acc
+    measures, rematched, unknown, absent = {}, {}, {}, {}
+    for name, labels in own.items():
+        if labels.given.any():
+            found_classes, folder, learned = np.concatenate(classes[name]), run.graph.folder(name), run.labels(name)
+            measures[name] = metrics.evaluate_named(found_classes, labels, learned)
+            rematched[name] = metrics.evaluate(found_classes, labels).acc
+            here = zip(measures[name].labels.tolist(), measures[name].label_names, strict=True)
+            items = dict(zip(measures[name].label_names, measures[name].confusion.sum(axis=0).tolist(), strict=True))
+            unknown[name] = {text: items[text] for number, text in here if number not in learned.numbers}
+            missing = set(learned.numbers) - set(measures[name].labels.tolist())
+            absent[name] = [learned.text(number) for number in sorted(missing)]
             directory.write_arrays(folder, {"acc": np.array(measures[name].acc)}, "recog")
             directory.write_confusion(folder, plots.confusion_png(name, measures[name]), "recog")
     record = {
         "items": datasets.num_items,
         "data": dict(datasets.digests),
         "known": {str(run.graph.nodes[name].config.data): int(rows.sum()) for name, rows in datasets.known.items()},
-        "modules": {name: {**measure.record(), "acc_rematched": rematched[name]} for name, measure in measures.items()},
+        "modules": {
+            name: {
+                **measure.record(),
+                "acc_rematched": rematched[name],
+                "unknown_labels": unknown[name],
+                "absent_labels": absent[name],
+            }
+            for name, measure in measures.items()
+        },
     }
     directory.write_evaluation(record, "recog")
-    return Evaluation(measures, rematched, datasets.num_items, record, directory.path)
+    return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path)
+
+
+def _translated(run: TrainedRun, module: str, chosen: Sources, name: str, labels: Labels) -> Labels:
+    """Labels of other data in the numbers of a run; DataError where they have nothing in common."""
+    try:
+        return translated(labels, run.labels(module), run.names(module).tolist())
+    except DataError as error:
+        keys = (chosen.section, name)
+        text = error.of(shown(str(chosen.sources[name].file)))
+        raise DataError(located(chosen.places.of(keys), keys, text)) from None
 
 
 def _measured(run: TrainedRun) -> dict[str, str]:

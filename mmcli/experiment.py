@@ -25,11 +25,13 @@ from mmcli.datasets import Datasets
 from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError, UsageError
 from mmcli.files import require_room
 from mmcli.history import HistoryLine
+from mmcli.labels import LabelSet
 from mmcli.modules import MODULES
 from mmcli.run_files import CHECKPOINTS, Stage
 from mmcli.spec import Config
 from mmcli.store import RunDirectory, set_aside
 from mmcli.units import in_data_units
+from mmcli.wording import counted
 
 if TYPE_CHECKING:
     from mmcli.rounds import Moment, Saved, Update
@@ -114,6 +116,11 @@ def train(
         facts = _facts(config, datasets, threads)
         if checkpoint is not None:
             facts = resuming.go_on(run, checkpoint, facts, watcher.told)
+        for name, labels in datasets.labels.items():
+            if labels.num_unlabelled:
+                watcher.told(
+                    f"{name}: {counted(labels.num_unlabelled, 'item')} of {datasets.num_items} without a label"
+                )
         run.start(dump_config(config), facts)
         os.environ["PJRT_NPROC"] = str(threads)  # read once, when jax starts; nothing has imported jax yet
         try:
@@ -285,6 +292,7 @@ def _facts(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]:
         "items": datasets.num_items,
         "columns": datasets.widths,
         "data": dict(datasets.digests),
+        "labels": {name: LabelSet.of(labels).record() for name, labels in datasets.labels.items()},
     }
 
 

@@ -23,7 +23,7 @@ class Source(NamedTuple):
 
     request: Request = Request()  # data; with neither it nor senses, of classes
     senses: Sequence[str] = ()  # names of those to use; none is all there are
-    of_class: int | None = None
+    of_class: str | None = None  # by name or number
     num_items: int | None = None  # of the class, or the first of the data; None is one, or all
     seed: int | None = None  # draw with it; None takes what is expected
 
@@ -58,7 +58,8 @@ def generate(path: Path, to: str, source: Source, output: Path, watch: Watch | N
         from mmcli import plots
 
         images = arrays[to][:MAX_SHOWN].reshape(-1, side, side)
-        titles = [str(name) for name in arrays.get("class", ())]
+        names = run.class_names() if "class" in arrays else {}
+        titles = [names[number] for number in arrays["class"].tolist()] if names else []
         a_row_each = 1 < (source.num_items or 1) <= MAX_PER_ROW and len(set(titles)) > 1  # class
         picture = plots.images_png(images, titles, source.num_items if a_row_each else None)
         write_named(output.with_suffix(".png"), picture)
@@ -76,6 +77,10 @@ def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) 
 
 
 def _of_classes(run: TrainedRun, to: str, source: Source) -> dict[str, np.ndarray]:
-    classes = run.class_names() if source.of_class is None else np.array([source.of_class])
-    each = np.repeat(classes, source.num_items or 1)
-    return {to: run.make_classes(to, each, seed=source.seed), "class": each}
+    names = run.class_names()
+    classes = [*names] if source.of_class is None else [run.class_number(source.of_class)]
+    each = np.repeat(np.array(classes, np.int64), source.num_items or 1)
+    arrays: dict[str, np.ndarray] = {to: run.make_classes(to, each, seed=source.seed), "class": each}
+    if any(text != str(number) for number, text in names.items()):
+        arrays["class_name"] = np.array([names[number] for number in each.tolist()])
+    return arrays

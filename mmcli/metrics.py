@@ -9,9 +9,11 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
+from mmcli.labels import Labels, LabelSet, free_numbers
+
 
 class Metrics(NamedTuple):
-    """Agreement of classes with labels.
+    """Agreement of classes with labels, over the items that have one.
 
     Attributes:
         acc: share of the items whose matched class is their label, 0 to 1.
@@ -20,6 +22,9 @@ class Metrics(NamedTuple):
         confusion: (R, L) items of each matched class (row) and label (column).
         classes: (R,) the matched class of each row, ascending.
         labels: (L,) the label of each column, ascending.
+        class_names: R, what the classes are called: as their label, or unmatched-K.
+        label_names: L, what the labels are called.
+        num_unlabelled: items without a label, which nothing of this counts.
     """
 
     acc: float
@@ -28,20 +33,26 @@ class Metrics(NamedTuple):
     confusion: np.ndarray
     classes: np.ndarray
     labels: np.ndarray
+    class_names: tuple[str, ...]
+    label_names: tuple[str, ...]
+    num_unlabelled: int
 
     def record(self) -> dict[str, Any]:
         """The same in lists and numbers, as evaluation.json holds it."""
-        return self._asdict() | {name: getattr(self, name).tolist() for name in ("confusion", "classes", "labels")}
+        record = self._asdict() | {name: getattr(self, name).tolist() for name in ("confusion", "classes", "labels")}
+        names = {name: [*getattr(self, name)] for name in ("class_names", "label_names")}
+        return record | names
 
 
 def match_classes(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Rename classes so that as many items as possible carry their label, one class to one label.
 
-    A class that no label is left for takes a number above every label, so that it never counts as right.
+    A class that no label is left for takes a number that is no label, above all where there is one, so that it never
+    counts as right.
 
     Args:
         classes: (N,) whole numbers, as a module found them.
-        labels: (N,) whole numbers.
+        labels: (N,) whole numbers, any.
 
     Returns:
         (N,) int64, the renamed classes.
@@ -50,42 +61,62 @@ def match_classes(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """
     confusion, class_ids, label_ids = _confusion(classes, labels)
     rows, columns = linear_sum_assignment(confusion, maximize=True)
-    names = np.full(len(class_ids), -1, dtype=np.int64)  # (R,)
+    names = np.empty(len(class_ids), dtype=np.int64)  # (R,)
     names[rows] = label_ids[columns]
     unmatched = np.setdiff1d(np.arange(len(class_ids)), rows)
-    names[unmatched] = label_ids[-1] + 1 + np.arange(len(unmatched))
+    names[unmatched] = free_numbers(label_ids.tolist(), len(unmatched))
     return names[np.searchsorted(class_ids, classes)]
 
 
-def class_names(classes: np.ndarray, labels: np.ndarray, num_classes: int) -> np.ndarray:
+def class_names(classes: np.ndarray, labels: Labels, num_classes: int) -> np.ndarray:
     """What `match_classes` renames each of the classes 0 to `num_classes` - 1 to, (num_classes,) int64.
 
-    A class of no item takes a number above all others.
+    A class of no item with a label takes a number that is no label and no other class's, above all where there is one.
     """
-    matched = match_classes(classes, labels)
-    names = np.full(num_classes, -1, dtype=np.int64)
+    classes, numbers = classes[labels.given], labels.numbers[labels.given]
+    matched = match_classes(classes, numbers)
+    names = np.empty(num_classes, dtype=np.int64)
     names[classes] = matched
-    unused = names < 0
-    names[unused] = max(matched.max(), labels.max()) + 1 + np.arange(unused.sum())
+    unused = np.setdiff1d(np.arange(num_classes), classes)
+    names[unused] = free_numbers(np.union1d(matched, numbers).tolist(), len(unused))
     return names
 
 
-def evaluate(classes: np.ndarray, labels: np.ndarray) -> Metrics:
-    """Metrics of `classes` (N,), under whatever names they come, against `labels` (N,)."""
-    return evaluate_named(match_classes(classes, labels), labels)
+def evaluate(classes: np.ndarray, labels: Labels) -> Metrics:
+    """Metrics of `classes` (N,), under whatever names they come, against labels of which some are there."""
+    matched = np.zeros(len(classes), np.int64)
+    matched[labels.given] = match_classes(classes[labels.given], labels.numbers[labels.given])
+    return evaluate_named(matched, labels, LabelSet.of(labels))
 
 
-def evaluate_named(classes: np.ndarray, labels: np.ndarray) -> Metrics:
-    """Metrics of `classes` (N,) that are named as the labels they stand for, against `labels` (N,)."""
-    confusion, class_ids, label_ids = _confusion(classes, labels)
+def evaluate_named(classes: np.ndarray, labels: Labels, learned: LabelSet) -> Metrics:
+    """Metrics of classes that are named already, against labels of which some are there.
+
+    Args:
+        classes: (N,) the label that each item's class was matched to; any other number if it was matched to none.
+        labels: of the N items, in the same numbers.
+        learned: the labels that classes were matched to; a class that is none of them is never right.
+    """
+    classes, numbers = classes[labels.given], labels.numbers[labels.given]
+    confusion, class_ids, label_ids = _confusion(classes, numbers)
+    is_right = (classes == numbers) & np.isin(classes, np.array(learned.numbers, np.int64))
+    own = LabelSet.of(labels)
     return Metrics(
-        acc=float(np.mean(classes == labels)),
-        ari=float(adjusted_rand_score(labels, classes)),
-        nmi=float(normalized_mutual_info_score(labels, classes)),
+        acc=float(np.mean(is_right)),
+        ari=float(adjusted_rand_score(numbers, classes)),
+        nmi=float(normalized_mutual_info_score(numbers, classes)),
         confusion=confusion,
         classes=class_ids,
         labels=label_ids,
+        class_names=tuple(map(learned.class_text, class_ids.tolist())),
+        label_names=tuple(map(own.text, label_ids.tolist())),
+        num_unlabelled=labels.num_unlabelled,
     )
+
+
+def agreement(classes: np.ndarray, others: np.ndarray) -> Metrics:
+    """Metrics of `classes` (N,) against the classes (N,) of another module."""
+    return evaluate(classes, Labels(others, np.ones(len(others), bool), {}))
 
 
 def _confusion(classes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

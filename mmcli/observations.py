@@ -14,6 +14,7 @@ from mmcli import sparse, streamed
 from mmcli.census import Census
 from mmcli.errors import DataError
 from mmcli.graph import Graph, Node
+from mmcli.masks import dimensions
 from mmcli.modules import MODULES, Kind
 from mmcli.sparse import HostRows
 from mmcli.spec import DataSource
@@ -187,8 +188,3 @@ def _refuse_too_dense(rows: HostRows, hearer_of_points: Node) -> None:
     if sparse.is_sparse(rows) and (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
         what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
         raise DataError(f"modules.{hearer_of_points.name} takes points, which are dense: {what}; give it fewer columns")
-
-
-def dimensions(array: RowSource) -> str:
-    """How an array that has too many or too few is called in an error."""
-    return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"

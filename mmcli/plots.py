@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 
 MAX_NAMED = 40  # lines that a legend names; so many combinations of stroke and colour are there
 MAX_VALUE = 32  # characters of a setting in a legend
+MAX_TITLE = 12  # characters above an image
 MIN_BAND = 3  # runs whose mean and range are drawn; two are two lines
 MIN_WIDTH, MAX_WIDTH = 6.4, 14.0  # inches; wider only if a label needs it
+MAX_CELLS = 100  # classes or labels of a confusion table that are named, and their items written
+MAX_SIDE = 48.0  # inches of a confusion table
+MAX_LEVEL = 4  # characters of a label that is written level; longer ones stand upright
 LEGEND_ROWS = 12  # a legend of more takes a further column where there is room
 
 _Style: TypeAlias = tuple[LineStyleType, ColorType]
@@ -40,16 +44,19 @@ def confusion_png(title: str, metrics: "Metrics") -> bytes:
     num_classes, num_labels = metrics.confusion.shape
     shares = metrics.confusion / metrics.confusion.sum(axis=1, keepdims=True)  # (R, L)
     # A Figure of its own, not pyplot: no display, no global state.
-    figure = Figure(figsize=(2 + 0.45 * num_labels, 1.6 + 0.4 * num_classes), layout="constrained")
+    size = min(2 + 0.45 * num_labels, MAX_SIDE), min(1.6 + 0.4 * num_classes, MAX_SIDE)
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for row in range(num_classes):
-        for column in range(num_labels):
-            if items := metrics.confusion[row, column]:
-                color = "white" if shares[row, column] > 0.5 else "black"
-                axes.text(column, row, str(items), ha="center", va="center", fontsize=8, color=color)
-    axes.set_xticks(range(num_labels), [str(label) for label in metrics.labels])
-    axes.set_yticks(range(num_classes), [str(matched) for matched in metrics.classes])
+    if max(num_classes, num_labels) <= MAX_CELLS:
+        for row, column in np.argwhere(metrics.confusion):
+            color = "white" if shares[row, column] > 0.5 else "black"
+            text = str(metrics.confusion[row, column])
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=color)
+        names = [shown(name, MAX_VALUE) for name in metrics.label_names]
+        turn = 90 if max(map(len, names)) > MAX_LEVEL else 0
+        axes.set_xticks(range(num_labels), names, rotation=turn, parse_math=False)
+        axes.set_yticks(range(num_classes), [shown(name, MAX_VALUE) for name in metrics.class_names], parse_math=False)
     axes.set_xlabel("label")
     axes.set_ylabel("class")
     axes.set_title(f"{title}: ACC {metrics.acc:.3f}, ARI {metrics.ari:.3f}, NMI {metrics.nmi:.3f}", fontsize=10)
@@ -69,13 +76,15 @@ def images_png(images: np.ndarray, titles: Sequence[str], per_row: int | None = 
     for axes, image in zip(grid, images, strict=False):
         axes.imshow(image, cmap="gray", vmin=lowest, vmax=highest)
     for axes, title in zip(grid, titles, strict=False):
-        axes.set_title(title, fontsize=9)
+        axes.set_title(shown(title, MAX_TITLE), fontsize=9, parse_math=False)
     return _png(figure)
 
 
 def _png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a label may be in any script
+        figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()
 
 

@@ -13,6 +13,7 @@ from mmcli.errors import DamagedRunError, DataError, UsageError
 from mmcli.formats import npz
 from mmcli.formats.opening import opened
 from mmcli.history import HistoryLine, read_line
+from mmcli.labels import LabelSet
 
 Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
 
@@ -125,9 +126,24 @@ class RunFiles:
                     return items, columns
         raise self.damaged(META, "items and columns of the data are not named")
 
+    def labels(self, name: str) -> LabelSet | None:
+        """The distinct labels of the data of a name; None in a run of a version that did not keep them."""
+        match self.meta():
+            case {"labels": dict(labels)} if name in labels:
+                try:
+                    return LabelSet.from_record(labels[name])
+                except ValueError as error:
+                    raise self.damaged(META, str(error)) from None
+        return None
+
     def classes(self, folder: str, num_items: int) -> np.ndarray:
         """The class of each item (N,) int64, as the module left it."""
         return self._whole_numbers(f"{folder}/{CLASSES}", num_items, "classes where the data have", "items")
+
+    def classes_of(self, folder: str, stage: Stage) -> np.ndarray | None:
+        """The class of each item (N,) int64, as written at a stage; None where it was not."""
+        name = f"{folder}/class_{stage}.txt"
+        return self._whole_numbers(name) if (self.path / name).exists() else None
 
     def class_names(self, folder: str, num_classes: int) -> np.ndarray:
         """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
@@ -149,12 +165,14 @@ class RunFiles:
         except DataError as error:
             raise self.damaged(name, str(error)) from None
 
-    def _whole_numbers(self, name: str, size: int, what: str, of: str) -> np.ndarray:
+    def _whole_numbers(self, name: str, size: int | None = None, what: str = "", of: str = "") -> np.ndarray:
         try:
             numbers = np.array([int(line) for line in self._read(name).split()], dtype=np.int64)
         except (ValueError, OverflowError):
             raise self.damaged(name, "not one whole number a line") from None
-        if len(numbers) != size:
+        if not len(numbers):
+            raise self.damaged(name, "empty")
+        if size is not None and len(numbers) != size:
             raise self.damaged(name, f"{len(numbers)} {what} {size} {of}")
         return numbers
 

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mmcli.modules import MODULES, ModuleType
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from mmcli.evaluation import Evaluation
     from mmcli.metrics import Metrics
     from mmcli.preparation.showing import Contents, Holding
+
+
+MAX_NAME = 24  # characters of a label in a table
 
 
 def module_types() -> str:
@@ -53,7 +56,13 @@ def graph(experiment: "Experiment") -> str:
             heard = [f"data {node.config.data}, {widths[name]} columns{sparsity}"]
         rows.append((name, node.type, ", ".join(heard)))
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
-    return f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}\n\n{_aligned(rows)}"
+    without = [
+        f"\nlabels {name}: {counted(labels.num_unlabelled, 'item')} without a label, left out of measures"
+        for name, labels in datasets.labels.items()
+        if labels.num_unlabelled
+    ]
+    summary = f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}{''.join(without)}"
+    return f"{summary}\n\n{_aligned(rows)}"
 
 
 def evaluation(evaluation: "Evaluation") -> str:
@@ -61,9 +70,26 @@ def evaluation(evaluation: "Evaluation") -> str:
     if not evaluation.metrics:
         return f"{evaluation.num_items} items, no labels to compare with; what was found is in {evaluation.written}"
     return "\n\n".join(
-        f"{_summary(name, metrics, evaluation.rematched.get(name))}\n{_confusion(metrics)}"
+        "\n".join(
+            [
+                _summary(name, metrics, evaluation.rematched.get(name)),
+                *_remarks(evaluation, name),
+                _confusion(metrics),
+            ]
+        )
         for name, metrics in evaluation.metrics.items()
     )
+
+
+def _remarks(evaluation: "Evaluation", name: str) -> Iterator[str]:
+    """What has to be known of the labels of a module before its measures are believed."""
+    if missing := evaluation.metrics[name].num_unlabelled:
+        yield f"{missing} of {evaluation.num_items} items without a label, left out"
+    if unknown := evaluation.unknown.get(name):
+        every = listed(f"{text} ({items})" for text, items in unknown.items())
+        yield f"labels that the run did not learn with (and their items, none of them right): {every}"
+    if absent := evaluation.absent.get(name):
+        yield f"labels of the run that no item has: {listed(absent)}"
 
 
 def contents(contents: "Contents") -> str:
@@ -167,11 +193,11 @@ def _summary(name: str, metrics: "Metrics", rematched: float | None) -> str:
 def _confusion(metrics: "Metrics") -> str:
     """Items of each class (row) and label (column); a dot is none."""
     cells = [[str(number) if number else "." for number in row] for row in metrics.confusion.tolist()]
-    rows = [[str(label) for label in metrics.labels], *cells]
-    names = ["class \\ label", *(str(matched) for matched in metrics.classes)]
-    width = max(len(cell) for row in rows for cell in row)
+    rows = [[shown(label, MAX_NAME) for label in metrics.label_names], *cells]
+    names = ["class \\ label", *(shown(matched, MAX_NAME) for matched in metrics.class_names)]
+    width, margin = max(len(cell) for row in rows for cell in row), max(map(len, names))
     return "\n".join(
-        f"{name:>{len(names[0])}}  {' '.join(cell.rjust(width) for cell in row)}"
+        f"{name:>{margin}}  {' '.join(cell.rjust(width) for cell in row)}"
         for name, row in zip(names, rows, strict=True)
     )
 

@@ -13,11 +13,12 @@ from mmcli.config import Config, load_config
 from mmcli.datasets import Datasets, absent, load_arrays
 from mmcli.errors import ConfigError, DataError, UsageError
 from mmcli.graph import Graph, build_graph
+from mmcli.labels import LabelSet
 from mmcli.modules import MODULES, Kind
 from mmcli.run_files import CONFIG
 from mmcli.store import RunDirectory
 from mmcli.units import Units, in_data_units, stored_units
-from mmcli.wording import listed, suggestion
+from mmcli.wording import listed, shown, suggestion
 
 if TYPE_CHECKING:
     from mmcli.recognition import Recognition, Recognizer
@@ -34,11 +35,13 @@ class Prediction(NamedTuple):
         classes: (N,) int64, by the labels they were matched to in training, or as found where there were none.
         probabilities: (N, K) float32, P(class | the senses below the module).
         names: (K,) int64, the class that each column of `probabilities` stands for.
+        texts: K, what these classes are called: by the name of their label, or unmatched-K where they have none.
     """
 
     classes: NDArray[np.int64]
     probabilities: NDArray[np.float32]
     names: NDArray[np.int64]
+    texts: tuple[str, ...]
 
 
 def load_run(path: str | Path) -> "TrainedRun":
@@ -140,6 +143,16 @@ class TrainedRun:
         """(K,) the label that training matched each class of a module to; 0 to K - 1 where it named no labels."""
         return self.directory.class_names(self.graph.folder(module), self.classifiers[module])
 
+    def labels(self, module: str) -> LabelSet:
+        """The labels that training matched the classes of a module to; the classes themselves where there were none."""
+        name = self.config.modules[module].labels
+        kept = None if name is None else self.directory.labels(name)
+        return LabelSet(tuple(np.sort(self.names(module)).tolist()), {}) if kept is None else kept
+
+    def texts(self, module: str) -> tuple[str, ...]:
+        """What each of the K classes of a module is called."""
+        return tuple(map(self.labels(module).class_text, self.names(module).tolist()))
+
     def recognize(
         self,
         datasets: Datasets,
@@ -182,14 +195,14 @@ class TrainedRun:
         for name in self.classifiers:
             classes, probabilities = map(np.concatenate, zip(*(batch[name] for batch in said), strict=True))
             names = self.names(name)
-            predictions[name] = Prediction(names[classes], probabilities, names)
+            predictions[name] = Prediction(names[classes], probabilities, names, self.texts(name))
         return predictions
 
     def generate(
         self,
         to: str,
         *,
-        of_class: int | None = None,
+        of_class: int | str | None = None,
         num_items: int = 1,
         seed: int | None = None,
         **senses: ArrayLike,
@@ -201,7 +214,8 @@ class TrainedRun:
 
         Args:
             to: name of the sense.
-            of_class: the class, by the label it was matched to, as the last module that finds classes knows it.
+            of_class: the class, by the number or the name of the label it was matched to, as the last module that
+                finds classes knows it.
             num_items: how many of that class.
             seed: draw class and latent variable; None takes what is expected, the same for equal items.
             **senses: as for `predict`, without `to`; not together with `of_class`.
@@ -214,7 +228,7 @@ class TrainedRun:
         if (of_class is None) == (not senses):
             raise UsageError("a sense is made from other senses or of a class; give one of the two")
         if of_class is not None:
-            return self.make_classes(to, np.full(num_items, of_class), seed=seed)
+            return self.make_classes(to, np.full(num_items, self.class_number(of_class)), seed=seed)
         if to in senses:
             raise UsageError(f"{to} is to be made, so it cannot be given; leave it out")
         return self.make(to, self._perceived(senses), seed=seed)
@@ -253,7 +267,7 @@ class TrainedRun:
         return self.units.get(module) if self.graph.nodes[source].is_standard(module) else None
 
     def make_classes(self, to: str, classes: NDArray[np.int64], *, seed: int | None) -> NDArray[np.floating[Any]]:
-        """As `generate`, an item of each of the `classes` (N,)."""
+        """As `generate`, an item of each of the `classes` (N,), all of them keys of `class_names`."""
         shapes = {name: (len(classes), width) for name, width in self.widths.items()}
         observations = {name: absent(self.graph, name, shape) for name, shape in shapes.items()}
         known = {name: np.zeros(len(classes), bool) for name in self.widths}
@@ -266,9 +280,26 @@ class TrainedRun:
             hint = suggestion(sense, self.senses) or f"; there are {listed(self.senses)}"
             raise UsageError(f"no sense {sense}{hint}")
 
-    def class_names(self) -> NDArray[np.int64]:
-        """(K,) the classes that `generate` makes, ascending: those of the last module that finds classes."""
-        return np.sort(self.names(self._last_classifier()))
+    def class_names(self) -> dict[int, str]:
+        """The classes that `generate` makes, by ascending number: of the last module that finds some."""
+        name = self._last_classifier()
+        return dict(sorted(zip(self.names(name).tolist(), self.texts(name), strict=True)))
+
+    def class_number(self, asked: int | str) -> int:
+        """The number of a class that was asked for by number or by name.
+
+        Raises:
+            UsageError: there is no such class.
+        """
+        every = self.class_names()
+        by_text = {text: number for number, text in reversed(every.items())}  # a label named unmatched-K comes first
+        if not self.labels(self._last_classifier()).names:
+            by_text = {str(number): number for number in every} | by_text
+        number = by_text.get(asked) if isinstance(asked, str) else int(asked)
+        if number is None or number not in every:
+            held = listed(every.values())
+            raise UsageError(f"no class {shown(str(asked), 60)}; {self._last_classifier()} has {held}")
+        return number
 
     def _last_classifier(self) -> str:
         if not self.classifiers:
@@ -279,8 +310,6 @@ class TrainedRun:
         """Log probabilities (N, K) that say of which class each item is."""
         name = self._last_classifier()
         names = self.names(name)
-        if unknown := np.setdiff1d(classes, names).tolist():
-            raise UsageError(f"no class {unknown[0]}; {name} has {listed(map(str, sorted(names.tolist())))}")
         probabilities = np.where(names == classes[:, None], 1 - SURE, SURE / max(len(names) - 1, 1))
         return {name: np.log(probabilities).astype(np.float32)}
 

@@ -17,7 +17,7 @@ class Request(NamedTuple):
 
     named: Sequence[str] = ()  # FILE, an .npz that holds arrays of the config's keys, or NAME=FILE
     test: bool = False  # the config's held-out data
-    known: Sequence[str] = ()  # NAME=FILE: which rows of a sense are there
+    known: Sequence[str] = ()  # NAME=FILE: which rows of a sense, or which labels, are there
     missing: Literal["nan"] | None = None  # nan: rows of NaN are missing ones, of every sense
 
 
@@ -60,7 +60,8 @@ def choose(config: Config, request: Request, *, without: Collection[str]) -> Sou
         raise UsageError(f"no sense is left to go by{f'; give one of {listed(rest)}' if rest else ''}")
     if request.missing is not None:
         left |= {name: replace(left[name], missing=request.missing) for name in left.keys() & set(senses)}
-    return _masked(config, chosen._replace(sources=left), request.known, senses)
+    labels = [module.labels for module in config.modules.values() if module.labels is not None]
+    return _masked(config, chosen._replace(sources=left), request.known, {*senses, *labels})
 
 
 def _from_command_line(config: Config, named: Sequence[str]) -> Sources:
@@ -117,7 +118,7 @@ def _alone(source: DataSource, text: str, option: str) -> DataSource:
     return replace(source, file=file, key=key)
 
 
-def _masked(config: Config, chosen: Sources, known: Sequence[str], senses: Collection[str]) -> Sources:
+def _masked(config: Config, chosen: Sources, known: Sequence[str], maskable: Collection[str]) -> Sources:
     """The same, with masks of rows from the command line."""
     sources = dict(chosen.sources)
     places = Places(dict(chosen.places.keys), dict(chosen.places.values))
@@ -127,8 +128,8 @@ def _masked(config: Config, chosen: Sources, known: Sequence[str], senses: Colle
         if not equals:
             raise UsageError(f"{option}: must be NAME=FILE, such as speech=has_speech.npy")
         _refuse_unknown(config, name, option)
-        if name not in senses or name not in sources:
-            raise UsageError(f"{option}: {name} is no sense that is asked about; leave it out")
+        if name not in maskable or name not in sources:
+            raise UsageError(f"{option}: {name} is neither a sense nor labels of these data; leave it out")
         mask = f"--known {name}"  # no name of a config has a blank
         sources[mask] = _alone(DataSource(mask, Path(), name), text, option)
         sources[name] = replace(sources[name], known=mask)

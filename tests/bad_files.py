@@ -178,7 +178,7 @@ BAD_FILES = [
     Bad("bomb of IDX", "images", gzip.compress(idx(PIXELS, 8, (200_000, 28, 28)) + os.urandom(300_000)), TRAP),
     Bad("IDX with a key", "images", IDX, "an IDX file holds one array without a name; remove the key", "x"),
     Bad("IDX labels as images", "images", idx(DIGITS.astype("u1"), 8), "1 dimension (4,); an observation has 2"),
-    Bad("IDX images as labels", "digits", IDX, "2 dimensions (4, 6); labels have 1: array.ravel()"),
+    Bad("IDX images as labels", "digits", IDX, "2 dimensions (4, 6); labels have 1; take the column"),
     Bad("IDX of fractions as labels", "digits", idx((DIGITS / 2).astype(">f4"), 0x0D), f"0.5 at row 1 {MORE}"),
     Bad("IDX of fewer labels", "digits", idx(DIGITS[:3].astype("u1"), 8), f"3 rows, but data.images has 4; {ROWS}"),
     # .npy
@@ -192,7 +192,7 @@ BAD_FILES = [
     Bad(".npy of no header", "images", NPY.replace(b"{'descr'", b"__import"), "cannot be read: "),
     Bad(".npy of version 3", "images", NPY.replace(b"\x01\x00", b"\x03\x00", 1), "format 3.0 of numpy is not read"),
     Bad(".npy of complex numbers", "images", npy(IMAGES + 0j), "holds values of type complex128; save numbers"),
-    Bad(".npy of words", "digits", npy(["a", "b", "c", "d"]), "holds values of type <U1; save numbers"),
+    Bad(".npy of words", "images", npy(["a", "b", "c", "d"]), "holds values of type <U1; save numbers"),
     Bad(".npy of fields", "images", npy(np.zeros(N, [("x", "f4")])), "save numbers"),
     Bad(".npy with a key", "images", NPY, "a .npy file holds one array without a name; remove the key", "x"),
     # .npz
@@ -227,8 +227,9 @@ BAD_FILES = [
     Bad("three dimensions", "images", npy(IMAGES[None]), "3 dimensions (1, 4, 3); an observation has 2"),
     Bad("no rows", "images", npy(IMAGES[:0]), "empty: 0 rows of 3 columns"),
     Bad("labels that are fractions", "digits", npy(DIGITS / 2), f"0.5 at row 1 {MORE}"),
-    Bad("labels that are NaN", "digits", npy(put(DIGITS, 2, np.nan)), f"nan at row 2 (from 0); {WHOLE}"),
-    Bad("labels too large", "digits", npy(np.full(N, 2**64 - 1, "u8")), "1.84467e+19 at row 0 (from 0) and 3 more"),
+    Bad("labels that are infinite", "digits", npy(put(DIGITS, 2, np.inf)), f"inf at row 2 (from 0); {WHOLE}"),
+    Bad("labels that are all NaN", "digits", npy(DIGITS * np.nan), "no item has a label; label some, or measure no"),
+    Bad("labels too large", "digits", npy(np.full(N, 2**64 - 1, "u8")), f"{2**64 - 1} at row 0 (from 0) and 3 more"),
     Bad("fewer rows", "speech", npy(SPEECH[:3]), f"3 rows, but data.images has 4; {ROWS}"),
     Bad("more labels", "digits", npy(np.arange(5)), f"5 rows, but data.images has 4; {ROWS}"),
     # Text.

@@ -61,8 +61,8 @@ def test_arrays_come_by_the_name_of_their_module_and_labels_by_that_of_the_data(
     assert list(datasets.observations) == ["image", "speech"]
     np.testing.assert_array_equal(datasets.observations["image"], IMAGES.astype(np.float32))
     np.testing.assert_array_equal(datasets.observations["speech"], SPEECH)
-    np.testing.assert_array_equal(datasets.labels["digits"], DIGITS)
-    assert datasets.labels["digits"].dtype == np.int64
+    np.testing.assert_array_equal(datasets.labels["digits"].numbers, DIGITS)
+    assert datasets.labels["digits"].numbers.dtype == np.int64
     assert datasets.num_items == N
     assert datasets.digests == {str(folder / "a.npz"): hashlib.sha256((folder / "a.npz").read_bytes()).hexdigest()}
 
@@ -102,7 +102,7 @@ def test_tables_of_text_are_read_by_their_columns(folder):
 
     np.testing.assert_array_equal(datasets.observations["image"], [[0], [0.5]])
     np.testing.assert_array_equal(datasets.observations["speech"], SPEECH[:2])
-    np.testing.assert_array_equal(datasets.labels["digits"], [3, 7])
+    np.testing.assert_array_equal(datasets.labels["digits"].numbers, [3, 7])
     assert set(datasets.digests) == {str(folder / "items.csv"), str(folder / "speech.txt")}
 
 
@@ -148,7 +148,7 @@ def test_one_array_can_be_observed_twice():
 def test_labels_are_any_whole_numbers(labels):
     np.savez("a.npz", **arrays(digits=labels))
 
-    np.testing.assert_array_equal(load().labels["digits"], labels.ravel())
+    np.testing.assert_array_equal(load().labels["digits"].numbers, labels.ravel())
 
 
 RANGE = "modules.vae takes 0 to 1: scale the array, or change the module's options"
@@ -219,18 +219,11 @@ CHANGES = [
         "0.5 at row 1 (from 0) and 1 more; labels are whole numbers; number the classes",
     ),
     (
-        "labels that are NaN",
-        {"digits": changed(DIGITS, 2, np.nan)},
-        "digits",
-        "nan at row 2 (from 0); labels are whole numbers; number the classes",
-    ),
-    (
         "labels too large",
         {"digits": np.array([0, 1, 2, 2**64 - 1], dtype=np.uint64)},
         "digits",
-        "1.84467e+19 at row 3 (from 0); labels are whole numbers; number the classes",
+        "18446744073709551615 at row 3 (from 0); labels are below 2^63; number the classes, or save an .npz of text",
     ),
-    ("labels in words", {"digits": np.array(["a", "b", "c", "d"])}, "digits", "holds values of type <U1; save numbers"),
     ("complex numbers", {"images": IMAGES + 0j}, "images", "holds values of type complex128; save numbers"),
     ("dates", {"images": IMAGES.astype("M8[s]")}, "images", "holds values of type datetime64[s]; save numbers"),
     (
@@ -446,8 +439,12 @@ def test_an_item_with_no_sense_at_all_is_refused(folder):
 @pytest.mark.parametrize(
     ("seen", "text"),
     [
+        (np.ones((1, N)), "2 dimensions (1, 4); what says which rows are there has 1: array.ravel()"),
         (np.array([1, 2, 0, 1]), "2 at row 1 (from 0); what says which rows are there holds 1 for yes and 0 for no"),
-        (np.eye(N), "2 dimensions (4, 4); what says which rows are there has 1: array.ravel()"),
+        (
+            np.eye(N),
+            "2 dimensions (4, 4); what says which rows are there has 1: a value an item, as array.all(axis=1) gives",
+        ),
     ],
 )
 def test_a_mask_holds_a_yes_or_no_an_item(folder, seen, text):
@@ -464,3 +461,25 @@ def test_a_mask_of_other_length_is_refused(folder):
     assert problems_of(config) == [
         f"x.yaml:2:11: data.images: {folder}/a.npz: {N} rows, but seen says of {N + 1} which are there"
     ]
+
+
+def test_labels_can_be_masked_and_left_out_by_nan():
+    np.savez("a.npz", **arrays(digits=changed(DIGITS, 0, np.nan)), there=np.arange(N) != 2)
+    config = CONFIG.replace("key: digits}", "key: digits, known: there}").replace(
+        "modules:", "  there: {file: a.npz, key: there}\nmodules:"
+    )
+
+    assert load().labels["digits"].given.tolist() == [False, True, True, True]
+    assert load(config).labels["digits"].given.tolist() == [False, True, False, True]
+    np.savez("a.npz", **arrays(), there=np.zeros(N, bool))
+    (line,) = problems_of(config)
+    assert line.endswith("no item has a label; label some, or measure no module against these")
+    np.savez("a.npz", **arrays(), there=np.full(N, 2))
+    assert len(problems_of(config)) == 1
+
+
+def test_check_counts_the_items_without_a_label(command):
+    np.savez("a.npz", **arrays(digits=changed(DIGITS, 0, np.nan)))
+    Path("x.yaml").write_text(CONFIG)
+
+    assert "\nlabels digits: 1 item without a label, left out of measures\n" in command("check", "x.yaml").out

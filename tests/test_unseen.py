@@ -346,7 +346,10 @@ def test_one_array_is_named_and_needs_no_labels(command, header):
         (["--data", "kinds=x.npz"], "no sense is left to go by; give one of images, words"),
         (["--known", "words"], "--known words: must be NAME=FILE, such as speech=has_speech.npy"),
         (["--known", "word=a.npy"], "--known word=a.npy: the run knows no data word (did you mean words?)"),
-        (["--known", "kinds=a.npy"], "--known kinds=a.npy: kinds is no sense that is asked about; leave it out"),
+        (
+            ["--data", "images=a.npy", "--known", "kinds=a.npy"],
+            "--known kinds=a.npy: kinds is neither a sense nor labels of these data; leave it out",
+        ),
         (["--known", "words=none.npy"], "--known words=none.npy: no such file"),
         (["--missing", "0"], "Invalid value for '--missing': '0' is not 'nan'. (see `mmcli evaluate --help`)"),
         (["--test"], "--test: the run's config names no held-out data under test:; use --data"),
@@ -395,7 +398,7 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
             ["--known", "words=words.npy"],
             (
                 "--known words=words.npy: {}/words.npy: 2 dimensions (60, 12); "
-                "what says which rows are there has 1: array.ravel()"
+                "what says which rows are there has 1: a value an item, as array.all(axis=1) gives"
             ),
         ),
     ],

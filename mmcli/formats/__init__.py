@@ -16,7 +16,7 @@ from mmcli.streamed import RowSource
 Array = NDArray[Any]
 
 
-def read_array(file: Path, key: str | None) -> HostRows:
+def read_array(file: Path, key: str | None, *, texts: bool = False) -> HostRows:
     """One array of numbers from a file, as it is stored; of an IDX file, its items as rows (see `idx.as_items`).
 
     Text and Parquet are tables, (N, D); a column of one is (N, 1), and one of lists (N, length).
@@ -25,11 +25,12 @@ def read_array(file: Path, key: str | None) -> HostRows:
         file: .npz, .npy, IDX or text (both plain or gzip), or Parquet.
         key: which array of a .npz, or which column of a table; None for all of a file, such as scipy.sparse.save_npz
             writes.
+        texts: whether an array of a .npz or .npy may hold text instead.
 
     Raises:
         DataError: what is wrong, without the name of the file; with the line of a text.
     """
-    kind = _kind(file)
+    kind, types = _kind(file), npz.NUMBERS_AND_TEXT if texts else npz.NUMBERS
     match kind:
         case Kind.TEXT:
             return _text_table(file, key)
@@ -38,13 +39,13 @@ def read_array(file: Path, key: str | None) -> HostRows:
         case Kind.NPZ:
             with opened(file) as stream:
                 is_sparse = key is None and csr.is_matrix(npz.member_names(stream))
-                return csr.read_csr(stream) if is_sparse else npz.read_member(stream, key)
+                return csr.read_csr(stream) if is_sparse else npz.read_member(stream, key, types)
     if key is not None:
         raise DataError(f"{kind.value} holds one array without a name; remove the key")
     if kind is Kind.IDX:
         return idx.as_items(idx.read_idx(file))
     with opened(file) as stream:
-        return npz.read_npy(stream, file.stat().st_size)
+        return npz.read_npy(stream, file.stat().st_size, types)
 
 
 def stream_array(file: Path, key: str | None) -> RowSource:

@@ -17,6 +17,7 @@ from mmcli.wording import listed, shown, suggestion
 
 MAGIC_SIZE = len(npy.MAGIC_PREFIX)
 NUMBERS = "biuf"  # numpy's letters for their types
+NUMBERS_AND_TEXT = NUMBERS + "U"
 
 Array = NDArray[Any]
 
@@ -125,7 +126,8 @@ def read_header(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Head
             if header.dtype.hasobject
             else f"values of type {header.dtype}"
         )
-        raise DataError(f"holds {what}; save numbers")
+        remedy = "save numbers, or text by array.astype(str)" if "U" in kinds else "save numbers"
+        raise DataError(f"holds {what}; {remedy}")
     declared, present = math.prod(header.shape) * header.dtype.itemsize, num_bytes - stream.tell()
     if declared != present:  # before anything of that size is allocated
         raise DataError(f"damaged: its header promises {declared} bytes of data, {present} are there; make it again")

@@ -9,9 +9,8 @@ import numpy as np
 from mmcli.errors import DataError
 from mmcli.formats import array_names, npz, read_array
 from mmcli.formats.opening import opened
+from mmcli.labels import LABELS
 
-LABELS = "labels"
-TEXTS_TOO = npz.NUMBERS + "U"
 PAIR_ROWS = "pair_rows"  # (N, files) the row that each item of a pair had in its file
 
 # What describes all items of a file at once, even if it is by chance as long as there are items.
@@ -64,6 +63,6 @@ def read_text_array(file: Path, name: str) -> list[str]:
 def _read_member(file: Path, name: str) -> Any:
     try:
         with opened(file) as stream:
-            return npz.read_member(stream, name, TEXTS_TOO)
+            return npz.read_member(stream, name, npz.NUMBERS_AND_TEXT)
     except DataError as error:
         return error

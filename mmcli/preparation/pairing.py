@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,9 @@ from scipy.sparse import issparse
 
 from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
-from mmcli.preparation.arrays_in import LABELS, PAIR_ROWS, is_whole, read_arrays
+from mmcli.labels import LABEL_NAMES, LABELS, Labels, LabelSet, make_labels, merged
+from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays
 from mmcli.wording import counted, listed, shown
-
-LABEL_NAMES = "label_names"
 
 
 class Part(NamedTuple):
@@ -27,16 +26,14 @@ class Part(NamedTuple):
         num_items: N of it.
         items: arrays of N rows, by name, without the labels.
         whole: arrays of all items at once: settings, codebooks.
-        labels: (N,) the label of each item, a whole number.
-        names: of the labels 0, 1, ..., where the file has names.
+        labels: of the N items; None where the file has none.
     """
 
     file: Path
     num_items: int
     items: Mapping[str, Any]
     whole: Mapping[str, Any]
-    labels: NDArray[Any] | None
-    names: Sequence[str] | None
+    labels: Labels | None
 
 
 def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: float | None, seed: int) -> list[str]:
@@ -76,14 +73,15 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
         raise DataError(f"{shown(str(without[0]))}: has no labels; give it an array named labels, or pair --by row")
     rng = np.random.default_rng(seed)
     rows = _pair_by_row(parts) if by == "row" or without else _pair_by_label(parts, rng)  # (N, F)
-    labels = next((part.labels[rows[:, index]] for index, part in enumerate(parts) if part.labels is not None), None)
+    labels = _labels_of_pairs(parts, rows)
     chosen = [np.arange(len(rows))]
     if held_out is not None:
-        chosen = _split(np.zeros(len(rows)) if labels is None else labels, held_out, rng)
+        chosen = _split(np.zeros(len(rows)) if labels is None else _in_groups(labels), held_out, rng)
     told = [_told(part, len(rows)) for part in parts]
     for place, pairs in zip(outputs, chosen, strict=True):
-        write_arrays(place, _arrays(parts, rows[pairs]))
-        kinds = "" if labels is None else f", {counted(len(np.unique(labels[pairs])), 'label')}"
+        own = None if labels is None else labels.of_rows(pairs)
+        write_arrays(place, _arrays(parts, rows[pairs], own))
+        kinds = "" if own is None else f", {counted(len(LabelSet.of(own).numbers), 'label')}{_without_label(own)}"
         told.append(f"{shown(str(place))}: {counted(len(pairs), 'pair')}{kinds}")
     return told
 
@@ -130,11 +128,11 @@ def _renamed(key: str, name: str, stem: str) -> str:
 
 def _sorted_out(file: Path, arrays: dict[str, Any]) -> Part:
     """Which arrays are of the items: those as long as the labels or, without labels, as most are."""
-    labels, names = _labels_in(arrays)
+    labels = _labels_in(arrays)
     lengths = Counter(array.shape[0] for name, array in arrays.items() if array.ndim and not is_whole(name))
     if labels is None and not lengths:
         raise DataError("holds no array of items")
-    num_items = lengths.most_common(1)[0][0] if labels is None else len(labels)
+    num_items = lengths.most_common(1)[0][0] if labels is None else len(labels.given)
     if num_items == 0:
         raise DataError("holds no items")
     if lengths and num_items not in lengths:
@@ -142,29 +140,13 @@ def _sorted_out(file: Path, arrays: dict[str, Any]) -> Part:
     of_items = {name for name, array in arrays.items() if not is_whole(name) and array.shape[:1] == (num_items,)}
     items = {name: array for name, array in arrays.items() if name in of_items}
     whole = {name: array for name, array in arrays.items() if name not in of_items}
-    return Part(file, num_items, items, whole, labels, names)
+    return Part(file, num_items, items, whole, labels)
 
 
-def _labels_in(arrays: dict[str, Any]) -> tuple[NDArray[np.int64] | None, list[str] | None]:
-    """Take the labels (N,) and their names out of the arrays of a file; labels that are names get numbers."""
+def _labels_in(arrays: dict[str, Any]) -> Labels | None:
+    """Take the labels and their names out of the arrays of a file."""
     labels, names = arrays.pop(LABELS, None), arrays.pop(LABEL_NAMES, None)
-    if labels is None:
-        return None, None
-    if labels.shape[1:] == (1,):  # a table of one column
-        labels = labels.ravel()
-    if labels.ndim != 1:
-        raise DataError(f"labels of shape {labels.shape}; they are one an item")
-    if labels.dtype.kind == "U":
-        names, labels = np.unique(labels, return_inverse=True)
-    if not (np.isfinite(labels).all() and (labels == np.floor(labels)).all()):
-        raise DataError("labels that are fractions or no numbers; number the classes")
-    labels = labels.astype(np.int64)
-    if names is None:
-        return labels, None
-    low, high = labels.min(initial=0), labels.max(initial=0)
-    if names.ndim != 1 or low < 0 or high >= max(len(names), 1):
-        raise DataError(f"label_names of shape {names.shape} cannot name the labels {low} to {high}")
-    return labels, [str(name) for name in names.tolist()]
+    return None if labels is None else make_labels(labels, names)
 
 
 def _refuse_collisions(parts: Sequence[Part]) -> None:
@@ -185,34 +167,22 @@ def _same(one: Any, other: Any) -> bool:
     return one.dtype == other.dtype and one.shape == other.shape and bool((one == other).all())
 
 
-def _keys(parts: Sequence[Part]) -> list[NDArray[Any]]:
-    """The labels of each file in a form in which they can be compared: names where all files have them, or numbers.
-
-    Raises:
-        DataError: they have to be compared by number, and files number their names differently.
-    """
-    labels = [part.labels for part in parts if part.labels is not None]
-    names = [part.names for part in parts if part.names is not None]
-    if len(names) == len(labels):
-        return [np.array(of_file)[numbers] for of_file, numbers in zip(names, labels, strict=True)]
-    if any(of_file != names[0] for of_file in names):
-        without = next(part.file for part in parts if part.names is None)
-        raise DataError(
-            f"{shown(str(without))}: has no label_names, and the other files number theirs differently; add them"
-        )
-    return labels
-
-
 def _pair_by_label(parts: Sequence[Part], rng: np.random.Generator) -> NDArray[np.int64]:
     """(N, F): the row of each file in each pair, pairs in random order; no row is in two."""
-    keys = _keys(parts)
-    shared = sorted(set.intersection(*(set(key.tolist()) for key in keys)))
+    labels = [part.labels for part in parts if part.labels is not None]
+    keys = [np.array(of_file.texts(), np.str_) for of_file in labels]
+    shared = sorted(
+        set.intersection(*(set(key.tolist()) for key in keys)) - {""},
+        key=None if any(of_file.names for of_file in labels) else int,
+    )
     if not shared:
         held = "; ".join(
-            f"{shown(str(part.file))} has {listed(map(str, sorted(set(key.tolist()))))}"
-            for part, key in zip(parts, keys, strict=True)
+            f"{shown(str(part.file))} has {listed(map(LabelSet.of(of_file).text, LabelSet.of(of_file).numbers))}"
+            for part, of_file in zip(parts, labels, strict=True)
         )
-        raise DataError(f"no label is in all files: {held}")
+        unnamed = [part.file for part, of_file in zip(parts, labels, strict=True) if not of_file.names]
+        remedy = f"; give {shown(str(unnamed[0]))} {LABEL_NAMES}" if 0 < len(unnamed) < len(parts) else ""
+        raise DataError(f"no label is in all files: {held}{remedy}")
     pairs = []
     for label in shared:
         shuffled = [rng.permutation(np.flatnonzero(key == label)) for key in keys]
@@ -229,15 +199,27 @@ def _pair_by_row(parts: Sequence[Part]) -> NDArray[np.int64]:
             raise DataError(
                 f"{shown(str(one.file))} and {shown(str(other.file))}: {counts}; --by row pairs as many with as many"
             )
-    labelled = [part for part in parts if part.labels is not None]
-    for (one, first), (other, second) in pairwise(zip(labelled, _keys(labelled), strict=True)):
-        if (differ := first != second).any():
+    labelled = [(part, np.array(part.labels.texts(), np.str_)) for part in parts if part.labels is not None]
+    for (one, first), (other, second) in combinations(labelled, 2):
+        if (differ := (first != second) & (first != "") & (second != "")).any():
             row = int(differ.argmax())
             raise DataError(
                 f"{shown(str(one.file))} and {shown(str(other.file))}: row {row} (from 0) is labelled "
                 f"{shown(str(first[row]), 60)} and {shown(str(second[row]), 60)}; pair --by label"
             )
     return np.repeat(np.arange(parts[0].num_items)[:, None], len(parts), axis=1)
+
+
+def _labels_of_pairs(parts: Sequence[Part], rows: NDArray[np.int64]) -> Labels | None:
+    """The labels of pairs whose rows (N, F) agree; None where no file has labels."""
+    found = [part.labels.of_rows(rows[:, index]) for index, part in enumerate(parts) if part.labels is not None]
+    return merged(found) if found else None
+
+
+def _in_groups(labels: Labels) -> NDArray[np.int64]:
+    """(N,) the place of each item's label among all; items without one are a group of their own."""
+    numbers = LabelSet.of(labels).numbers
+    return np.where(labels.given, np.searchsorted(np.array(numbers, np.int64), labels.numbers), len(numbers))
 
 
 def _split(labels: NDArray[Any], held_out: float, rng: np.random.Generator) -> list[NDArray[np.int64]]:
@@ -256,20 +238,21 @@ def _split(labels: NDArray[Any], held_out: float, rng: np.random.Generator) -> l
     return [np.flatnonzero(~is_held_out), np.flatnonzero(is_held_out)]
 
 
-def _arrays(parts: Sequence[Part], rows: NDArray[np.int64]) -> dict[str, Any]:
+def _arrays(parts: Sequence[Part], rows: NDArray[np.int64], labels: Labels | None) -> dict[str, Any]:
     """The arrays of a file of pairs."""
     arrays: dict[str, Any] = {}
     for index, part in enumerate(parts):
         arrays |= {name: array[rows[:, index]] for name, array in part.items.items()}
-    for index, part in enumerate(parts):
-        if part.labels is not None:
-            arrays.setdefault(LABELS, part.labels[rows[:, index]])
-        if part.names is not None:
-            arrays.setdefault(LABEL_NAMES, np.array(part.names))
+    for part in parts:
         arrays |= part.whole
-    return arrays | {PAIR_ROWS: rows}
+    return arrays | ({} if labels is None else labels.arrays()) | {PAIR_ROWS: rows}
+
+
+def _without_label(labels: Labels | None) -> str:
+    return f", {labels.num_unlabelled} without a label" if labels is not None and labels.num_unlabelled else ""
 
 
 def _told(part: Part, num_used: int) -> str:
     left = part.num_items - num_used
-    return f"{shown(str(part.file))}: {num_used} of {part.num_items} items used, {left} left"
+    used = f"{num_used} of {part.num_items} items used, {left} left"
+    return f"{shown(str(part.file))}: {used}{_without_label(part.labels)}"

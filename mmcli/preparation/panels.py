@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from mmcli.labels import LABEL_NAMES, LABELS
 from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole
 
 MAX_LABELS = 200  # distinct whole numbers that are taken for labels
@@ -35,16 +36,13 @@ class Panel(NamedTuple):
 
 def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
     """One for each array of items by columns."""
-    labels = arrays.get("labels")
+    members_of = _members(arrays)
     panels = []
     for name, array in arrays.items():
         if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == PAIR_ROWS:
             continue
         values = array if issparse(array) else np.nan_to_num(array, posinf=0, neginf=0)  # missing rows look black
-        members = {"": np.arange(array.shape[0])}
-        if labels is not None and is_labels(labels) and len(labels) == array.shape[0]:
-            found = np.unique(labels)[:MAX_CLASSES].astype(np.int64).tolist()
-            members = {label_name(label, arrays.get("label_names")): np.flatnonzero(labels == label) for label in found}
+        members = members_of.get(array.shape[0], {"": np.arange(array.shape[0])})
         shape = _image_shape(arrays, array)
         title = f"{name or 'the array'}: {array.shape[0]} items of {array.shape[1]} columns"
         if shape is not None:
@@ -84,12 +82,46 @@ def is_whole_numbers(values: NDArray[Any]) -> bool:
     return values.dtype.kind in "biu" or bool((values == np.floor(values)).all())
 
 
-def is_labels(array: Any) -> bool:
-    """Whether an array is of whole numbers, an item each, that are few enough to be classes."""
-    if array.ndim != 1 or array.dtype.kind == "U" or not array.size or not np.isfinite(array).all():
+def is_labels(name: str, array: Any) -> bool:
+    """Whether an array is of labels: whole numbers, an item each, that are few enough to be classes, or text so named.
+
+    NaN and empty text stand for no label.
+    """
+    if array.ndim != 1 or not array.size:
         return False
-    return is_whole_numbers(array) and len(np.unique(array)) <= MAX_LABELS
+    if array.dtype.kind == "U":
+        return name == LABELS
+    there = array[~np.isnan(array)] if array.dtype.kind == "f" else array
+    if not there.size or not np.isfinite(there).all():
+        return False
+    return is_whole_numbers(there) and len(np.unique(there)) <= MAX_LABELS
 
 
-def label_name(label: int, names: Any) -> str:
+def count_labels(array: NDArray[Any], names: Any) -> dict[str, int]:
+    """Items of each label, by its name where it has one; those without a label last."""
+    groups, without = _groups(array, names)
+    counts = {text: len(rows) for text, rows in groups.items()}
+    return counts | ({"no label": without} if without else {})
+
+
+def _members(arrays: Mapping[str, Any]) -> dict[int, dict[str, NDArray[np.int64]]]:
+    """The rows of each of the first labels, by the number of all rows; empty without labels."""
+    labels = arrays.get(LABELS)
+    if labels is None or not is_labels(LABELS, labels):
+        return {}
+    groups, _ = _groups(labels, arrays.get(LABEL_NAMES))
+    return {len(labels): dict(list(groups.items())[:MAX_CLASSES])}
+
+
+def _groups(array: NDArray[Any], names: Any) -> tuple[dict[str, NDArray[np.int64]], int]:
+    """The rows of each label by what it is called, in the order of labels, and how many rows have none."""
+    given = array != "" if array.dtype.kind == "U" else ~np.isnan(array)
+    groups = {}
+    for value in np.unique(array[given]).tolist():
+        text = value if isinstance(value, str) else _label_name(int(value), names)
+        groups[text] = np.flatnonzero(array == value)
+    return groups, int(np.count_nonzero(~given))
+
+
+def _label_name(label: int, names: Any) -> str:
     return str(names[label]) if names is not None and names.ndim == 1 and 0 <= label < len(names) else str(label)

@@ -14,6 +14,7 @@ from PIL import Image, ImageOps
 from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
 from mmcli.formats import idx, read_array
+from mmcli.labels import make_labels
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, Labels, list_items, number_labels
 from mmcli.wording import counted, shown
@@ -204,6 +205,6 @@ def _labels_of_idx(file: Path, num_items: int) -> np.ndarray:
         if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) != num_items:
             text = " x ".join(map(str, array.shape))
             raise DataError(f"{text} of {array.dtype}; the labels of {num_items} images are as many whole numbers")
+        return make_labels(array).numbers
     except DataError as error:
         raise DataError(error.of(shown(str(file)))) from None
-    return array.astype(np.int64)

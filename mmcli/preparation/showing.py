@@ -1,7 +1,6 @@
 """What a data file holds, and what it would be to a graph."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,8 +11,9 @@ from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
 from mmcli.files import write_named
+from mmcli.labels import LABEL_NAMES, LABELS
 from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays
-from mmcli.preparation.panels import is_labels, is_whole_numbers, label_name, make_panels
+from mmcli.preparation.panels import count_labels, is_labels, is_whole_numbers, make_panels
 from mmcli.wording import counted, shown
 
 
@@ -76,12 +76,12 @@ def show(file: Path, plot: Path | None) -> Contents:
     except DataError as error:
         raise DataError(error.of(shown(str(file)))) from None
     readable = {name: array for name, array in arrays.items() if not isinstance(array, DataError)}
-    names = readable.get("label_names")
+    names = readable.get(LABEL_NAMES)
     holdings = {name: describe(name, array) for name, array in arrays.items()}
     labels = {
-        name: _count(array, names if name == "labels" else None)
+        name: count_labels(array, names if name == LABELS else None)
         for name, array in readable.items()
-        if not is_whole(name) and is_labels(array)
+        if not is_whole(name) and is_labels(name, array)
     }
     if plot is not None:
         from mmcli.preparation.charts import overview_png
@@ -97,7 +97,8 @@ def describe(name: str, array: Any) -> Holding:
     if isinstance(array, DataError):
         return Holding(None, "", None, None, None, str(array))
     if array.dtype.kind == "U":
-        return Holding(array.shape, "text", None, None, None, _known_or(name, "text, for the record"))
+        meaning = "labels" if is_labels(name, array) else "text, for the record"
+        return Holding(array.shape, "text", None, None, None, _known_or(name, meaning))
     if issparse(array):
         return _describe_sparse(array)
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
@@ -134,7 +135,7 @@ def _meaning(array: NDArray[Any], low: float | None, high: float | None) -> str:
     if array.ndim == 2:
         return _meaning_of_rows(array, low, high)
     labels = "labels, or which rows are there (known)" if low >= 0 and high <= 1 else "labels"
-    return labels if is_labels(array) else "numbers; reshape(-1, 1) makes them a column"
+    return labels if is_labels("", array) else "numbers; reshape(-1, 1) makes them a column"
 
 
 def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
@@ -155,9 +156,3 @@ def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
             else "0 or more: gmm, mlda, vae with likelihood: gaussian"
         )
     return f"{kind}; {counted(num_missing, 'row')} of NaN (missing: nan)" if num_missing else kind
-
-
-def _count(labels: NDArray[Any], names: Any) -> dict[str, int]:
-    """Items of each label, by its name where it has one."""
-    counts = Counter(labels.astype(np.int64).tolist())
-    return {label_name(label, names): counts[label] for label in sorted(counts)}

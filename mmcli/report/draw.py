@@ -9,9 +9,13 @@ from matplotlib.ticker import MaxNLocator
 from mmcli.report.draw_graph import draw_graph
 from mmcli.report.panels import Bars, Counts, Curves, GraphPanel, Panel, Pictures, Scatter
 from mmcli.report.style import COLORS, INK, LINES, MARKERS, PAPER, STRONG, WIDTH, Files, look, save
+from mmcli.wording import shown
 
 MAX_WRITTEN = 30  # rows or columns of a table whose cells show their number
 MAX_NAMED = 30  # groups of a scatter that are named
+MAX_NAME = 24  # characters of a class or a label
+MAX_LEVEL = 4  # characters of a column's name that is written level; longer ones stand upright
+LEGEND_WIDTH = 60  # characters beside each other
 
 
 def draw(panel: Panel) -> Files:
@@ -76,8 +80,11 @@ def _counts(panel: Counts) -> Figure:
             color = "#fffffe" if shares[row, column] > 0.7 else INK
             text = str(panel.counts[row, column])
             axes.text(column, row, text, ha="center", va="center", fontsize=9, color=color)
-        axes.set_xticks(range(num_columns), panel.columns)
-        axes.set_yticks(range(num_rows), panel.rows)
+        columns = [shown(name, MAX_NAME) for name in panel.columns]
+        longest = max(map(len, columns))
+        upright = longest > MAX_LEVEL and num_columns * longest > LEGEND_WIDTH
+        axes.set_xticks(range(num_columns), columns, rotation=90 if upright else 0, parse_math=False)
+        axes.set_yticks(range(num_rows), [shown(name, MAX_NAME) for name in panel.rows], parse_math=False)
     axes.set(xlabel=panel.column_label, ylabel=panel.row_label)
     return figure
 
@@ -101,27 +108,32 @@ def _scatter(panel: Scatter) -> Figure:
             rasterized=True,
         )
     if len(names) <= MAX_NAMED:
-        for name in names:
+        texts = [shown(panel.names[name], MAX_NAME) for name in names.tolist()]
+        for name, text in zip(names, texts, strict=True):
             x, y = np.median(points[groups == name], axis=0)
             frame = {"boxstyle": "round,pad=0.15", "facecolor": PAPER, "edgecolor": _color(name)}
-            axes.text(x, y, str(name), ha="center", va="center", fontsize=10, bbox=frame)
+            axes.text(x, y, text, ha="center", va="center", fontsize=10, bbox=frame, parse_math=False)
         marks = [Line2D([], [], linestyle="none", color=_color(name), marker=_marker(name)) for name in names]
-        figure.legend(
+        longest = max(map(len, texts), default=1)
+        legend = figure.legend(
             marks,
-            [str(name) for name in names],
+            [""] * len(texts),  # a legend leaves out what begins with _, and reads $ as mathematics
             loc="outside lower center",
-            ncols=min(10, len(names)),
+            ncols=max(1, min(10, len(names), LEGEND_WIDTH // (longest + 3))),
             fontsize=10,
             handlelength=0.8,
             handletextpad=0.2,
             columnspacing=0.8,
         )
+        for entry, text in zip(legend.get_texts(), texts, strict=True):
+            entry.set_parse_math(False)
+            entry.set_text(text)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     return figure
 
 
 def _color(group: int) -> str:
-    """The same for a number in every figure."""
+    """The same for a place in every figure."""
     return COLORS[group % len(COLORS)]
 
 
@@ -140,7 +152,7 @@ def _pictures(panel: Pictures) -> Figure:
     for strip in panel.strips:
         if strip.heading:
             height += line
-            axes.text(0, height - 0.1, strip.heading, ha="left", va="baseline", fontsize=10)
+            axes.text(0, height - 0.1, strip.heading, ha="left", va="baseline", fontsize=10, parse_math=False)
         for place, picture in enumerate(strip.pictures):
             left = place * (1 + gap)
             axes.imshow(
@@ -148,7 +160,9 @@ def _pictures(panel: Pictures) -> Figure:
             )
         height += 1 + gap
         for place, caption in enumerate(strip.captions):
-            axes.text(place * (1 + gap) + 0.5, height + 0.25, caption, ha="center", va="baseline", fontsize=9)
+            middle = place * (1 + gap) + 0.5
+            text = shown(caption, MAX_NAME)
+            axes.text(middle, height + 0.25, text, ha="center", va="baseline", fontsize=9, parse_math=False)
         height += line if strip.captions else 0
     axes.axis("off")
     width = max(columns, 10) * (1 + gap)

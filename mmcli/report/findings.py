@@ -9,6 +9,7 @@ import numpy as np
 from mmcli.datasets import Datasets
 from mmcli.graph import Graph, Node
 from mmcli.history import HistoryLine
+from mmcli.labels import Labels, LabelSet
 from mmcli.modules import MODULES, Kind
 from mmcli.run_files import CLASSES, HISTORY, RunFiles, Stage
 
@@ -21,7 +22,18 @@ class Classes(NamedTuple):
     entropy: np.ndarray | None  # (N,) of the distribution over classes, nats
     num_classes: int  # that the module tells apart
     labels_name: str | None
-    labels: np.ndarray | None  # (N,) that measure it; None where there are none, or not at hand
+    labels: Labels | None  # that measure it; None where there are none, or not at hand
+    learned: LabelSet | None  # that its classes were matched to; None where there are none, or not known
+
+    def text(self, number: int) -> str:
+        """What a class is called."""
+        return str(number) if self.learned is None else self.learned.class_text(number)
+
+    def of_item(self, item: int) -> str:
+        """What the label of an item is called."""
+        if self.labels is None or not self.labels.given[item]:
+            return "no label"
+        return LabelSet((), self.labels.names).text(int(self.labels.numbers[item]))
 
 
 class Latent(NamedTuple):
@@ -95,31 +107,32 @@ class _Reader:
 
     def items(self, node: Node, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
         folder = self._graph.folder(node.name)
-        array = self._run.learned(folder, name, ndim, kind)
+        return self._of_items(folder, f"{name}_{kind}", self._run.learned(folder, name, ndim, kind))
+
+    def classes(self, node: Node, kind: Stage = "learn") -> np.ndarray | None:
+        """The class (N,) int64 of each item."""
+        folder = self._graph.folder(node.name)
+        return self._of_items(folder, f"class_{kind}", self._run.classes_of(folder, kind))
+
+    def _of_items(self, folder: str, name: str, array: np.ndarray | None) -> np.ndarray | None:
+        """The same array, of as many rows as all others."""
         if array is None:
             return None
         if self.num_items is None:
             self.num_items = len(array)
         if len(array) != self.num_items:
-            reason = f"{len(array)} rows of {name}_{kind} where there are {self.num_items} items"
-            raise self._run.damaged(folder, reason)
+            raise self._run.damaged(folder, f"{len(array)} rows of {name} where there are {self.num_items} items")
         return array
 
-    def whole(self, node: Node, name: str, kind: Stage = "learn") -> np.ndarray | None:
-        """A whole number (N,) int64 for each item."""
-        array = self.items(node, name, 1, kind)
-        if array is None:
-            return None
-        if (array != np.rint(array)).any() or np.abs(array).max() > np.iinfo(np.int32).max:
-            raise self.damaged(node, f"{name}_{kind} is not one whole number a line")
-        return array.astype(np.int64)
+    def learned_labels(self, name: str | None) -> LabelSet | None:
+        return None if name is None else self._run.labels(name)
 
     def damaged(self, node: Node, reason: str) -> Exception:
         return self._run.damaged(self._graph.folder(node.name), reason)
 
 
 def _classes(reader: _Reader, node: Node, datasets: Datasets | None) -> Classes:
-    found = reader.whole(node, "class")
+    found = reader.classes(node)
     if found is None:  # the module has had an update, so it was there
         raise reader.damaged(node, f"no {CLASSES}")
     probs = reader.items(node, "Pdz", 2)
@@ -130,7 +143,8 @@ def _classes(reader: _Reader, node: Node, datasets: Datasets | None) -> Classes:
     name = node.config.labels
     labels = None if datasets is None or name is None else datasets.labels[name]
     num_classes = len(np.unique(found)) if probs is None else probs.shape[1]
-    return Classes(found, reader.whole(node, "class", "first"), entropy, num_classes, name, labels)
+    learned = reader.learned_labels(name) if labels is None else LabelSet.of(labels)
+    return Classes(found, reader.classes(node, "first"), entropy, num_classes, name, labels, learned)
 
 
 def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:

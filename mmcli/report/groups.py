@@ -1,11 +1,14 @@
 """How classes meet labels and each other, and where the latent space puts them."""
 
 import itertools
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from mmcli import metrics
+from mmcli.labels import LabelSet
 from mmcli.metrics import Metrics
 from mmcli.report.findings import Classes, Findings
 from mmcli.report.panels import Counts, Scatter, Section, Table
@@ -30,10 +33,12 @@ def agreement_section(findings: Findings) -> Section:
     panels: list[Counts] = []
     for first, second in itertools.combinations(findings.classes, 2):
         found, other = findings.classes[first].found, findings.classes[second].found
-        agreement = metrics.evaluate(found, other)
+        agreement = metrics.agreement(found, other)
         rows.append((first, second, f"{agreement.acc:.3f}", f"{agreement.ari:.3f}", f"{agreement.nmi:.3f}"))
         if len(panels) < MAX_PAIRS:
-            panels.append(_agreement(first, second, _own_names(found, other), agreement))
+            rows_of = map(findings.classes[first].text, _own_numbers(found, other))
+            columns = map(findings.classes[second].text, agreement.labels.tolist())
+            panels.append(_agreement(first, second, (tuple(rows_of), tuple(columns)), agreement))
     header = ("module", "other", "matching classes", "ARI", "NMI")
     table = Table("Agreement of the modules with each other", header, rows)
     return Section("agreement", "Agreement of the modules", panels=tuple(panels), tables=(table,) if rows else ())
@@ -41,7 +46,7 @@ def agreement_section(findings: Findings) -> Section:
 
 def latent_section(findings: Findings) -> Section:
     """Items in the two directions of most variance, by class and by label, after the first and the last round."""
-    notes, panels = [], []
+    notes, panels, places = [], [], _places(findings)
     for name, latent in findings.latents.items():
         last = findings.history[name][-1].round
         if latent.first is None and last > 1:
@@ -49,7 +54,7 @@ def latent_section(findings: Findings) -> Section:
         rounds = [(1, latent.first)] if latent.first is not None and last > 1 else []
         for number, z in (*rounds, (last, latent.last)):
             points, x_label, y_label = project(z)
-            for by, groups in _colourings(findings, is_first=number < last).items():
+            for by, groups in _colourings(findings, places, is_first=number < last).items():
                 panels.append(_scatter(name, number, by, points, groups, (x_label, y_label)))
     panels.sort(key=lambda panel: panel.title.partition(", by ")[2])  # the rounds of a colouring side by side
     return Section("latent", "Latent space", tuple(notes), tuple(panels))
@@ -66,69 +71,102 @@ def project(z: np.ndarray) -> tuple[np.ndarray, str, str]:
     return pca.transform(z), x_label, y_label
 
 
-def _colourings(findings: Findings, *, is_first: bool) -> dict[str, np.ndarray]:
-    """Groups (N,) to colour items by: every module's classes, and the labels they are measured with."""
+def _places(findings: Findings) -> np.ndarray:
+    """(G,) all numbers of classes and labels, ascending; the place of one chooses its colour in every scatter."""
+    numbers = np.zeros(0, np.int64)
+    for classes in findings.classes.values():
+        labels = None if classes.labels is None else classes.labels.numbers[classes.labels.given]
+        for found in (classes.found, classes.first, labels):
+            numbers = numbers if found is None else np.union1d(numbers, found)
+    return numbers
+
+
+class _Groups(NamedTuple):
+    """What items are coloured by."""
+
+    numbers: np.ndarray  # (N,) int64
+    places: np.ndarray  # (N,) of the numbers among all
+    given: np.ndarray  # (N,) bool, which items are in a group
+    text: Callable[[int], str]  # what a group is called
+
+
+def _colourings(findings: Findings, places: np.ndarray, *, is_first: bool) -> dict[str, _Groups]:
+    """Groups to colour items by: every module's classes, and the labels they are measured with."""
     groups = {}
     for name, classes in findings.classes.items():
         found = classes.first if is_first else classes.found
         if found is not None:
-            groups[f"class of {name}"] = found
+            groups[f"class of {name}"] = _Groups(
+                found, np.searchsorted(places, found), np.ones(len(found), bool), classes.text
+            )
     for classes in findings.classes.values():
         if classes.labels is not None:
-            groups[f"label {classes.labels_name}"] = classes.labels
+            text = LabelSet.of(classes.labels).text
+            numbers, given = classes.labels.numbers, classes.labels.given
+            groups[f"label {classes.labels_name}"] = _Groups(numbers, np.searchsorted(places, numbers), given, text)
     return groups
 
 
-def _scatter(name: str, number: int, by: str, points: np.ndarray, groups: np.ndarray, axes: tuple[str, str]) -> Scatter:
-    step = -(-len(points) // MAX_POINTS)
-    drawn = f"{len(points):,} items" if step == 1 else f"{len(points[::step]):,} of {len(points):,} items"
+def _scatter(name: str, number: int, by: str, points: np.ndarray, groups: _Groups, axes: tuple[str, str]) -> Scatter:
+    there = np.flatnonzero(groups.given)
+    step = -(-len(there) // MAX_POINTS)
+    rows = there[::step]
+    drawn = f"{len(there):,} items" if step == 1 else f"{len(rows):,} of {len(there):,} items"
+    left = "" if len(there) == len(points) else f"; {len(points) - len(there):,} without a label are left out"
+    numbers, firsts = np.unique(groups.numbers[there], return_index=True)
+    names = map(groups.text, numbers.tolist())
     return Scatter(
         name=f"latent-{name}-round{number}-{by.replace(' ', '-')}",
         title=f"{name}, round {number}, by {by}",
         alt=f"Scatter of {drawn} in the latent space of {name} after round {number}, coloured by {by}: "
-        f"{len(np.unique(groups))} groups. Axes: {axes[0]}, {axes[1]}.",
-        note=f"{drawn}; a number stands at the median of its group. Each round has axes of its own.",
-        points=points[::step],
-        groups=groups[::step],
+        f"{len(numbers)} groups. Axes: {axes[0]}, {axes[1]}.",
+        note=f"{drawn}{left}; a group's name stands at its median. Each round has axes of its own.",
+        points=points[rows],
+        groups=groups.places[rows],
+        names=dict(zip(groups.places[there[firsts]].tolist(), names, strict=True)),
         x_label=axes[0],
         y_label=axes[1],
     )
 
 
-def confusions(classes: Classes) -> list[tuple[int, int, np.ndarray]]:
+def confusions(classes: Classes) -> list[tuple[str, str, np.ndarray]]:
     """Class, label and items (n,) of each kind of mistake, the most frequent first."""
     if classes.labels is None:
         return []
-    wrong = np.flatnonzero(classes.found != classes.labels)
+    labels = classes.labels
+    wrong = np.flatnonzero(labels.given & (classes.found != labels.numbers))
     pairs, kinds, counts = np.unique(
-        np.column_stack([classes.found[wrong], classes.labels[wrong]]), axis=0, return_inverse=True, return_counts=True
+        np.column_stack([classes.found[wrong], labels.numbers[wrong]]), axis=0, return_inverse=True, return_counts=True
     )
-    order = np.argsort(-counts, kind="stable")
-    return [(int(pairs[kind, 0]), int(pairs[kind, 1]), wrong[kinds.ravel() == kind]) for kind in order]
+    order, text = np.argsort(-counts, kind="stable"), LabelSet.of(labels).text
+    return [
+        (classes.text(int(pairs[kind, 0])), text(int(pairs[kind, 1])), wrong[kinds.ravel() == kind]) for kind in order
+    ]
 
 
 def _confusion(name: str, measure: Metrics) -> Counts:
     figures = f"ACC {measure.acc:.3f}, ARI {measure.ari:.3f}, NMI {measure.nmi:.3f}"
+    left = f" {measure.num_unlabelled:,} items without a label are left out." if measure.num_unlabelled else ""
     return Counts(
         name=f"confusion-{name}",
         title=f"{name}: classes by labels",
         alt=f"Confusion table of {name}, {len(measure.classes)} classes by {len(measure.labels)} labels: {figures}.",
-        note=f"{figures}. Items of each class and label, shaded by their share of the class.",
+        note=f"{figures}. Items of each class and label, shaded by their share of the class.{left}",
         counts=measure.confusion,
-        rows=tuple(map(str, measure.classes)),
-        columns=tuple(map(str, measure.labels)),
+        rows=measure.class_names,
+        columns=measure.label_names,
         row_label="class",
         column_label="label",
     )
 
 
-def _own_names(found: np.ndarray, other: np.ndarray) -> tuple[str, ...]:
+def _own_numbers(found: np.ndarray, other: np.ndarray) -> list[int]:
     """The classes of `found` in the order in which matching them to those of `other` puts them."""
     matched = metrics.match_classes(found, other)
-    return tuple(str(found[matched == row][0]) for row in np.unique(matched))
+    return [int(found[matched == row][0]) for row in np.unique(matched)]
 
 
-def _agreement(first: str, second: str, rows: tuple[str, ...], agreement: Metrics) -> Counts:
+def _agreement(first: str, second: str, names: tuple[tuple[str, ...], tuple[str, ...]], agreement: Metrics) -> Counts:
     figures = f"{agreement.acc:.1%} of the items in matching classes, ARI {agreement.ari:.3f}"
     return Counts(
         name=f"agreement-{first}-{second}",
@@ -136,8 +174,8 @@ def _agreement(first: str, second: str, rows: tuple[str, ...], agreement: Metric
         alt=f"Classes of {first} by classes of {second}: {figures}.",
         note=f"{figures}. Rows are in the order of the classes of {second} that match them.",
         counts=agreement.confusion,
-        rows=rows,
-        columns=tuple(map(str, agreement.labels)),
+        rows=names[0],
+        columns=names[1],
         row_label=f"class of {first}",
         column_label=f"class of {second}",
     )

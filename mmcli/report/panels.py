@@ -64,7 +64,8 @@ class Scatter(Panel):
     """Items in two dimensions."""
 
     points: np.ndarray  # (n, 2)
-    groups: np.ndarray  # (n,) whole numbers
+    groups: np.ndarray  # (n,) whole numbers, which choose colours
+    names: Mapping[int, str]  # of the groups
     x_label: str
     y_label: str
 

@@ -32,7 +32,7 @@ def mistakes_section(findings: Findings) -> Section:
         if classes.labels is None:
             continue
         pairs = confusions(classes)[:NUM_MISTAKES]
-        rows += [(name, str(found), str(label), str(len(items))) for found, label, items in pairs]
+        rows += [(name, found, label, str(len(items))) for found, label, items in pairs]
         if not pairs:
             notes.append(f"{name} confuses nothing.")
             continue
@@ -77,7 +77,7 @@ def _prototypes(source: str, shown: Shown, name: str, classes: Classes) -> Pictu
         for heading, pictures in {"mean observation": shown.observed, **_headed(shown)}.items():
             means = np.stack([pictures[members[number]].mean(axis=0) for number in row])
             strips.append(Strip(heading, means))
-        strips[-1] = strips[-1]._replace(captions=tuple(map(str, row)))
+        strips[-1] = strips[-1]._replace(captions=tuple(classes.text(number) for number in row.tolist()))
     return Pictures(
         name=f"prototypes-{source}-{name}",
         title=f"Classes of {name} in {source}",
@@ -91,7 +91,7 @@ def _headed(shown: Shown) -> dict[str, np.ndarray]:
     return {f"mean reconstruction by {module}": rebuilt for module, rebuilt in shown.rebuilt.items()}
 
 
-def _mistakes(source: str, shown: Shown, name: str, pairs: list[tuple[int, int, np.ndarray]]) -> Pictures:
+def _mistakes(source: str, shown: Shown, name: str, pairs: list[tuple[str, str, np.ndarray]]) -> Pictures:
     texts = [
         f"class {found}, label {label}: {len(items)} item{'s' * (len(items) != 1)}" for found, label, items in pairs
     ]
@@ -113,9 +113,9 @@ def _uncertain(source: str, shown: Shown, name: str, classes: Classes, items: np
     span = f"Entropy {entropy[0]:.2f} to {entropy[-1]:.2f} nats, of at most {np.log(classes.num_classes):.2f}."
     strips = []
     for row in _rows(items):
-        captions = [str(classes.found[item]) for item in row]
+        captions = [classes.text(number) for number in classes.found[row].tolist()]
         if classes.labels is not None:
-            captions = [f"{found} ({classes.labels[item]})" for found, item in zip(captions, row, strict=True)]
+            captions = [f"{found} ({classes.of_item(item)})" for found, item in zip(captions, row, strict=True)]
         strips.append(Strip("", shown.observed[row], tuple(captions)))
     under = "the class" if classes.labels is None else "the class, and the label in brackets"
     return Pictures(
@@ -131,7 +131,7 @@ def _varied(findings: Findings, shown: Shown) -> np.ndarray:
     """Items to show, in turn of each group that labels or else a module's classes make."""
     groups = np.zeros(len(shown.known), dtype=np.int64)
     for classes in findings.classes.values():
-        groups = classes.found if classes.labels is None else classes.labels
+        groups = classes.found if classes.labels is None else classes.labels.numbers
     known = np.flatnonzero(shown.known)
     order = known[np.argsort(groups[known], kind="stable")]
     starts = np.searchsorted(groups[order], groups[order])

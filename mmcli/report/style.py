@@ -5,6 +5,7 @@ page, the colours of paper, ink and grid become names that a style sheet gives a
 """
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -72,9 +73,11 @@ def look(name: str) -> Iterator[None]:
 def save(figure: Figure) -> Files:
     """All forms of a figure; to be called inside `look`."""
     png, svg = io.BytesIO(), io.StringIO()
-    figure.savefig(svg, format="svg", dpi=120, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    figure.set_layout_engine("none")  # it has its layout; finding one takes a third of the time
-    figure.savefig(png, format="png", dpi=160)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a label may be in any script
+        figure.savefig(svg, format="svg", dpi=120, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        figure.set_layout_engine("none")  # it has its layout; finding one takes a third of the time
+        figure.savefig(png, format="png", dpi=160)
     text = svg.getvalue()
     page = text[text.index("<svg") :]  # a page says itself what it is
     for light, (name, _) in _DARK.items():

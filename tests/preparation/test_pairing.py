@@ -108,6 +108,54 @@ def test_labels_are_matched_by_name(command, tmp_path, monkeypatch):
     assert out["y"][order].ravel().tolist() == [2, 0]
 
 
+def test_names_are_kept_by_the_file_that_has_them(command, tmp_path, monkeypatch):
+    """Numbers are paired with names that are the same numbers, in whatever order the names are numbered."""
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=np.array([[2], [10], [1]]), labels=[2, 10, 1])
+    np.savez("b.npz", y=np.array([[1], [10], [2], [0]]), labels=[0, 1, 2, 3], label_names=["1", "10", "2", "x"])
+
+    assert command("data", "pair", "a.npz", "b.npz", "-o", "out.npz").code == 0
+
+    out = arrays_of("out.npz")
+    np.testing.assert_array_equal(out["x"], out["y"])
+    names = out["label_names"][out["labels"]]
+    np.testing.assert_array_equal(names.astype(int), out["x"].ravel())
+
+
+def test_items_without_a_label_are_not_paired_by_label_and_stay_so_by_row(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=np.arange(4)[:, None], labels=["cat", "", "dog", ""])
+    np.savez("b.npz", y=np.arange(4)[:, None], labels=["cat", "dog", "", ""])
+
+    by_label = command("data", "pair", "a.npz", "b.npz", "-o", "label.npz")
+    by_row = command("data", "pair", "a.npz", "b.npz", "--by", "row", "-o", "row.npz")
+
+    assert by_label.err.splitlines() == [
+        "a.npz: 2 of 4 items used, 2 left, 2 without a label",
+        "b.npz: 2 of 4 items used, 2 left, 2 without a label",
+        "label.npz: 2 pairs, 2 labels",
+    ]
+    assert by_row.err.splitlines()[-1] == "row.npz: 4 pairs, 2 labels, 1 without a label"
+    assert arrays_of("row.npz")["labels"].tolist() == ["cat", "dog", "dog", ""]
+    held = command("data", "pair", "row.npz", "b.npz", "--by", "row", "-o", "again.npz", "--held-out", "0.5")
+    assert held.code == 2  # both hold y
+    assert command("data", "pair", "row.npz", "n=b.npz", "--by", "row", "-o", "again.npz").code == 0
+    assert arrays_of("again.npz")["labels"].tolist() == ["cat", "dog", "dog", ""]
+
+
+def test_labels_of_any_whole_number_are_paired(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    low, high = -(2**63), 2**63 - 1
+    np.savez("a.npz", x=np.arange(3)[:, None], labels=[low, -1, high])
+    np.savez("b.npz", y=np.arange(3)[:, None], labels=[high, low, -1])
+
+    assert command("data", "pair", "a.npz", "b.npz", "-o", "out.npz").code == 0
+
+    out = arrays_of("out.npz")
+    assert sorted(out["labels"].tolist()) == [low, -1, high]
+    np.testing.assert_array_equal((out["x"] + 1) % 3, out["y"])
+
+
 @pytest.mark.usefixtures("folder")
 def test_names_tell_arrays_apart(command):
     np.savez("c.npz", images=np.ones((9, 1)), labels=np.arange(9) % 3)
@@ -156,15 +204,24 @@ def test_a_pair_can_be_paired_again(command):
         (["a.npz", "b.npz", "-o", "b.npz"], "mmcli: error: b.npz: is one of the files to be paired; name another with"),
         (["a.npz", "b.npz", "-o", "out.zip"], "mmcli: error: out.zip: arrays go to an .npz; name it so"),
         (["a.npz", "pickle.npz"], "pickle.npz: array x: holds Python objects, which mmcli never unpickles; save"),
-        (["a.npz", "half.npz"], "half.npz: labels that are fractions or no numbers; number the classes"),
-        (["a.npz", "square.npz"], "square.npz: labels of shape (2, 2); they are one an item"),
+        (["a.npz", "half.npz"], "half.npz: 0.5 at row 0 (from 0); labels are whole numbers; number the classes"),
+        (
+            ["a.npz", "square.npz"],
+            "2 dimensions (2, 2); labels have 1; these rows are one-hot: array.argmax(axis=1)",
+        ),
+        (["a.npz", "large.npz"], f"large.npz: {2**63} at row 1 (from 0); labels are below 2^63; number the classes"),
+        (["cat.npz", "twice.npz"], "twice.npz: two labels of one name, ant; give every label a name of its own"),
+        (["cat.npz", "bare.npz"], "cat.npz has cat, dog; bare.npz has 0, 1; give bare.npz label_names"),
         (["a.npz", "long.npz"], "long.npz: 3 labels, but no array of as many rows"),
-        (["a.npz", "named.npz"], "named.npz: label_names of shape (1,) cannot name the labels 0 to 1"),
+        (
+            ["a.npz", "named.npz"],
+            "named.npz: 1 at row 1 (from 0); label_names names the labels 0 to 0; add",
+        ),
         (["a.npz", "empty.npz"], "empty.npz: holds no items"),
         (["a.npz", "whole.npz"], "whole.npz: holds no array of items"),
         (
             ["cat.npz", "dog.npz", "few=none2.npz"],
-            "none2.npz: has no label_names, and the other files number theirs differently; add them",
+            "none2.npz has 0, 1; give none2.npz label_names",
         ),
     ],
 )
@@ -179,6 +236,9 @@ def test_bad_input_is_refused_in_a_line(command, folder, arguments, message):
     np.savez("square.npz", x=np.ones((2, 1)), labels=[[0, 1], [1, 0]])
     np.savez("long.npz", x=np.ones((2, 1)), labels=[0, 1, 0])
     np.savez("named.npz", x=np.ones((2, 1)), labels=[0, 1], label_names=["ant"])
+    np.savez("large.npz", x=np.ones((2, 1)), labels=np.array([0, 2**63], np.uint64))
+    np.savez("twice.npz", x=np.ones((2, 1)), labels=[0, 1], label_names=["ant", "ant"])
+    np.savez("bare.npz", v=np.ones((2, 1)), labels=[0, 1])
     np.savez("empty.npz", x=np.ones((0, 1)))
     np.savez("whole.npz", hac_lags=[5, 2])
     np.savez("cat.npz", z=np.ones((2, 1)), labels=[0, 1], label_names=["cat", "dog"])

@@ -44,6 +44,9 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "all.npz"
 
 
+OBJECTS = "holds Python objects, which mmcli never unpickles; save numbers, or text by array.astype(str)"
+
+
 @pytest.mark.usefixtures("file")
 def test_arrays_and_labels_in_a_table(command):
     done = command("data", "show", "all.npz")
@@ -65,7 +68,7 @@ def test_arrays_and_labels_in_a_table(command):
         "spoken       4          int64    0 to 1             labels, or which rows are there (known)",
         "label_names  2          text                        of the whole file",
         "paths        4          text                        text, for the record",
-        f"objects{' ' * 45}holds Python objects, which mmcli never unpickles; save numbers",
+        f"objects{' ' * 45}{OBJECTS}",
         "nothing      0 x 3      float64                     empty",
         "alone        one        int64    7                  a single number",
         "hac_lags     2          int64    2 to 5             of the whole file",
@@ -179,3 +182,25 @@ def test_bad_input_is_refused_in_a_line(command, file, arguments, message):
     assert message in done.err
     assert done.err.count("\n") == 1
     assert not Path("out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("labels", "counted"),
+    [
+        (np.array([-1, 1, -1]), {"-1": 2, "1": 1}),
+        (np.array([2**63, 2**64 - 1, 2**63], np.uint64), {str(2**63): 2, str(2**64 - 1): 1}),
+        (np.array([np.nan, 3, 3]), {"3": 2, "no label": 1}),
+        (np.array(["dog", "", "dog"]), {"dog": 2, "no label": 1}),
+    ],
+)
+def test_labels_of_every_kind_are_counted_and_drawn(command, tmp_path, monkeypatch, labels, counted):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", x=np.arange(6.0).reshape(3, 2), labels=labels)
+
+    done = command("data", "show", "a.npz", "--json", "--plot", "a.png")
+
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["labels"] == {"labels": counted}
+    assert found["arrays"]["labels"]["meaning"].startswith("labels")
+    assert Path("a.png").exists()

@@ -267,7 +267,7 @@ def test_a_run_that_failed(written):
         ("history.jsonl", "[]", "history.jsonl: damaged run: a line without round, module, acc"),
         ("module003_gmm/class_learn.txt", None, "module003_gmm: damaged run: no class_learn.txt"),
         ("module003_gmm/class_learn.txt", "1\n2\n", "module003_gmm: damaged run: 2 rows of class_learn where there"),
-        ("module003_gmm/class_learn.txt", "0.5\n" * 40, "class_learn is not one whole number a line"),
+        ("module003_gmm/class_learn.txt", "0.5\n" * 40, "class_learn.txt: damaged run: not one whole number a line"),
         ("module003_gmm/class_learn.txt", "", "class_learn.txt: damaged run: empty"),
         ("module003_gmm/Pdz_learn.txt", "1 mud\n" * 40, "Pdz_learn.txt: damaged run: could not convert"),
         ("module002_vae/z_learn.txt", "1 nan\n" * 40, "z_learn.txt: damaged run: not finite numbers on 2 axes"),

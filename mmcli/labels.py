@@ -1,0 +1,307 @@
+"""Labels of items: whole numbers or names, read exactly; items without one; the same labels in two files.
+
+A label is called by its name, or by its number where it has none, and labels of different files are the same where they
+are called the same. An item has no label where its label is NaN, or an empty text, or where a mask leaves it out: no
+number stands for that.
+
+N items, L distinct labels.
+"""
+
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcli import sparse
+from mmcli.errors import DataError
+from mmcli.formats import array_names, read_array
+from mmcli.masks import dimensions
+from mmcli.values import WrongValueError
+from mmcli.wording import counted, listed
+
+LABELS, LABEL_NAMES = "labels", "label_names"  # the array of an .npz whose names another one holds, and that one
+INT64 = np.iinfo(np.int64)
+
+
+class Labels(NamedTuple):
+    """The labels of N items.
+
+    Attributes:
+        numbers: (N,) int64; 0 where an item has no label.
+        given: (N,) which items have a label.
+        names: by number; empty where labels are numbers.
+    """
+
+    numbers: NDArray[np.int64]
+    given: NDArray[np.bool_]
+    names: Mapping[int, str]
+
+    @property
+    def num_unlabelled(self) -> int:
+        """Items without a label."""
+        return int(np.count_nonzero(~self.given))
+
+    def of_rows(self, rows: NDArray[np.int64] | slice) -> "Labels":
+        """Those of some items."""
+        return self._replace(numbers=self.numbers[rows], given=self.given[rows])
+
+    def texts(self) -> list[str]:
+        """What the label of each item is called, in a form that is the same in all files; "" where it has none."""
+        names = {number: text for text, number in LabelSet.of(self).by_text().items()}
+        every = zip(self.numbers.tolist(), self.given.tolist(), strict=True)
+        return [names[number] if given else "" for number, given in every]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays of a file that `read_labels` reads: numbers and their names, or text where items have none."""
+        if self.num_unlabelled:
+            return {LABELS: np.array(self.texts(), np.str_)}
+        if not self.names:
+            return {LABELS: self.numbers}
+        names = [self.names.get(number, "") for number in range(max(self.names) + 1)]
+        return {LABELS: self.numbers, LABEL_NAMES: np.array(names)}
+
+
+class LabelSet(NamedTuple):
+    """The distinct labels of a file, or those that a run learned with.
+
+    Attributes:
+        numbers: L of them, ascending.
+        names: by number; empty where labels are numbers.
+    """
+
+    numbers: tuple[int, ...]
+    names: Mapping[int, str]
+
+    @classmethod
+    def of(cls, labels: Labels) -> "LabelSet":
+        """Those that items have."""
+        return cls(tuple(np.unique(labels.numbers[labels.given]).tolist()), labels.names)
+
+    def record(self) -> dict[str, Any]:
+        """As meta.json holds it."""
+        return {"numbers": [*self.numbers], "names": [self.names[n] for n in self.numbers] if self.names else None}
+
+    @classmethod
+    def from_record(cls, record: object) -> "LabelSet":
+        """What `record` gave; ValueError where it did not."""
+        match record:
+            case {"numbers": list(numbers), "names": None | list() as names} if all(type(n) is int for n in numbers):
+                if names is None:
+                    return cls(tuple(numbers), {})
+                if len(names) == len(numbers) and all(isinstance(name, str) for name in names):
+                    return cls(tuple(numbers), dict(zip(numbers, names, strict=True)))
+        raise ValueError("not the labels of a run")
+
+    def text(self, number: int) -> str:
+        """What a label is called."""
+        return self.names.get(number, str(number))
+
+    def class_text(self, number: int) -> str:
+        """What a class is called that was matched to a label, or to none."""
+        return self.text(number) if number in self.numbers else f"unmatched-{number}"
+
+    def by_text(self) -> dict[str, int]:
+        """The numbers by what labels are called, in a form that is the same in all files."""
+        return {_canonical(self.text(number)): number for number in self.numbers}
+
+
+def read_labels(file: Path, key: str | None, known: NDArray[np.bool_] | None = None) -> Labels:
+    """Labels from a file of any format, with the names that an .npz holds for its array `labels`.
+
+    Args:
+        file: to be read.
+        key: as for `formats.read_array`.
+        known: (N,) which items have a label; None where the labels alone say so.
+
+    Raises:
+        DataError: what is wrong, without the name of the file.
+    """
+    array = read_array(file, key, texts=True)
+    names = None
+    if key == LABELS and array.dtype.kind != "U" and LABEL_NAMES in array_names(file):
+        names = read_array(file, LABEL_NAMES, texts=True)
+    return make_labels(array, names, known)
+
+
+def make_labels(array: Any, names: Any = None, known: NDArray[np.bool_] | None = None) -> Labels:
+    """Labels from an array of whole numbers or text.
+
+    Args:
+        array: (N,) or (N, 1).
+        names: (L,) text, of the labels 0 to L - 1; None where numbers have none.
+        known: as for `read_labels`.
+
+    Raises:
+        DataError: what is wrong, with the remedy; WrongValueError where a row is at fault.
+    """
+    column = _column(array)
+    given = np.ones(len(column), bool) if known is None else known.copy()
+    if len(given) != len(column):
+        raise DataError(f"{counted(len(column), 'label')}, but the mask of those that are there has {len(given)}")
+    if column.dtype.kind == "U":
+        return _from_text(column, given & (column != ""))
+    if column.dtype.kind == "f":
+        given &= ~np.isnan(column)
+    numbers = _whole(column, given)
+    if names is None:
+        return Labels(numbers, given, {})
+    texts = _names(names)
+    misnamed = given & ((numbers < 0) | (numbers >= len(texts)))
+    _refuse(column, misnamed, f"{LABEL_NAMES} names the labels 0 to {len(texts) - 1}; add what is missing there")
+    unnamed = [number for number, text in enumerate(texts) if not text]
+    given &= ~np.isin(numbers, unnamed)
+    return Labels(np.where(given, numbers, 0), given, {number: text for number, text in enumerate(texts) if text})
+
+
+def merged(labels: Sequence[Labels]) -> Labels:
+    """Labels of the same items from several places: the first there is, in the numbers of the first that has names.
+
+    Raises:
+        DataError: as `translated`.
+    """
+    first = next((one for one in labels if one.names), labels[0])
+    whole = first
+    for other in labels:
+        if other is not first and not whole.given.all():
+            known = LabelSet(tuple(sorted(whole.names)), whole.names) if whole.names else LabelSet.of(whole)
+            more = translated(other, known, ())
+            numbers = np.where(whole.given, whole.numbers, more.numbers)
+            whole = Labels(numbers, whole.given | more.given, {**more.names, **whole.names})
+    return whole
+
+
+def translated(labels: Labels, learned: LabelSet, reserved: Collection[int]) -> Labels:
+    """Labels of other items in the numbers of a run, by what they are called.
+
+    Args:
+        labels: as their file has them.
+        learned: what the run learned with.
+        reserved: numbers of the run's classes; a label that the run does not know gets none of these.
+
+    Raises:
+        DataError: one of the two has names, the other numbers, and none of them is the same.
+    """
+    if not labels.names and not learned.names:
+        return labels
+    own, known = LabelSet.of(labels), learned.by_text()
+    texts = [own.text(number) for number in own.numbers]
+    new = [text for text in texts if _canonical(text) not in known]
+    if texts and len(new) == len(texts) and bool(labels.names) != bool(learned.names):
+        ours, theirs = listed(texts), listed(map(learned.text, learned.numbers))
+        remedy = f"where one file names its labels ({LABEL_NAMES}, or text), the other has to"
+        raise DataError(f"labels {ours} are none of {theirs}; {remedy}")
+    fresh = dict(zip(new, free_numbers([*learned.numbers, *reserved], len(new)).tolist(), strict=True))
+    numbers = [fresh[text] if text in fresh else known[_canonical(text)] for text in texts]
+    found = np.zeros(len(labels.numbers), np.int64)
+    if numbers:
+        places = np.searchsorted(np.array(own.numbers), labels.numbers[labels.given])
+        found[labels.given] = np.array(numbers, np.int64)[places]
+    return labels._replace(numbers=found, names=dict(zip(numbers, texts, strict=True)))
+
+
+def free_numbers(taken: Iterable[int], count: int) -> NDArray[np.int64]:
+    """(count,) numbers that are not taken: those above all, or, where there are none, the smallest from 0."""
+    used = set(taken)
+    start = max(used, default=-1) + 1
+    if start + count - 1 <= INT64.max:
+        return np.arange(start, start + count, dtype=np.int64)
+    return np.array([number for number in range(len(used) + count) if number not in used][:count], np.int64)
+
+
+def _canonical(text: str) -> str:
+    """The same for 7 and 07: what has no other name than a number is that number."""
+    return text.lstrip("0") or "0" if re.fullmatch("[0-9]+", text, re.ASCII) else text
+
+
+def _names(names: Any) -> list[str]:
+    """Names of the labels 0, 1, ... as a file holds them."""
+    if names.ndim != 1 or names.dtype.kind != "U":
+        raise DataError(f"{LABEL_NAMES} holds no names, but {names.dtype} of shape {names.shape}; save text (L,)")
+    texts = [str(text) for text in names.tolist()]
+    _refuse_doubles(texts)
+    return texts
+
+
+def _refuse_doubles(texts: Iterable[str]) -> None:
+    before: dict[str, str] = {}
+    for text in filter(None, texts):
+        same = _canonical(text)
+        if same in before:
+            both = listed(dict.fromkeys((before[same], text)))
+            raise DataError(f"two labels of one name, {both}; give every label a name of its own")
+        before[same] = text
+
+
+def _from_text(column: NDArray[Any], given: NDArray[np.bool_]) -> Labels:
+    """Text as labels: whole numbers stand for themselves, others are numbered from 0 by the alphabet."""
+    texts, places = np.unique(column[given], return_inverse=True)
+    names = [str(text) for text in texts.tolist()]
+    _refuse_doubles(names)
+    numbers = np.zeros(len(column), np.int64)
+    if names and all(re.fullmatch("-?[0-9]{1,20}", name, re.ASCII) for name in names):
+        values = [int(name) for name in names]
+        if INT64.min <= min(values) and max(values) <= INT64.max:
+            numbers[given] = np.array(values, np.int64)[places]
+            return Labels(numbers, given, {})
+    numbers[given] = places
+    return Labels(numbers, given, dict(enumerate(names)))
+
+
+def _whole(column: NDArray[Any], given: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(N,) int64 of whole numbers of any type; 0 where none is given."""
+    kept = np.where(given, column, np.zeros((), column.dtype))
+    if kept.dtype.kind == "f":
+        _refuse(column, kept != np.floor(kept), "labels are whole numbers; number the classes")
+        _refuse(column, np.isinf(kept), "labels are whole numbers; number the classes")
+        bits = min(np.finfo(kept.dtype).nmant + 1, 63)
+        inexact = np.abs(kept) >= 2.0**bits  # 2^bits may be 2^bits + 1 rounded
+        remedy = "number the classes, or save an .npz of int64 or text"
+        remedy = f"{kept.dtype} holds whole numbers exactly below 2^{bits}; {remedy}"
+        _refuse(column, inexact, remedy)
+    if kept.dtype.kind == "u":
+        _refuse(column, kept > INT64.max, "labels are below 2^63; number the classes, or save an .npz of text")
+    return kept.astype(np.int64)
+
+
+def _refuse(column: NDArray[Any], wrong: NDArray[np.bool_], remedy: str) -> None:
+    """Raise WrongValueError with the first of the wrong ones, exactly, if there are any."""
+    if wrong.any():
+        row, count = int(wrong.argmax()), int(np.count_nonzero(wrong))
+        value = column[row]
+        is_whole = column.dtype.kind != "f" or (np.isfinite(value) and value == np.floor(value))
+        text = str(int(value)) if is_whole else f"{value:g}"
+        more = f" and {count - 1} more" if count > 1 else ""
+        raise WrongValueError(f"{text} at row {row} (from 0){more}; {remedy}", row)
+
+
+def _column(array: Any) -> NDArray[Any]:
+    """(N,) of an array (N,) or (N, 1)."""
+    if sparse.is_sparse(array):
+        raise DataError("a sparse matrix; labels are one an item: array.toarray().argmax(axis=1) of one-hot rows")
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(f"{dimensions(array)}; labels have 1{_remedy(array)}")
+    column: NDArray[Any] = array
+    return column
+
+
+def _remedy(array: NDArray[Any]) -> str:
+    """What makes labels of an array of another shape."""
+    if array.ndim != 2 or not array.size:
+        return ", one an item"
+    if array.shape[0] == 1:
+        return ": array.ravel()"
+    if array.dtype.kind != "U":
+        ones = (array == 1).sum(axis=1)
+        if ((array == 0) | (array == 1)).all():
+            if (ones == 1).all():
+                return "; these rows are one-hot: array.argmax(axis=1)"
+            row = int((ones != 1).argmax())
+            return f"; an item has one label, but row {row} (from 0) has {counted(int(ones[row]), 'one')}"
+        if (array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-3):
+            return "; these rows are shares of classes: array.argmax(axis=1)"
+    return "; take the column that holds them, array[:, k], or name it by key"

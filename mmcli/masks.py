@@ -1,0 +1,36 @@
+"""Masks: which rows of an array are there."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmcli import streamed
+from mmcli.errors import DataError
+from mmcli.streamed import RowSource, StreamedRows
+from mmcli.values import BLOCK_VALUES, refuse
+
+
+def as_mask(array: RowSource) -> NDArray[np.bool_]:
+    """(N,) bool of an array of 1 for yes and 0 for no; DataError where it is none."""
+    column = _column(array)
+    refuse(column, (column != 0) & (column != 1), "what says which rows are there holds 1 for yes and 0 for no")
+    return column.astype(bool)
+
+
+def _column(array: RowSource) -> NDArray[Any]:
+    """(N,) of a mask that has one dimension, or is a table of one column."""
+    if isinstance(array, StreamedRows) and array.shape[1] == 1:
+        array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
+    if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if not isinstance(array, np.ndarray) or array.ndim != 1:
+        is_row = array.ndim == 2 and array.shape[0] == 1
+        remedy = "array.ravel()" if is_row else "a value an item, as array.all(axis=1) gives"
+        raise DataError(f"{dimensions(array)}; what says which rows are there has 1: {remedy}")
+    return array
+
+
+def dimensions(array: RowSource) -> str:
+    """The shape of an array as a message names it."""
+    return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"
