@@ -16,8 +16,9 @@ import click
 
 from mmcli import __version__
 from mmcli.cli_data import data
-from mmcli.errors import ConfigError, DataError, MmcliError, StoppedError, UsageError
+from mmcli.errors import ConfigError, DataError, MmcliError, OutputError, StoppedError, UsageError
 from mmcli.stopping import SIGNALS, stop_requests
+from mmcli.streams import standard_streams
 from mmcli.watching import following, looks_on
 
 if TYPE_CHECKING:
@@ -104,7 +105,10 @@ def train(
 
     with stop_requests() as stop, progress.display() as watcher:
         run = experiment.train(checked, watcher, stop, output=output, force=force, resume=resume, threads=threads)
-    click.echo(run)
+    try:
+        click.echo(run)
+    except OutputError as lost:
+        raise OutputError(lost.error, f"the run is whole, in {run}") from None
 
 
 @cli.command()
@@ -251,17 +255,18 @@ def main() -> None:
             signal.signal(number, _terminate)
     session = Session()
     looks_on.set(True)
-    try:
-        # Not standalone: click would print a usage error on three lines and let all others through.
-        code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
-    except StoppedError as stopped:
-        click.echo(f"mmcli: {stopped}", err=True)
-        # At once, although modules may still compile in a thread that Python would wait for.
-        os._exit(stopped.exit_code)
-    except Exception as error:
-        if session.debug:
-            traceback.print_exc()
-        code = _explain(error)
+    with standard_streams():
+        try:
+            # Not standalone: click would print a usage error on three lines and let all others through.
+            code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
+        except StoppedError as stopped:
+            click.echo(f"mmcli: {stopped}", err=True)
+            # At once, although modules may still compile in a thread that Python would wait for.
+            os._exit(stopped.exit_code)
+        except Exception as error:
+            if session.debug:
+                traceback.print_exc()
+            code = _explain(error)
     sys.exit(code)
 
 
@@ -272,25 +277,31 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 def _explain(error: Exception) -> int:
     """Say on stderr what went wrong, a line for each problem; the exit code."""
+    code = error.exit_code if isinstance(error, MmcliError | click.ClickException) else 1
     match error:
         case click.exceptions.NoArgsIsHelpError():
             error.show()
-            return error.exit_code
         case click.ClickException():
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mmcli"
             _say(f"{error.format_message()} (see `{command} --help`)")
-            return error.exit_code
         case click.Abort():
             _say("interrupted")
-            return 128 + signal.SIGINT
+            code = 128 + signal.SIGINT
         case ConfigError() | DataError():  # a line per problem, each with its place
             click.echo(str(error), err=True)
-            return error.exit_code
+        case OutputError(has_reader=False):
+            pass
         case MmcliError():
             _say(str(error))
-            return error.exit_code
-    _say(f"a fault of mmcli: {type(error).__name__}: {error} (`mmcli --debug` before the command shows where)")
-    return 1
+        case OSError(errno=int()):  # the file system refuses; without a number it is a library's own error
+            from mmcli.files import refusal
+
+            _say(refusal(error))
+            code = UsageError.exit_code
+        case _:
+            where = "(`mmcli --debug` before the command shows where)"
+            _say(f"a fault of mmcli: {type(error).__name__}: {error} {where}")
+    return code
 
 
 def _say(message: str) -> None:

@@ -22,8 +22,8 @@ MAY_IMPORT = {
     "mmcli": {"trained"},
     "__main__": {"cli"},
     "cli": {
-        *("checking", "cli_data", "evaluation", "experiment", "generation", "progress", "reporting", "stopping"),
-        *("tables", "modules", "unseen", "watching", "wording"),
+        *("checking", "cli_data", "evaluation", "experiment", "files", "generation", "progress", "reporting"),
+        *("stopping", "streams", "tables", "modules", "unseen", "watching", "wording"),
     },
     "cli_data": {"tables", "preparation.*"},
     "tables": {"checking", "comparison", "evaluation", "metrics", "modules", "preparation.*", "wording"},
@@ -48,7 +48,7 @@ MAY_IMPORT = {
     "store": {"checkpoint", "encoding", "files", "run_files", "shelf"},
     "files": {"wording"},
     "arrays_out": {"files", "wording"},
-    "run_files": {"files", "formats", "formats.*", "history"},
+    "run_files": {"files", "formats", "formats.*", "history", "wording"},
     "shelf": {"checkpoint", "files"},
     "progress": {"experiment", "watching", "history", "wording"},
     "report.content": {
