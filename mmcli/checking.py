@@ -21,15 +21,32 @@ class Experiment(NamedTuple):
 
 
 def check(
-    path: Path, overrides: Sequence[str] = (), *, seed: int | None = None, rounds: int | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    seed: int | None = None,
+    rounds: int | None = None,
+    resumed: Path | None = None,
+    data_root: Path | None = None,
 ) -> Experiment:
     """The config at `path`, with some values replaced, its graph and its data.
+
+    Args:
+        path: of the config.
+        overrides: as for `load_config`, and `seed` and `rounds`.
+        seed: of the run.
+        rounds: of the run.
+        resumed: directory of the run that is to go on by this config; there need not be one.
+        data_root: where the data files of that run are if they were moved.
 
     Raises:
         ConfigError, DataError: whatever is wrong.
     """
     config = load_config(path, overrides, seed=seed, rounds=rounds)
     graph = build_graph(config)
+    from mmcli import relocation
     from mmcli.datasets import load_datasets
 
+    if resumed is not None:
+        config = relocation.relocated_for_resuming(config, graph, resumed, data_root)
     return Experiment(config, graph, load_datasets(config, graph))

@@ -69,6 +69,14 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
     return with_request
 
 
+data_root_option = click.option(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the run's data files are if they were moved: each by the end of its path, and its SHA-256.",
+)
+
+
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
@@ -80,6 +88,7 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Any value of the config: modules.vae.epochs=20."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
+@data_root_option
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [all cores].")
 def train(
@@ -89,6 +98,7 @@ def train(
     rounds: int | None,
     overrides: tuple[str, ...],
     resume: bool,
+    data_root: Path | None,
     force: bool,
     threads: int | None,
 ) -> None:
@@ -100,7 +110,10 @@ def train(
             raise UsageError(f"{option} needs -o DIR: without it every run has a directory of its own")
     if force and resume:
         raise UsageError("--force begins anew and --resume goes on; choose one")
-    checked = checking.check(config, overrides, seed=seed, rounds=rounds)
+    if data_root is not None and not resume:
+        raise UsageError("--data-root needs --resume; a new run reads the files that its config names")
+    resumed = output if resume else None
+    checked = checking.check(config, overrides, seed=seed, rounds=rounds, resumed=resumed, data_root=data_root)
     from mmcli import experiment, progress
 
     with stop_requests() as stop, progress.display() as watcher:
@@ -118,8 +131,16 @@ def train(
 @click.option(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
 )
+@data_root_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output: Path | None, as_json: bool) -> None:
+def evaluate(
+    run_dir: Path,
+    request: "Request",
+    without: tuple[str, ...],
+    output: Path | None,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
     """Find classes, and compare them with labels.
 
     Of what the run learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that
@@ -132,11 +153,13 @@ def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output
 
     if without or request != Request():
         with following("finding classes") as watch:
-            found = evaluation.recognize(run_dir, request, without=without, output=output, watch=watch)
+            found = evaluation.recognize(
+                run_dir, request, without=without, output=output, data_root=data_root, watch=watch
+            )
     elif output is not None:
         raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
     else:
-        found = evaluation.evaluate(run_dir)
+        found = evaluation.evaluate(run_dir, data_root)
     click.echo(json.dumps(found.record) if as_json else tables.evaluation(found))
 
 
@@ -154,6 +177,7 @@ def evaluate(run_dir: Path, request: "Request", without: tuple[str, ...], output
 @click.option(
     "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."
 )
+@data_root_option
 def generate(
     run_dir: Path,
     to: str,
@@ -164,6 +188,7 @@ def generate(
     sample: bool,
     seed: int | None,
     output: Path,
+    data_root: Path | None,
 ) -> None:
     """Make one sense from others, or of a class.
 
@@ -178,7 +203,7 @@ def generate(
         raise UsageError("--seed changes nothing without --sample; add it, or leave --seed out")
     source = generation.Source(request, senses, of_class, num_items, (seed or 0) if sample else None)
     with following(f"making {to}") as watch:
-        click.echo(generation.generate(run_dir, to, source, output, watch))
+        click.echo(generation.generate(run_dir, to, source, output, data_root=data_root, watch=watch))
 
 
 @cli.command()
@@ -187,7 +212,8 @@ def generate(
 @click.option(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the page [report/ in RUN_DIR]."
 )
-def report(run_dir: Path, in_browser: bool, output: Path | None) -> None:
+@data_root_option
+def report(run_dir: Path, in_browser: bool, output: Path | None, data_root: Path | None) -> None:
     """Write a page about a run, finished or not, and print its path.
 
     The page needs nothing else to be shown; its figures lie beside it as PNG and SVG, in figures/.
@@ -196,7 +222,7 @@ def report(run_dir: Path, in_browser: bool, output: Path | None) -> None:
 
     from mmcli import reporting
 
-    page = reporting.report(run_dir, output)
+    page = reporting.report(run_dir, output, data_root)
     click.echo(page)
     if in_browser and not webbrowser.open(page.resolve().as_uri()):
         raise UsageError(f"{page}: there is no browser to show it in; open it by hand")

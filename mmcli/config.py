@@ -21,6 +21,7 @@ __all__ = [
     "load_config",
     "plain_config",
     "read_settings",
+    "settings_of",
 ]
 
 
@@ -64,6 +65,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     if reader.problems.found:
         raise reader.problems.error()
     return dict(_leaves(root, ""))
+
+
+def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `plain_config` by dotted key, as `read_settings` gives them."""
+    return dict(_leaves(plain, ""))
 
 
 def dump_config(config: Config) -> str:

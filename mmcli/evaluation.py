@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mmcli.datasets import load_datasets, load_sources
 from mmcli.errors import UsageError
 from mmcli.store import RunDirectory
-from mmcli.trained import TrainedRun, Watch, load_run, refuse_changed_data
+from mmcli.trained import TrainedRun, Watch, load_run
 from mmcli.unseen import Request, choose
 
 if TYPE_CHECKING:
@@ -34,20 +33,23 @@ class Evaluation(NamedTuple):
     written: Path
 
 
-def evaluate(path: Path) -> Evaluation:
+def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
     """Measure each module of a finished run that names labels; results go to the run directory too.
+
+    Args:
+        path: of the run.
+        data_root: as for `load_run`.
 
     Raises:
         UsageError: no finished run at `path`, or none of its modules names labels.
         DataError: the data are not there, or not those the run learned from.
         DamagedRunError: files of the run are missing or unreadable.
     """
-    run = load_run(path)
+    run = load_run(path, data_root=data_root)
     measured = _measured(run)
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
-    datasets = load_datasets(run.config, run.graph, hold=False)
-    refuse_changed_data(run.directory, run.directory.data_digests(), datasets)
+    datasets = run.load(choose(run.config, Request(), without=()))
     found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
 
     from mmcli import metrics, plots
@@ -61,7 +63,13 @@ def evaluate(path: Path) -> Evaluation:
 
 
 def recognize(
-    path: Path, request: Request, *, without: Collection[str], output: Path | None, watch: Watch | None = None
+    path: Path,
+    request: Request,
+    *,
+    without: Collection[str],
+    output: Path | None,
+    data_root: Path | None = None,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Find the classes of other data with all parameters frozen, write them, and measure them where labels are there.
 
@@ -72,6 +80,7 @@ def recognize(
         request: which data.
         without: senses to leave out.
         output: where files go; the run directory where it is None.
+        data_root: as for `load_run`.
         watch: told how many items are done.
 
     Raises:
@@ -80,8 +89,8 @@ def recognize(
         DamagedRunError: files of the run are missing or unreadable.
         SaveError: the files cannot be written.
     """
-    run = load_run(path)
-    datasets = load_sources(*choose(run.config, request, without=without), run.graph, run.widths)
+    run = load_run(path, data_root=data_root)
+    datasets = run.load(choose(run.config, request, without=without))
     directory = run.directory if output is None else RunDirectory.beside(output)
     names = {name: run.names(name) for name in run.classifiers}
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
