@@ -42,7 +42,8 @@ def check(
     Raises:
         ConfigError, DataError: whatever is wrong.
     """
-    config = load_config(path, overrides, seed=seed, rounds=rounds)
+    is_resolved = resumed is not None and path.resolve().parent == resumed.resolve()  # the run's own
+    config = load_config(path, overrides, seed=seed, rounds=rounds, is_resolved=is_resolved)
     graph = build_graph(config)
     from mmcli import relocation
     from mmcli.datasets import load_datasets

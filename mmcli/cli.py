@@ -160,6 +160,8 @@ def evaluate(
         raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
     else:
         found = evaluation.evaluate(run_dir, data_root)
+    if found.unwritten is not None:
+        click.echo(f"{found.written}: may only be read ({found.unwritten}): results are printed, not written", err=True)
     click.echo(json.dumps(found.record) if as_json else tables.evaluation(found))
 
 
@@ -242,10 +244,13 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
     nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
     """
     from mmcli import experiment, tables
+    from mmcli.wording import listed
 
     if as_json and as_csv:
         raise UsageError("--json and --csv: ask for one of them")
     comparison = experiment.compare(run_dirs, plot)
+    if comparison.left_out:
+        click.echo(f"left out, no run directories: {listed(map(str, comparison.left_out))}", err=True)
     if as_json:
         click.echo(json.dumps(comparison.record()))
     else:

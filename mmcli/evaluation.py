@@ -1,6 +1,7 @@
 """How good the classes of a run are, those it learned and those it finds in other data. Nothing formats for people."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +11,7 @@ from mmcli.errors import UsageError
 from mmcli.store import RunDirectory
 from mmcli.trained import TrainedRun, Watch, load_run
 from mmcli.unseen import Request, choose
+from mmcli.wording import shown
 
 if TYPE_CHECKING:
     from mmcli.metrics import Metrics
@@ -24,6 +26,7 @@ class Evaluation(NamedTuple):
         num_items: N.
         record: what the JSON file holds.
         written: where the classes are.
+        unwritten: why nothing was written there, for a run that may only be read; None where all was.
     """
 
     metrics: "dict[str, Metrics]"
@@ -31,10 +34,11 @@ class Evaluation(NamedTuple):
     num_items: int
     record: dict[str, Any]
     written: Path
+    unwritten: str | None = None
 
 
 def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
-    """Measure each module of a finished run that names labels; results go to the run directory too.
+    """Measure each module of a finished run that names labels; results go to the run directory too, if they may.
 
     Args:
         path: of the run.
@@ -56,10 +60,12 @@ def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
 
     measures = {name: metrics.evaluate(found[name], datasets.labels[labels]) for name, labels in measured.items()}
     record = {"modules": {name: measure.record() for name, measure in measures.items()}}
-    run.directory.write_evaluation(record, "learn")
-    for name, measure in measures.items():
-        run.directory.write_confusion(run.graph.folder(name), plots.confusion_png(name, measure), "learn")
-    return Evaluation(measures, {}, datasets.num_items, record, path)
+    unwritten = run.directory.why_read_only(map(run.graph.folder, measures))
+    if unwritten is None:
+        run.directory.write_evaluation(record, "learn")
+        for name, measure in measures.items():
+            run.directory.write_confusion(run.graph.folder(name), plots.confusion_png(name, measure), "learn")
+    return Evaluation(measures, {}, datasets.num_items, record, path, unwritten)
 
 
 def recognize(
@@ -92,9 +98,13 @@ def recognize(
     run = load_run(path, data_root=data_root)
     datasets = run.load(choose(run.config, request, without=without))
     directory = run.directory if output is None else RunDirectory.beside(output)
+    measured = {name: labels for name, labels in _measured(run).items() if labels in datasets.labels}
+    unwritten = directory.why_read_only(map(run.graph.folder, run.graph.learners)) if output is None else None
+    if unwritten is not None and not measured:
+        raise UsageError(f"{shown(str(path))}: may only be read ({unwritten}); name a place to write to with -o")
     names = {name: run.names(name) for name in run.classifiers}
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
-    with directory.recognized(datasets.num_items) as append:
+    with nullcontext(_drop) if unwritten is not None else directory.recognized(datasets.num_items) as append:
         for batch in run.recognize(datasets, watch=watch):
             for name, arrays in batch.items.items():
                 found = dict(arrays)
@@ -106,21 +116,27 @@ def recognize(
     from mmcli import metrics, plots
 
     measures, rematched = {}, {}
-    for name, labels in _measured(run).items():
-        if labels in datasets.labels:
-            found_classes, folder = np.concatenate(classes[name]), run.graph.folder(name)
-            measures[name] = metrics.evaluate_named(found_classes, datasets.labels[labels])
-            rematched[name] = metrics.evaluate(found_classes, datasets.labels[labels]).acc
-            directory.write_arrays(folder, {"acc": np.array(measures[name].acc)}, "recog")
-            directory.write_confusion(folder, plots.confusion_png(name, measures[name]), "recog")
+    for name, labels in measured.items():
+        found_classes = np.concatenate(classes[name])
+        measures[name] = metrics.evaluate_named(found_classes, datasets.labels[labels])
+        rematched[name] = metrics.evaluate(found_classes, datasets.labels[labels]).acc
     record = {
         "items": datasets.num_items,
         "data": dict(datasets.digests),
         "known": {str(run.graph.nodes[name].config.data): int(rows.sum()) for name, rows in datasets.known.items()},
         "modules": {name: {**measure.record(), "acc_rematched": rematched[name]} for name, measure in measures.items()},
     }
-    directory.write_evaluation(record, "recog")
-    return Evaluation(measures, rematched, datasets.num_items, record, directory.path)
+    if unwritten is None:
+        for name, measure in measures.items():
+            folder = run.graph.folder(name)
+            directory.write_arrays(folder, {"acc": np.array(measure.acc)}, "recog")
+            directory.write_confusion(folder, plots.confusion_png(name, measure), "recog")
+        directory.write_evaluation(record, "recog")
+    return Evaluation(measures, rematched, datasets.num_items, record, directory.path, unwritten)
+
+
+def _drop(_folder: str, _arrays: Mapping[str, np.ndarray]) -> None:
+    """Take arrays for a run that may only be read."""
 
 
 def _measured(run: TrainedRun) -> dict[str, str]:

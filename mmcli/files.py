@@ -142,6 +142,23 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def why_read_only(folder: Path) -> str | None:
+    """Why no file can be made in a folder, as one that belongs to others or lies on a read-only disk; None if it can.
+
+    A folder that is a link counts as read-only: what it leads to is not ours to write to.
+    """
+    if folder.is_symlink():
+        return "a link"
+    probe = folder / f".writable.{os.getpid()}{TEMPORARY}"
+    try:
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        probe.unlink()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return error.strerror
+    return None
+
+
 def remove(path: Path) -> None:
     """Delete a file that may be there.
 

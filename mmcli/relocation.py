@@ -99,9 +99,9 @@ def refuse_missing(
     used = {str(name) for node in nodes for name in (node.config.data, node.config.labels)} & sources.keys()
     used |= {mask for name in used if (mask := sources[name].known) is not None} & sources.keys()
     problems = []
-    for name in sorted(used):
-        source, keys = sources[name], (section, name)
-        if not source.file.exists() and not source.file.is_symlink():
+    for name, source in sources.items():
+        keys = (section, name)
+        if name in used and not source.file.exists() and not source.file.is_symlink():
             text = f"{shown(str(source.file))}: no such file; {_remedy(source, recorded, section, root)}"
             problems.append(located(places.of(keys), keys, text))
     if problems:

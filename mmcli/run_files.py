@@ -76,7 +76,8 @@ class RunFiles:
             DamagedRunError: it is one, but what every run has is missing or unreadable.
         """
         if not path.is_dir():
-            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
+            found = "a file, no run directory" if path.exists() else "no such directory"
+            raise UsageError(f"{path}: {found}; name one that `mmcli train` printed")
         if not is_run(path):
             raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
         run = cls(path)

@@ -220,6 +220,12 @@ class RunDirectory(RunFiles):
             if path.suffix != files.TEMPORARY:
                 files.remove(path)
 
+    def why_read_only(self, folders: Iterable[str]) -> str | None:
+        """Why nothing can be written to the run or to these folders in it; None if it can."""
+        # A run directory that is a link is the user's own way to name it; inside, links lead elsewhere.
+        places = (self.path.resolve(), *(self.path / folder for folder in folders))
+        return next((why for place in places if place.exists() and (why := files.why_read_only(place))), None)
+
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
         self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
 

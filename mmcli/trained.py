@@ -81,7 +81,7 @@ def read_graph(run: RunDirectory, data_root: Path | None = None) -> tuple[Config
         DamagedRunError: the config is missing or unreadable.
     """
     try:
-        config = load_config(run.config)
+        config = load_config(run.config, is_resolved=True)
         graph = build_graph(config)
         recorded = recorded_by(run) if data_root is not None else {}
     except ConfigError as error:

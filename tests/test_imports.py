@@ -37,7 +37,7 @@ MAY_IMPORT = {
     },
     "checking": {"config", "datasets", "graph", "relocation", "spec"},
     "resuming": {"checkpoint", "config", "datasets", "graph", "relocation", "run_files", "store", "trained"},
-    "evaluation": {"metrics", "plots", "store", "trained", "unseen"},
+    "evaluation": {"metrics", "plots", "store", "trained", "unseen", "wording"},
     "generation": {"arrays_out", "files", "plots", "trained", "unseen"},
     "reporting": {"datasets", "relocation", "store", "trained", "report.content", "report.page"},
     "trained": {
