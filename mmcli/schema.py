@@ -91,10 +91,15 @@ class Checker:
         keys: Keys = (section, name)
         values = self._entry(keys, raw, "file")
         empty = _Source.model_construct()
-        source = empty if values is None else self._read(_Source, values, keys, _Source.model_fields)
+        source, written = empty, ""
+        if values is not None:
+            file = values.get("file")
+            text = {"file": file.encode(errors="backslashreplace").decode()} if isinstance(file, str) else {}
+            source = self._read(_Source, {**values, **text}, keys, _Source.model_fields)  # pydantic's text is UTF-8
+            written = file if hasattr(source, "file") and isinstance(file, str) else ""
         if source.known is not None and source.known not in names:
             self._add((*keys, "known"), _no_data(source.known, names))
-        file = Path(os.path.realpath(self._unfolded(folder, getattr(source, "file", ""), keys)))
+        file = Path(os.path.realpath(self._unfolded(folder, written, keys)))
         return DataSource(name, file, source.key, source.known, source.missing)
 
     def _unfolded(self, folder: Path, written: str, keys: Keys) -> Path:
