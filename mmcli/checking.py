@@ -1,5 +1,6 @@
 """What can be known to be right before anything is computed. A bad config is told before even numpy is imported."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -42,7 +43,7 @@ def check(
     Raises:
         ConfigError, DataError: whatever is wrong.
     """
-    is_resolved = resumed is not None and path.resolve().parent == resumed.resolve()  # the run's own
+    is_resolved = resumed is not None and os.path.realpath(path.parent) == os.path.realpath(resumed)  # the run's own
     config = load_config(path, overrides, seed=seed, rounds=rounds, is_resolved=is_resolved)
     graph = build_graph(config)
     from mmcli import relocation

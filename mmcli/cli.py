@@ -288,6 +288,8 @@ def main() -> None:
     looks_on.set(True)
     with standard_streams():
         try:
+            if "" in sys.argv[1:]:  # as a path it would be the working directory
+                raise UsageError("an argument is empty; is a variable of the shell unset?")
             # Not standalone: click would print a usage error on three lines and let all others through.
             code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
         except StoppedError as stopped:

@@ -1,6 +1,7 @@
 """Runs side by side: the settings that differ, what each run has reached, and the spread over seeds."""
 
 import json
+import os
 import re
 import statistics
 from collections.abc import Iterable, Sequence
@@ -125,9 +126,9 @@ def compare_runs(paths: Iterable[Path]) -> Comparison:
         UsageError: nothing at one of the paths, or no run at any.
         DamagedRunError: files of a run are missing or unreadable.
     """
-    distinct: dict[Path, Path] = {}
+    distinct: dict[str, Path] = {}
     for path in paths:
-        distinct.setdefault(path.resolve(), path)
+        distinct.setdefault(os.path.realpath(path), path)
     left_out = [path for path in distinct.values() if path.exists() and not (path.is_dir() and is_run(path))]
     if len(left_out) == len(distinct):
         left_out = []  # the first is refused

@@ -34,6 +34,7 @@ LOCK = "lock"
 SUMS = "SHA256SUMS"  # of the files of a finished run, as sha256sum writes and checks them; meta.json is its last
 CHECKPOINTS = "checkpoint"
 
+_OUTPUTS = (1, 2)  # the descriptors of stdout and stderr
 _LOG = re.compile(r"(?:.+[._-])?(?:log|out|err)(?:\.\d+)?")  # slurm-17.out, log, train.log.1
 
 
@@ -55,7 +56,7 @@ def may_precede(path: Path) -> bool:
 def _is_written_to(path: Path) -> bool:
     """Whether stdout or stderr go to a file."""
     streams = []
-    for descriptor in (1, 2):
+    for descriptor in _OUTPUTS:
         with suppress(OSError):  # closed
             streams.append(os.fstat(descriptor))
     return any(os.path.samestat(path.stat(), stream) for stream in streams)

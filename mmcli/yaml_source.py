@@ -22,6 +22,7 @@ MAX_DEPTH = 20
 MAX_VALUES = 10_000  # counted after aliases are expanded: nested ones grow exponentially
 MAX_DIGITS = 300
 
+STDIN = 0  # the descriptor
 _STDIN = ("-", "/dev/stdin")
 _OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/\d{1,9}", re.ASCII)
 
@@ -98,7 +99,7 @@ def _read_file(path: str) -> bytes:
 
 
 def _read_stream(path: str) -> bytes:
-    descriptor = 0 if path in _STDIN else int(path.rpartition("/")[2])
+    descriptor = STDIN if path in _STDIN else int(path.rpartition("/")[2])
     with os.fdopen(os.dup(descriptor), "rb") as file:
         return file.read(MAX_BYTES + 1)
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole
+from mmcli.wording import shown
 
 MAX_LABELS = 200  # distinct whole numbers that are taken for labels
 MAX_CLASSES, MAX_IMAGES = 20, 10  # that a picture shows: classes, and images of each
@@ -92,4 +93,6 @@ def is_labels(array: Any) -> bool:
 
 
 def label_name(label: int, names: Any) -> str:
-    return str(names[label]) if names is not None and names.ndim == 1 and 0 <= label < len(names) else str(label)
+    """The name of a label where there is one, as text that can be drawn: a folder's name may be none."""
+    has_name = names is not None and names.ndim == 1 and 0 <= label < len(names)
+    return shown(str(names[label])) if has_name else str(label)
