@@ -1,5 +1,6 @@
 """What can be known to be right before anything is computed. A bad config is told before even numpy is imported."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,18 +22,36 @@ class Experiment(NamedTuple):
 
 
 def check(
-    path: Path, overrides: Sequence[str] = (), *, seed: int | None = None, rounds: int | None = None
+    path: Path,
+    overrides: Sequence[str] = (),
+    *,
+    seed: int | None = None,
+    rounds: int | None = None,
+    resumed: Path | None = None,
+    data_root: Path | None = None,
 ) -> Experiment:
     """The config at `path`, with some values replaced, its graph and its data.
+
+    Args:
+        path: of the config.
+        overrides: as for `load_config`, and `seed` and `rounds`.
+        seed: of the run.
+        rounds: of the run.
+        resumed: directory of the run that is to go on by this config; there need not be one.
+        data_root: where the data files of that run are if they were moved.
 
     Raises:
         ConfigError, DataError: whatever is wrong, and what cannot fit in memory.
     """
-    config = load_config(path, overrides, seed=seed, rounds=rounds)
+    is_resolved = resumed is not None and os.path.realpath(path.parent) == os.path.realpath(resumed)  # the run's own
+    config = load_config(path, overrides, seed=seed, rounds=rounds, is_resolved=is_resolved)
     graph = build_graph(config)
+    from mmcli import relocation
     from mmcli.datasets import load_datasets
     from mmcli.memory import refuse_what_cannot_fit
 
+    if resumed is not None:
+        config = relocation.relocated_for_resuming(config, graph, resumed, data_root)
     datasets = load_datasets(config, graph)
     refuse_what_cannot_fit(config, graph, datasets)
     return Experiment(config, graph, datasets)

@@ -16,8 +16,17 @@ import click
 
 from mmcli import __version__, environment
 from mmcli.cli_data import data
-from mmcli.errors import ConfigError, DataError, MemoryShortError, MmcliError, StoppedError, UsageError
+from mmcli.errors import (
+    ConfigError,
+    DataError,
+    MemoryShortError,
+    MmcliError,
+    OutputError,
+    StoppedError,
+    UsageError,
+)
 from mmcli.stopping import heeded, leave, stop_requests
+from mmcli.streams import standard_streams
 from mmcli.watching import following, looks_on
 from mmcli.workers import are_busy
 
@@ -77,6 +86,14 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
     return with_request
 
 
+data_root_option = click.option(
+    "--data-root",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="Where the run's data files are if they were moved: each by the end of its path, and its SHA-256.",
+)
+
+
 @cli.command()
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
@@ -88,6 +105,7 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Any value of the config: modules.vae.epochs=20."
 )
 @click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
+@data_root_option
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
 @click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [all cores].")
 @click.pass_obj
@@ -99,6 +117,7 @@ def train(
     rounds: int | None,
     overrides: tuple[str, ...],
     resume: bool,
+    data_root: Path | None,
     force: bool,
     threads: int | None,
 ) -> None:
@@ -110,13 +129,19 @@ def train(
             raise UsageError(f"{option} needs -o DIR: without it every run has a directory of its own")
     if force and resume:
         raise UsageError("--force begins anew and --resume goes on; choose one")
-    checked = checking.check(config, overrides, seed=seed, rounds=rounds)
+    if data_root is not None and not resume:
+        raise UsageError("--data-root needs --resume; a new run reads the files that its config names")
+    resumed = output if resume else None
+    checked = checking.check(config, overrides, seed=seed, rounds=rounds, resumed=resumed, data_root=data_root)
     session.tell_ignored()
     from mmcli import experiment, progress
 
     with stop_requests() as stop, progress.display() as watcher:
         run = experiment.train(checked, watcher, stop, output=output, force=force, resume=resume, threads=threads)
-    click.echo(run)
+    try:
+        click.echo(run)
+    except OutputError as lost:
+        raise OutputError(lost.error, f"the run is whole, in {run}") from None
 
 
 @cli.command()
@@ -126,6 +151,7 @@ def train(
 @click.option(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
 )
+@data_root_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def evaluate(
@@ -134,6 +160,7 @@ def evaluate(
     request: "Request",
     without: tuple[str, ...],
     output: Path | None,
+    data_root: Path | None,
     as_json: bool,
 ) -> None:
     """Find classes, and compare them with labels.
@@ -149,11 +176,15 @@ def evaluate(
     if without or request != Request():
         session.tell_ignored()
         with following("finding classes") as watch:
-            found = evaluation.recognize(run_dir, request, without=without, output=output, watch=watch)
+            found = evaluation.recognize(
+                run_dir, request, without=without, output=output, data_root=data_root, watch=watch
+            )
     elif output is not None:
         raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
     else:
-        found = evaluation.evaluate(run_dir)
+        found = evaluation.evaluate(run_dir, data_root)
+    if found.unwritten is not None:
+        click.echo(f"{found.written}: may only be read ({found.unwritten}): results are printed, not written", err=True)
     click.echo(json.dumps(found.record) if as_json else tables.evaluation(found))
 
 
@@ -174,6 +205,7 @@ def evaluate(
     "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."
 )
 @click.pass_obj
+@data_root_option
 def generate(
     session: Session,
     run_dir: Path,
@@ -185,6 +217,7 @@ def generate(
     sample: bool,
     seed: int | None,
     output: Path,
+    data_root: Path | None,
 ) -> None:
     """Make one sense from others, or of a class.
 
@@ -200,7 +233,7 @@ def generate(
     session.tell_ignored()
     source = generation.Source(request, senses, of_class, num_items, (seed or 0) if sample else None)
     with following(f"making {to}") as watch:
-        click.echo(generation.generate(run_dir, to, source, output, watch))
+        click.echo(generation.generate(run_dir, to, source, output, data_root=data_root, watch=watch))
 
 
 @cli.command()
@@ -209,7 +242,8 @@ def generate(
 @click.option(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Folder of the page [report/ in RUN_DIR]."
 )
-def report(run_dir: Path, in_browser: bool, output: Path | None) -> None:
+@data_root_option
+def report(run_dir: Path, in_browser: bool, output: Path | None, data_root: Path | None) -> None:
     """Write a page about a run, finished or not, and print its path.
 
     The page needs nothing else to be shown; its figures lie beside it as PNG and SVG, in figures/.
@@ -218,7 +252,7 @@ def report(run_dir: Path, in_browser: bool, output: Path | None) -> None:
 
     from mmcli import reporting
 
-    page = reporting.report(run_dir, output)
+    page = reporting.report(run_dir, output, data_root)
     click.echo(page)
     if in_browser and not webbrowser.open(page.resolve().as_uri()):
         raise UsageError(f"{page}: there is no browser to show it in; open it by hand")
@@ -238,10 +272,13 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
     nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
     """
     from mmcli import experiment, tables
+    from mmcli.wording import listed
 
     if as_json and as_csv:
         raise UsageError("--json and --csv: ask for one of them")
     comparison = experiment.compare(run_dirs, plot)
+    if comparison.left_out:
+        click.echo(f"left out, no run directories: {listed(map(str, comparison.left_out))}", err=True)
     if as_json:
         click.echo(json.dumps(comparison.record()))
     else:
@@ -280,20 +317,23 @@ def main() -> None:
             signal.signal(number, _terminate)
     session = Session(ignored=environment.settle(os.environ))
     looks_on.set(True)
-    try:
-        # Not standalone: click would print a usage error on three lines and let all others through.
-        code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
-    except StoppedError as stopped:
-        click.echo(f"mmcli: {stopped}", err=True)
-        leave(stopped.exit_code)
-    except _TerminatedError as terminated:
-        code = terminated.code
-    except Exception as error:
-        if session.debug:
-            click.echo(traceback.format_exc(), err=True, nl=False)  # print_exc colours it where FORCE_COLOR is set
-        code = _explain(error)
-    if are_busy():
-        leave(code)
+    with standard_streams():
+        try:
+            if "" in sys.argv[1:]:  # as a path it would be the working directory
+                raise UsageError("an argument is empty; is a variable of the shell unset?")
+            # Not standalone: click would print a usage error on three lines and let all others through.
+            code = cli.main(prog_name="mmcli", standalone_mode=False, obj=session)
+        except StoppedError as stopped:
+            click.echo(f"mmcli: {stopped}", err=True)
+            leave(stopped.exit_code)
+        except _TerminatedError as terminated:
+            code = terminated.code
+        except Exception as error:
+            if session.debug:
+                click.echo(traceback.format_exc(), err=True, nl=False)  # print_exc colours it where FORCE_COLOR is set
+            code = _explain(error)
+        if are_busy():
+            leave(code)
     sys.exit(code)
 
 
@@ -313,25 +353,31 @@ def _explain(error: Exception) -> int:
     if isinstance(error, MemoryError):  # of what numpy or Python allocates; `devices.memory_told` names modules
         reason = f" ({error})" if str(error) else ""
         error = MemoryShortError(f"out of memory; give it less data, or ask for less at a time{reason}")
+    code = error.exit_code if isinstance(error, MmcliError | click.ClickException) else 1
     match error:
         case click.exceptions.NoArgsIsHelpError():
             error.show()
-            return error.exit_code
         case click.ClickException():
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mmcli"
             _say(f"{error.format_message()} (see `{command} --help`)")
-            return error.exit_code
         case click.Abort():
             _say("interrupted")
-            return 128 + signal.SIGINT
+            code = 128 + signal.SIGINT
         case ConfigError() | DataError():  # a line per problem, each with its place
             click.echo(str(error), err=True)
-            return error.exit_code
+        case OutputError(has_reader=False):
+            pass
         case MmcliError():
             _say(str(error))
-            return error.exit_code
-    _say(f"a fault of mmcli: {type(error).__name__}: {error} (`mmcli --debug` before the command shows where)")
-    return 1
+        case OSError(errno=int()):  # the file system refuses; without a number it is a library's own error
+            from mmcli.files import refusal
+
+            _say(refusal(error))
+            code = UsageError.exit_code
+        case _:
+            where = "(`mmcli --debug` before the command shows where)"
+            _say(f"a fault of mmcli: {type(error).__name__}: {error} {where}")
+    return code
 
 
 def _say(message: str) -> None:

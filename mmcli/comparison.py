@@ -1,6 +1,7 @@
 """Runs side by side: the settings that differ, what each run has reached, and the spread over seeds."""
 
 import json
+import os
 import re
 import statistics
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 from mmcli.config import read_settings
 from mmcli.errors import ConfigError
 from mmcli.history import HistoryLine
-from mmcli.run_files import CONFIG, HISTORY, RunFiles
+from mmcli.run_files import CONFIG, HISTORY, RunFiles, is_run
 
 MEASURES = ("acc", "ari", "nmi")
 SEED = "seed"
@@ -76,6 +77,7 @@ class Comparison(NamedTuple):
     settings: list[str]  # keys of the settings that differ
     modules: list[str]  # modules measured against labels, in any of the runs
     groups: list[Group]
+    left_out: Sequence[Path] = ()  # what was named and is no run, such as a log beside them
 
     def columns(self) -> list[list[str]]:
         """The keys of `settings`, those together that have the same value in each run; the seed stands alone."""
@@ -118,17 +120,22 @@ class Comparison(NamedTuple):
 def compare_runs(paths: Iterable[Path]) -> Comparison:
     """Read runs and put them side by side; a run that is named twice is taken once.
 
+    What a pattern as runs/* matches besides, files and folders that are no runs, is left out.
+
     Raises:
-        UsageError: no run directory at one of the paths.
+        UsageError: nothing at one of the paths, or no run at any.
         DamagedRunError: files of a run are missing or unreadable.
     """
-    distinct: dict[Path, Path] = {}
+    distinct: dict[str, Path] = {}
     for path in paths:
-        distinct.setdefault(path.resolve(), path)
-    runs = [_read(path) for path in distinct.values()]
+        distinct.setdefault(os.path.realpath(path), path)
+    left_out = [path for path in distinct.values() if path.exists() and not (path.is_dir() and is_run(path))]
+    if len(left_out) == len(distinct):
+        left_out = []  # the first is refused
+    runs = [_read(path) for path in distinct.values() if path not in left_out]
     settings = _differing([run.settings for run in runs])
     measured = dict.fromkeys(line.module for run in runs for line in run.history if line.acc is not None)
-    return Comparison(runs, settings, list(measured), _groups(runs, settings, list(measured)))
+    return Comparison(runs, settings, list(measured), _groups(runs, settings, list(measured)), left_out)
 
 
 def _read(path: Path) -> Run:

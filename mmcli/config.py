@@ -10,7 +10,7 @@ import yaml
 from mmcli.schema import Checker
 from mmcli.spec import Config, DataSource, ModuleConfig, Place, Places
 from mmcli.wording import dotted, got, shown
-from mmcli.yaml_source import CoreDumper, Problems, Reader, read_text
+from mmcli.yaml_source import CoreDumper, Problems, Reader, is_stream, read_text
 
 __all__ = [
     "Config",
@@ -21,19 +21,27 @@ __all__ = [
     "load_config",
     "plain_config",
     "read_settings",
+    "settings_of",
 ]
 
 
 def load_config(
-    path: str | os.PathLike[str], overrides: Sequence[str] = (), seed: int | None = None, rounds: int | None = None
+    path: str | os.PathLike[str],
+    overrides: Sequence[str] = (),
+    seed: int | None = None,
+    rounds: int | None = None,
+    *,
+    is_resolved: bool = False,
 ) -> Config:
     """Read and check a config file.
 
     Args:
-        path: as the user typed it; errors show it so.
+        path: as the user typed it; errors show it so. - is stdin; what comes by a pipe has its paths relative to the
+            working directory.
         overrides: "modules.vae.epochs=20": a value in YAML, checked as if it stood in the file.
         seed: replaces the file's, and any override.
         rounds: the same.
+        is_resolved: whether mmcli wrote it: a $ in a path is then a character as any other.
 
     Raises:
         ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
@@ -46,7 +54,8 @@ def load_config(
         if value is not None:
             place = Place(True, number, 0, f"--{key} {value}", (key,))
             _assign(root, reader.places, (key,), value, place, problems)
-    config = Checker(problems, reader.places).config(Path(path), root)
+    file = Path("stdin" if is_stream(os.fspath(path)) else path)  # a run is called after it
+    config = Checker(problems, reader.places, is_resolved=is_resolved).config(file, root)
     if problems.found:
         raise problems.error()
     return config
@@ -64,6 +73,11 @@ def read_settings(path: Path) -> dict[str, Any]:
     if reader.problems.found:
         raise reader.problems.error()
     return dict(_leaves(root, ""))
+
+
+def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of `plain_config` by dotted key, as `read_settings` gives them."""
+    return dict(_leaves(plain, ""))
 
 
 def dump_config(config: Config) -> str:

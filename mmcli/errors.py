@@ -1,5 +1,7 @@
 """What mmcli says when it stops: one line that names the place and the remedy, and an exit code."""
 
+import errno
+import signal
 from collections.abc import Sequence
 
 
@@ -49,6 +51,16 @@ class MemoryShortError(MmcliError):
     """There is less memory than was asked for."""
 
     exit_code = 2
+
+
+class OutputError(MmcliError):
+    """Stdout does not take a result. A reader that has left, as `head` does, is no fault: it ends as by SIGPIPE."""
+
+    def __init__(self, error: OSError, kept: str = "") -> None:
+        super().__init__(f"stdout: cannot be written ({error.strerror or type(error).__name__}){kept and '; '}{kept}")
+        self.error = error
+        self.has_reader = error.errno != errno.EPIPE
+        self.exit_code = 2 if self.has_reader else 128 + signal.SIGPIPE
 
 
 class DivergedError(MmcliError):

@@ -1,16 +1,16 @@
 """How good the classes of a run are, those it learned and those it finds in other data. Nothing formats for people."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mmcli.datasets import load_datasets, load_sources
 from mmcli.errors import DataError, UsageError
 from mmcli.labels import Labels, translated
 from mmcli.store import RunDirectory
-from mmcli.trained import TrainedRun, Watch, load_run, refuse_changed_data
+from mmcli.trained import TrainedRun, Watch, load_run
 from mmcli.unseen import Request, Sources, choose
 from mmcli.wording import located, shown
 
@@ -29,6 +29,7 @@ class Evaluation(NamedTuple):
         num_items: N.
         record: what the JSON file holds.
         written: where the classes are.
+        unwritten: why nothing was written there, for a run that may only be read; None where all was.
     """
 
     metrics: "dict[str, Metrics]"
@@ -38,36 +39,48 @@ class Evaluation(NamedTuple):
     num_items: int
     record: dict[str, Any]
     written: Path
+    unwritten: str | None = None
 
 
-def evaluate(path: Path) -> Evaluation:
-    """Measure each module of a finished run that names labels; results go to the run directory too.
+def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
+    """Measure each module of a finished run that names labels; results go to the run directory too, if they may.
+
+    Args:
+        path: of the run.
+        data_root: as for `load_run`.
 
     Raises:
         UsageError: no finished run at `path`, or none of its modules names labels.
         DataError: the data are not there, or not those the run learned from.
         DamagedRunError: files of the run are missing or unreadable.
     """
-    run = load_run(path)
+    run = load_run(path, data_root=data_root)
     measured = _measured(run)
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
-    datasets = load_datasets(run.config, run.graph, hold=False)
-    refuse_changed_data(run.directory, run.directory.data_digests(), datasets)
+    datasets = run.load(choose(run.config, Request(), without=()))
     found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
 
     from mmcli import metrics, plots
 
     measures = {name: metrics.evaluate(found[name], datasets.labels[labels]) for name, labels in measured.items()}
     record = {"modules": {name: measure.record() for name, measure in measures.items()}}
-    run.directory.write_evaluation(record, "learn")
-    for name, measure in measures.items():
-        run.directory.write_confusion(run.graph.folder(name), plots.confusion_png(name, measure), "learn")
-    return Evaluation(measures, {}, {}, {}, datasets.num_items, record, path)
+    unwritten = run.directory.why_read_only(map(run.graph.folder, measures))
+    if unwritten is None:
+        run.directory.write_evaluation(record, "learn")
+        for name, measure in measures.items():
+            run.directory.write_confusion(run.graph.folder(name), plots.confusion_png(name, measure), "learn")
+    return Evaluation(measures, {}, {}, {}, datasets.num_items, record, path, unwritten)
 
 
 def recognize(
-    path: Path, request: Request, *, without: Collection[str], output: Path | None, watch: Watch | None = None
+    path: Path,
+    request: Request,
+    *,
+    without: Collection[str],
+    output: Path | None,
+    data_root: Path | None = None,
+    watch: Watch | None = None,
 ) -> Evaluation:
     """Find the classes of other data with all parameters frozen, write them, and measure them where labels are there.
 
@@ -78,6 +91,7 @@ def recognize(
         request: which data.
         without: senses to leave out.
         output: where files go; the run directory where it is None.
+        data_root: as for `load_run`.
         watch: told how many items are done.
 
     Raises:
@@ -86,18 +100,18 @@ def recognize(
         DamagedRunError: files of the run are missing or unreadable.
         SaveError: the files cannot be written.
     """
-    run = load_run(path)
+    run = load_run(path, data_root=data_root)
     chosen = choose(run.config, request, without=without)
-    datasets = load_sources(*chosen, run.graph, run.widths, run.units)
+    datasets = run.load(chosen)
     directory = run.directory if output is None else RunDirectory.beside(output)
+    measured = {name: labels for name, labels in _measured(run).items() if labels in datasets.labels}
+    unwritten = directory.why_read_only(map(run.graph.folder, run.graph.learners)) if output is None else None
+    if unwritten is not None and not measured:
+        raise UsageError(f"{shown(str(path))}: may only be read ({unwritten}); name a place to write to with -o")
     names = {name: run.names(name) for name in run.classifiers}
-    own = {
-        name: _translated(run, name, chosen, labels, datasets.labels[labels])
-        for name, labels in _measured(run).items()
-        if labels in datasets.labels
-    }
+    own = {name: _translated(run, name, chosen, labels, datasets.labels[labels]) for name, labels in measured.items()}
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
-    with directory.recognized(datasets.num_items) as append:
+    with nullcontext(_drop) if unwritten is not None else directory.recognized(datasets.num_items) as append:
         for batch in run.recognize(datasets, watch=watch):
             for name, arrays in batch.items.items():
                 found = dict(arrays)
@@ -111,7 +125,7 @@ def recognize(
     measures, rematched, unknown, absent = {}, {}, {}, {}
     for name, labels in own.items():
         if labels.given.any():
-            found_classes, folder, learned = np.concatenate(classes[name]), run.graph.folder(name), run.labels(name)
+            found_classes, learned = np.concatenate(classes[name]), run.labels(name)
             measures[name] = metrics.evaluate_named(found_classes, labels, learned)
             rematched[name] = metrics.evaluate(found_classes, labels).acc
             here = zip(measures[name].labels.tolist(), measures[name].label_names, strict=True)
@@ -119,8 +133,6 @@ def recognize(
             unknown[name] = {text: items[text] for number, text in here if number not in learned.numbers}
             missing = set(learned.numbers) - set(measures[name].labels.tolist())
             absent[name] = [learned.text(number) for number in sorted(missing)]
-            directory.write_arrays(folder, {"acc": np.array(measures[name].acc)}, "recog")
-            directory.write_confusion(folder, plots.confusion_png(name, measures[name]), "recog")
     record = {
         "items": datasets.num_items,
         "data": dict(datasets.digests),
@@ -135,8 +147,17 @@ def recognize(
             for name, measure in measures.items()
         },
     }
-    directory.write_evaluation(record, "recog")
-    return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path)
+    if unwritten is None:
+        for name, measure in measures.items():
+            folder = run.graph.folder(name)
+            directory.write_arrays(folder, {"acc": np.array(measure.acc)}, "recog")
+            directory.write_confusion(folder, plots.confusion_png(name, measure), "recog")
+        directory.write_evaluation(record, "recog")
+    return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
+
+
+def _drop(_folder: str, _arrays: Mapping[str, np.ndarray]) -> None:
+    """Take arrays for a run that may only be read."""
 
 
 def _translated(run: TrainedRun, module: str, chosen: Sources, name: str, labels: Labels) -> Labels:

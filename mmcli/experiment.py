@@ -112,6 +112,8 @@ def train(
         if is_done:
             watcher.told("finished before; more --rounds would extend it")
             return run.path
+        if checkpoint is not None and run.has_links:
+            watcher.told("files of this run are links: new files take their place, what they lead to stays as it is")
         threads = threads or resuming.threads_of(checkpoint) or _num_cores()
         facts = _facts(config, datasets, threads)
         if checkpoint is not None:

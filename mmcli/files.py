@@ -18,6 +18,16 @@ from mmcli.errors import SaveError, UsageError
 from mmcli.wording import shown
 
 TEMPORARY = ".tmp"  # what a file is called at the end until it is whole
+_REMEDIES = {
+    errno.EACCES: "; its owner has to give access, or name another path",
+    errno.EPERM: "; its owner has to give access, or name another path",
+    errno.ENAMETOOLONG: "; name a shorter path",
+    errno.ELOOP: "; a link leads back to itself: remove it",
+    errno.ENOSPC: "; free some space",
+    errno.EDQUOT: "; free some space",
+    errno.EROFS: "; name a path on another disk",
+    errno.EMFILE: "; raise the limit, ulimit -n",
+}
 
 
 def write(path: Path, content: bytes) -> None:
@@ -96,8 +106,28 @@ def unwritable(path: Path, error: OSError) -> UsageError:
     return UsageError(f"{shown(str(path))}: cannot be written ({reason}); name a place to write to with -o")
 
 
+def refusal(error: OSError) -> str:
+    """What the file system refused, as one line: the path where it is known, the reason, and the remedy."""
+    path = next((os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)), "")
+    reason = error.strerror or type(error).__name__
+    return f"{shown(path)}: {reason}{_REMEDIES.get(error.errno or 0, '')}".removeprefix(": ")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a name is taken, be it by a link to nothing.
+
+    Raises:
+        OSError: its folder may not be looked into.
+    """
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def read(path: Path) -> bytes:
-    """The content of a regular file; a link, a pipe or a device is none.
+    """The content of a regular file, or of one that a link leads to; a pipe or a device is none.
 
     Raises:
         OSError: it cannot be read.
@@ -110,6 +140,23 @@ def digest(path: Path) -> str:
     """The SHA-256 of a regular file, in hex; errors as in `read`."""
     with _open(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def why_read_only(folder: Path) -> str | None:
+    """Why no file can be made in a folder, as one that belongs to others or lies on a read-only disk; None if it can.
+
+    A folder that is a link counts as read-only: what it leads to is not ours to write to.
+    """
+    if folder.is_symlink():
+        return "a link"
+    probe = folder / f".writable.{os.getpid()}{TEMPORARY}"
+    try:
+        os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
+        probe.unlink()
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            return error.strerror
+    return None
 
 
 def remove(path: Path) -> None:
@@ -233,7 +280,7 @@ def saving(path: Path, remedy: str = "mend that, then do it again (train with --
 
 
 def _open(path: Path) -> BufferedReader:
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opening a pipe would wait for its writer
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         file.close()

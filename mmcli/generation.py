@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 
 from mmcli.arrays_out import check_output, write_arrays
-from mmcli.datasets import load_sources
 from mmcli.errors import UsageError
 from mmcli.files import write_named
 from mmcli.trained import TrainedRun, Watch, load_run
@@ -28,7 +27,9 @@ class Source(NamedTuple):
     seed: int | None = None  # draw with it; None takes what is expected
 
 
-def generate(path: Path, to: str, source: Source, output: Path, watch: Watch | None = None) -> Path:
+def generate(
+    path: Path, to: str, source: Source, output: Path, *, data_root: Path | None = None, watch: Watch | None = None
+) -> Path:
     """Make a sense and write it as .npz, and as a picture where its rows are square images.
 
     Args:
@@ -36,6 +37,7 @@ def generate(path: Path, to: str, source: Source, output: Path, watch: Watch | N
         to: name of the sense.
         source: what it is made from.
         output: the .npz; the picture lies beside it.
+        data_root: as for `load_run`.
         watch: told how many items are done.
 
     Returns:
@@ -50,7 +52,7 @@ def generate(path: Path, to: str, source: Source, output: Path, watch: Watch | N
     from_senses = bool(source.senses) or source.request != Request()
     if from_senses and source.of_class is not None:
         raise UsageError("--class makes a sense from nothing else; leave out --data, --test and --from, or --class")
-    run = load_run(path)
+    run = load_run(path, data_root=data_root)
     arrays = {to: _from_senses(run, to, source, watch)} if from_senses else _of_classes(run, to, source)
     write_arrays(output, arrays)
     side = math.isqrt(run.widths[run.senses[to]])
@@ -72,7 +74,7 @@ def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) 
     if to in source.senses:
         raise UsageError(f"--from {to}: it is to be made; name other senses")
     without = {to} | (run.senses.keys() - source.senses if source.senses else set())
-    datasets = load_sources(*choose(run.config, source.request, without=without), run.graph, run.widths, run.units)
+    datasets = run.load(choose(run.config, source.request, without=without))
     return run.make(to, datasets.first(source.num_items), seed=source.seed, watch=watch)
 
 

@@ -4,32 +4,38 @@ from pathlib import Path
 
 from mmcli.datasets import load_datasets
 from mmcli.errors import DataError
+from mmcli.relocation import recorded_by, refuse_changed, refuse_missing
 from mmcli.store import RunDirectory
-from mmcli.trained import read_graph, refuse_changed_data
+from mmcli.trained import read_graph
 
 
-def report(path: Path, folder: Path | None = None) -> Path:
+def report(path: Path, folder: Path | None = None, data_root: Path | None = None) -> Path:
     """Write a page about a run, finished or not, and its figures.
 
     Args:
         path: of the run.
         folder: where the page goes; report/ in the run directory if it is None.
+        data_root: where the data files are if they were moved, as for `load_run`.
 
     Returns:
         The page.
 
     Raises:
         UsageError: no run at `path`, or `folder` cannot be written.
+        DataError: `data_root` is given, and the data are not below it.
         DamagedRunError: files of the run are missing or unreadable.
     """
     run = RunDirectory.look(path)
     folder = run.report_folder(folder)
-    config, graph = read_graph(run)
-    datasets, problem = None, ""
+    config, graph = read_graph(run, data_root)
+    datasets, problem, recorded = None, "", recorded_by(run)
     try:
+        refuse_missing(config.data, config.places, "data", graph, recorded, data_root)
         datasets = load_datasets(config, graph)
-        refuse_changed_data(run, run.data_digests(), datasets)
+        refuse_changed(run, recorded, config.data, datasets)
     except DataError as error:
+        if data_root is not None:
+            raise
         datasets, problem = None, str(error).splitlines()[0]
 
     from mmcli.report.content import gather

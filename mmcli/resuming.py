@@ -1,16 +1,17 @@
 """Whether a run directory can be gone on with, and from where. Nothing in it is believed before it is checked."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from mmcli.checkpoint import VERSION, Checkpoint
-from mmcli.config import Config, config_differences, plain_config
+from mmcli.config import Config, config_differences, plain_config, settings_of
 from mmcli.datasets import Datasets
 from mmcli.errors import UsageError
 from mmcli.graph import Graph
+from mmcli.relocation import Recorded, recorded_by, recorded_digests, refuse_changed
 from mmcli.run_files import CONFIG
 from mmcli.store import RunDirectory
-from mmcli.trained import read_graph, refuse_changed_data
+from mmcli.trained import read_graph
 
 
 class Past(NamedTuple):
@@ -47,7 +48,8 @@ def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Dataset
         return Past(None, False)
     before = plain_config(read_graph(run)[0]) if checkpoint is None else checkpoint.config
     try:
-        differences = config_differences(before, plain_config(config))
+        recorded = recorded_by(run) if checkpoint is None else _recorded_in(checkpoint)
+        differences = _differences(before, config, recorded, datasets)
     except (AttributeError, KeyError, TypeError, RecursionError):
         raise run.damaged(CONFIG, "no config of a run") from None
     rounds = before.get("rounds")
@@ -59,8 +61,7 @@ def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Dataset
     if run.is_finished and rounds == config.rounds:
         return Past(None, True)
     checkpoint = _resumable(run, checkpoint)
-    learned_from = checkpoint.facts.get("data")
-    refuse_changed_data(run, learned_from if isinstance(learned_from, dict) else {}, datasets)
+    refuse_changed(run, recorded, config.data, datasets)
     names, num_updates = graph.learners, config.rounds * len(graph.learners)
     if checkpoint.updates > num_updates:
         raise run.damaged(CONFIG, f"{checkpoint.updates} updates are done of {num_updates}")
@@ -79,6 +80,25 @@ def _resumable(run: RunDirectory, checkpoint: Checkpoint | None) -> Checkpoint:
         remedy = "finish it with that version, or train anew with --force"
         raise UsageError(f"{run.path}: begun by an older mmcli, whose modules learn otherwise; {remedy}")
     return checkpoint
+
+
+def _recorded_in(checkpoint: Checkpoint) -> Recorded:
+    digests = checkpoint.facts.get("data")
+    return recorded_digests(settings_of(checkpoint.config), digests if isinstance(digests, dict) else {})
+
+
+def _differences(before: Mapping[str, Any], config: Config, recorded: Recorded, datasets: Datasets) -> dict[str, str]:
+    """What differs between the config of a run and the one asked for, as `config_differences` says.
+
+    Files may lie elsewhere than before: those with the bytes that were learned from, those that no module reads, and
+    held-out ones, which change no result.
+    """
+    differences = config_differences(before, plain_config(config))
+    files = {f"data.{name}.file": datasets.digests.get(str(source.file)) for name, source in config.data.items()}
+    moved = {key for key, digest in files.items() if digest in (None, recorded.get(("data", key.split(".")[1])))}
+    moved |= {f"test.{name}.file" for name in config.test}
+    had = settings_of(before)
+    return {key: words for key, words in differences.items() if key not in moved or key not in had}
 
 
 def go_on(

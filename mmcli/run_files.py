@@ -1,8 +1,11 @@
 """The files of a run directory: what they are called, and what they say. Nothing in them is believed unchecked."""
 
+import errno
 import json
+import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias
 
@@ -14,6 +17,7 @@ from mmcli.formats import npz
 from mmcli.formats.opening import opened
 from mmcli.history import HistoryLine, read_line
 from mmcli.labels import LabelSet
+from mmcli.wording import shown
 
 Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
 
@@ -31,6 +35,33 @@ LOCK = "lock"
 SUMS = "SHA256SUMS"  # of the files of a finished run, as sha256sum writes and checks them; meta.json is its last
 CHECKPOINTS = "checkpoint"
 
+_OUTPUTS = (1, 2)  # the descriptors of stdout and stderr
+_LOG = re.compile(r"(?:.+[._-])?(?:log|out|err)(?:\.\d+)?")  # slurm-17.out, log, train.log.1
+
+
+def is_run(path: Path) -> bool:
+    """Whether a folder holds what every run has, be it a link whose content is elsewhere."""
+    return any(files.is_there(path / name) for name in (META, CONFIG))
+
+
+def may_precede(path: Path) -> bool:
+    """Whether a file is one that may lie in the folder of a run that has not begun.
+
+    That is what a run leaves that was killed at its very start, and a log: the shell makes that of `> DIR/log` first.
+    """
+    if path.name == LOCK or path.suffix == files.TEMPORARY:
+        return True
+    return path.is_file() and (_LOG.fullmatch(path.name) is not None or _is_written_to(path))
+
+
+def _is_written_to(path: Path) -> bool:
+    """Whether stdout or stderr go to a file."""
+    streams = []
+    for descriptor in _OUTPUTS:
+        with suppress(OSError):  # closed
+            streams.append(os.fstat(descriptor))
+    return any(os.path.samestat(path.stat(), stream) for stream in streams)
+
 
 class RunFiles:
     """What a run has written so far. Reading raises DamagedRunError where it is missing, or not as mmcli writes it."""
@@ -47,8 +78,9 @@ class RunFiles:
             DamagedRunError: it is one, but what every run has is missing or unreadable.
         """
         if not path.is_dir():
-            raise UsageError(f"{path}: no such directory; name one that `mmcli train` printed")
-        if not (path / META).exists() and not (path / CONFIG).exists():
+            found = "a file, no run directory" if path.exists() else "no such directory"
+            raise UsageError(f"{path}: {found}; name one that `mmcli train` printed")
+        if not is_run(path):
             raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
         run = cls(path)
         match run.meta():
@@ -77,7 +109,12 @@ class RunFiles:
 
     @property
     def is_finished(self) -> bool:
-        return (self.path / SUMS).exists()
+        return files.is_there(self.path / SUMS)
+
+    @property
+    def has_links(self) -> bool:
+        """Whether files are links, as git-annex and DVC leave them: they are read, and never written through."""
+        return any(path.is_symlink() for path in self.path.rglob("*"))
 
     def verify(self) -> None:
         """Compare a finished run with its SHA-256s.
@@ -148,7 +185,7 @@ class RunFiles:
     def class_names(self, folder: str, num_classes: int) -> np.ndarray:
         """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
         name = f"{folder}/name_learn.txt"
-        if not (self.path / name).exists():
+        if not files.is_there(self.path / name):
             return np.arange(num_classes)
         return self._whole_numbers(name, num_classes, "names where the module has", "classes")
 
@@ -178,7 +215,7 @@ class RunFiles:
 
     def history(self) -> list[HistoryLine]:
         """What history.jsonl says, a line an update; empty before the first."""
-        if not (self.path / HISTORY).exists():
+        if not files.is_there(self.path / HISTORY):
             return []
         try:
             return [read_line(line) for line in self._read(HISTORY).splitlines()]
@@ -188,7 +225,7 @@ class RunFiles:
     def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
         """An array of finite numbers that `write_arrays` wrote, of `ndim` axes; None where there is none."""
         text, binary = (f"{folder}/{name}_{kind}{suffix}" for suffix in (".txt", ".npy"))
-        found = next((file for file in (text, binary) if (self.path / file).exists()), None)
+        found = next((file for file in (text, binary) if files.is_there(self.path / file)), None)
         if found is None:
             return None
         try:
@@ -199,6 +236,19 @@ class RunFiles:
             raise self.damaged(found, f"not finite numbers on {ndim} axes")
         return array
 
+    def _unreadable(self, name: str, error: OSError) -> UsageError | DamagedRunError:
+        """The error for a file that cannot be read; a link whose content is elsewhere is no damage."""
+        path = self.path / name
+        link = next((place for place in (path, path.parent) if place.is_symlink()), None)
+        if isinstance(error, FileNotFoundError) and link is not None:
+            target = shown(str(link.readlink()), 160)
+            return UsageError(
+                f"{shown(str(link))}: a link to {target}, which is not here; bring it (git annex get, dvc pull)"
+            )
+        if error.errno in (errno.EACCES, errno.EPERM):
+            return UsageError(files.refusal(error))
+        return self.damaged(name, error.strerror or type(error).__name__)
+
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """The error that says that file `name` of this run is not what was written there."""
         return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
@@ -207,7 +257,7 @@ class RunFiles:
         try:
             return files.read(self.path / name).decode()
         except OSError as error:
-            raise self.damaged(name, str(error.strerror)) from None
+            raise self._unreadable(name, error) from None
 
     def _binary(self, name: str) -> np.ndarray:
         with opened(self.path / name) as stream:
@@ -224,7 +274,9 @@ class RunFiles:
         for name, digest in digests.items():
             try:
                 found = files.digest(self.path / name)
-            except (OSError, ValueError) as error:
-                raise self.damaged(name, getattr(error, "strerror", None) or str(error)) from None
+            except OSError as error:
+                raise self._unreadable(name, error) from None
+            except ValueError as error:
+                raise self.damaged(name, str(error)) from None
             if found != digest:
                 raise self.damaged(name, "its SHA-256 is not that of what was written")

@@ -1,6 +1,7 @@
 """What a config may hold, by pydantic; its faults in plain words. The options of a type come from MODULES."""
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -11,11 +12,13 @@ from pydantic_core import ErrorDetails
 from mmcli.graph import find_problems
 from mmcli.modules import MODULES, Options, PositiveInt
 from mmcli.spec import Config, DataSource, Keys, ModuleConfig, Places
-from mmcli.wording import closest, described, got, listed, suggestion
+from mmcli.wording import closest, described, got, listed, shown, suggestion
 from mmcli.yaml_source import Problems
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _MAX_NAME = 64  # a folder of a run directory is called after it
+
+_VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")  # $NAME or ${NAME}
 
 _Path = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", json_schema_extra={"format": "path"})]
 _Name = Annotated[str, Field(min_length=1, json_schema_extra={"format": "name"})]
@@ -53,9 +56,10 @@ class _Learner(Options):
 class Checker:
     """Plain values -> Config. Goes on after a problem with what is left, to find the others."""
 
-    def __init__(self, problems: Problems, places: Places) -> None:
+    def __init__(self, problems: Problems, places: Places, *, is_resolved: bool = False) -> None:
         self._problems = problems
         self._places = places
+        self._is_resolved = is_resolved  # written by mmcli: no path in it holds a variable
         self._meant: set[Keys] = set()  # paths of keys that were misspelled, and so are not missing
 
     def config(self, path: Path, root: Mapping[str, Any]) -> Config:
@@ -87,11 +91,33 @@ class Checker:
         keys: Keys = (section, name)
         values = self._entry(keys, raw, "file")
         empty = _Source.model_construct()
-        source = empty if values is None else self._read(_Source, values, keys, _Source.model_fields)
+        source, written = empty, ""
+        if values is not None:
+            file = values.get("file")
+            text = {"file": file.encode(errors="backslashreplace").decode()} if isinstance(file, str) else {}
+            source = self._read(_Source, {**values, **text}, keys, _Source.model_fields)  # pydantic's text is UTF-8
+            written = file if hasattr(source, "file") and isinstance(file, str) else ""
         if source.known is not None and source.known not in names:
             self._add((*keys, "known"), _no_data(source.known, names))
-        file = Path(os.path.realpath(folder / getattr(source, "file", "")))
+        file = Path(os.path.realpath(self._unfolded(folder, written, keys)))
         return DataSource(name, file, source.key, source.known, source.missing)
+
+    def _unfolded(self, folder: Path, written: str, keys: Keys) -> Path:
+        """A path with ~ and $NAME put in, as a shell would; one that is there as it was written stays so."""
+        literal = folder / written
+        if os.path.lexists(literal) or self._is_resolved:
+            return literal
+        names = [name.strip("${}") for name in _VARIABLE.findall(written)]
+        unknown = next((name for name in names if name not in os.environ), None)
+        if unknown is not None:
+            self._add((*keys, "file"), f"no environment variable {unknown}; set it, or write the path out")
+            return literal
+        path = Path(_VARIABLE.sub(lambda name: os.environ[name[0].strip("${}")], written))
+        try:
+            return folder / path.expanduser()
+        except RuntimeError:  # nobody of that name, or no home at all
+            self._add((*keys, "file"), f"no home folder {shown(path.parts[0], 60)}; write the path out")
+            return literal
 
     def _module(self, name: str, raw: Any, data: Mapping[str, Any] | None) -> ModuleConfig | None:
         """None if its type or its inputs cannot be read."""

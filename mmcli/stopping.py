@@ -8,6 +8,8 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import NoReturn
 
+from mmcli.errors import OutputError
+
 SIGNALS = (
     *(signal.SIGTERM, signal.SIGINT),  # of a batch system, of a person
     *(signal.SIGUSR1, signal.SIGUSR2),  # of Slurm and Grid Engine before their limits, as they are asked to
@@ -45,6 +47,6 @@ def leave(code: int) -> NoReturn:
     What was written to stdout and stderr goes out first.
     """
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # nobody reads it any more
+        with suppress(OSError, ValueError, OutputError):  # nobody reads it any more
             stream.flush()
     os._exit(code)

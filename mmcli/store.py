@@ -35,6 +35,7 @@ from mmcli.run_files import (
     SUMS,
     RunFiles,
     Stage,
+    may_precede,
 )
 from mmcli.shelf import Shelf
 
@@ -85,7 +86,7 @@ class RunDirectory(RunFiles):
         """
         if not path.exists():
             return cls.create(path)
-        if not path.is_dir() or not ((path / META).exists() or all(map(_is_passing, path.iterdir()))):
+        if not path.is_dir() or not (files.is_there(path / META) or all(map(may_precede, path.iterdir()))):
             raise UsageError(f"{path}: no run directory, so --resume leaves it alone; name another with -o")
         return cls(path)
 
@@ -219,6 +220,12 @@ class RunDirectory(RunFiles):
             if path.suffix != files.TEMPORARY:
                 files.remove(path)
 
+    def why_read_only(self, folders: Iterable[str]) -> str | None:
+        """Why nothing can be written to the run or to these folders in it; None if it can."""
+        # A run directory that is a link is the user's own way to name it; inside, links lead elsewhere.
+        places = (self.path.resolve(), *(self.path / folder for folder in folders))
+        return next((why for place in places if place.exists() and (why := files.why_read_only(place))), None)
+
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
         self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
 
@@ -279,7 +286,7 @@ def set_aside(path: Path) -> Path | None:
     path = path.absolute()  # "." has no name to append to
     if not path.exists():
         return None
-    if not path.is_dir() or (any(path.iterdir()) and not (path / META).exists()):
+    if not path.is_dir() or (any(path.iterdir()) and not files.is_there(path / META)):
         raise UsageError(f"{path}: no run directory, so --force leaves it alone; name another with -o")
     with files.locked(path / LOCK):
         aside = files.set_aside(path)
@@ -296,11 +303,6 @@ def _make_exclusively(path: Path) -> None:
             raise FileExistsError(path) from None
         reason = f"{error.strerror}: {error.filename}"
         raise UsageError(f"{path}: cannot be made ({reason}); name a place to write to with -o") from None
-
-
-def _is_passing(path: Path) -> bool:
-    """Whether a file is one that a run which was killed at its very start leaves behind."""
-    return path.name == LOCK or path.suffix == files.TEMPORARY
 
 
 def _now() -> str:

@@ -10,11 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmcli import sparse
 from mmcli.config import Config, load_config
-from mmcli.datasets import Datasets, absent, load_arrays
-from mmcli.errors import ConfigError, DataError, UsageError
+from mmcli.datasets import Datasets, absent, load_arrays, load_sources
+from mmcli.errors import ConfigError, UsageError
 from mmcli.graph import Graph, build_graph
 from mmcli.labels import LabelSet
 from mmcli.modules import MODULES, Kind
+from mmcli.relocation import recorded_by, refuse_changed, refuse_missing, relocated
 from mmcli.run_files import CONFIG
 from mmcli.store import RunDirectory
 from mmcli.units import Units, in_data_units, stored_units
@@ -22,6 +23,7 @@ from mmcli.wording import listed, shown, suggestion
 
 if TYPE_CHECKING:
     from mmcli.recognition import Recognition, Recognizer
+    from mmcli.unseen import Sources
 
 Watch: TypeAlias = Callable[[int, int], None]  # told how many items of how many are done
 
@@ -44,7 +46,7 @@ class Prediction(NamedTuple):
     texts: tuple[str, ...]
 
 
-def load_run(path: str | Path) -> "TrainedRun":
+def load_run(path: str | Path, *, data_root: str | Path | None = None) -> "TrainedRun":
     """The run in a directory that `mmcli train` made.
 
     >>> import numpy as np
@@ -61,39 +63,42 @@ def load_run(path: str | Path) -> "TrainedRun":
     >>> run.generate("images", of_class=0, num_items=5, seed=1).shape
     (5, 12)
 
+    Args:
+        path: of the run directory.
+        data_root: where the data files of the run are if they were moved: below it, the end of each path is looked
+            for, and the SHA-256 compared.
+
     Raises:
-        UsageError: no finished run there.
+        UsageError: no finished run there, or no folder `data_root`.
         DamagedRunError: it is one, but files of it are missing or unreadable.
     """
     run = RunDirectory.open(Path(path))
-    return TrainedRun(run, *read_graph(run))
+    root = None if data_root is None else Path(data_root)
+    return TrainedRun(run, *read_graph(run, root), data_root=root)
 
 
-def read_graph(run: RunDirectory) -> tuple[Config, Graph]:
-    """The config of a run and its graph.
+def read_graph(run: RunDirectory, data_root: Path | None = None) -> tuple[Config, Graph]:
+    """The config of a run, its data files below `data_root` where they are there, and its graph.
 
     Raises:
+        UsageError: `data_root` is no folder.
         DamagedRunError: the config is missing or unreadable.
     """
     try:
-        config = load_config(run.config)
-        return config, build_graph(config)
+        config = load_config(run.config, is_resolved=True)
+        graph = build_graph(config)
+        recorded = recorded_by(run) if data_root is not None else {}
     except ConfigError as error:
         raise run.damaged(CONFIG, error.problems[0]) from None
-
-
-def refuse_changed_data(run: RunDirectory, learned_from: Mapping[str, Any], datasets: Datasets) -> None:
-    """Raise DataError where datasets are not those that a run learned from, SHA-256 by path."""
-    for file, digest in datasets.digests.items():
-        if learned_from.get(file) != digest:
-            raise DataError(f"{file}: not the file that {run.path} learned from (SHA-256 differs); bring it back")
+    return relocated(config, recorded, data_root), graph
 
 
 class TrainedRun:
     """A trained graph. Senses go by the names of the config's `data`; get one from `load_run`."""
 
-    def __init__(self, directory: RunDirectory, config: Config, graph: Graph) -> None:
+    def __init__(self, directory: RunDirectory, config: Config, graph: Graph, data_root: Path | None = None) -> None:
         self.directory = directory
+        self.data_root = data_root
         self.config = config
         self.graph = graph
         self.num_learned, columns = directory.learned_from()
@@ -111,6 +116,21 @@ class TrainedRun:
     def senses(self) -> dict[str, str]:
         """The observation that shows each sense."""
         return {str(node.config.data): name for name, node in self.graph.nodes.items() if not node.parents}
+
+    def load(self, chosen: "Sources") -> Datasets:
+        """Read and check the data that a command asked about, observations left in their files.
+
+        Raises:
+            DataError: data are missing, do not fit, or are not what the run learned from where they ought to be.
+        """
+        recorded = recorded_by(self.directory)
+        sources, places, section = chosen
+        refuse_missing(sources, places, section, self.graph, recorded, self.data_root)
+        datasets = load_sources(sources, places, section, self.graph, self.widths, self.units)
+        if section == "data":
+            own = {name: source for name, source in sources.items() if not places.of((section, name)).on_command_line}
+            refuse_changed(self.directory, recorded, own, datasets)
+        return datasets
 
     @cached_property
     def units(self) -> dict[str, Units]:

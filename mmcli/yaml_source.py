@@ -3,6 +3,7 @@
 Only the scanner, parser and composer of PyYAML are used: nothing is constructed, so no tag can run code.
 """
 
+import os
 import re
 import stat
 from collections.abc import Callable
@@ -20,6 +21,10 @@ MAX_BYTES = 256 * 1024  # PyYAML reads some 100 KB/s
 MAX_DEPTH = 20
 MAX_VALUES = 10_000  # counted after aliases are expanded: nested ones grow exponentially
 MAX_DIGITS = 300
+
+STDIN = 0  # the descriptor
+_STDIN = ("-", "/dev/stdin")
+_OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/\d{1,9}", re.ASCII)
 
 _TAG = "tag:yaml.org,2002:"
 _CORE_SCALARS: dict[str, tuple[re.Pattern[str], str]] = {  # type: its forms, and their first characters
@@ -65,13 +70,12 @@ def read_text(path: str) -> str:
     """
     name = shown(path)
     try:
-        mode = Path(path).stat().st_mode
+        mode = 0 if is_stream(path) else Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
             raise ConfigError([f"{name}: is a directory; name the YAML file in it"])
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
+        if not stat.S_ISREG(mode) and not is_stream(path):  # opening a pipe would wait for its writer
             raise ConfigError([f"{name}: is not a regular file; write the config to a file first"])
-        with Path(path).open("rb") as file:
-            content = file.read(MAX_BYTES + 1)
+        content = _read_stream(path) if is_stream(path) else _read_file(path)
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError([f"{name}: no such file"]) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
@@ -82,6 +86,22 @@ def read_text(path: str) -> str:
         return content.decode("utf-8-sig")  # a byte order mark is allowed and means nothing
     except UnicodeDecodeError as error:
         raise ConfigError([f"{name}: not text in UTF-8 (byte {error.start + 1}); save it as UTF-8"]) from None
+
+
+def is_stream(path: str) -> bool:
+    """Whether a path means something that is open already: - and /dev/stdin, or <( ) of a shell."""
+    return path in _STDIN or _OPEN_FILE.fullmatch(path) is not None
+
+
+def _read_file(path: str) -> bytes:
+    with Path(path).open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def _read_stream(path: str) -> bytes:
+    descriptor = STDIN if path in _STDIN else int(path.rpartition("/")[2])
+    with os.fdopen(os.dup(descriptor), "rb") as file:
+        return file.read(MAX_BYTES + 1)
 
 
 class _CoreLoader(yaml.SafeLoader):

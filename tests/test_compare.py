@@ -355,7 +355,7 @@ def test_what_is_no_run_is_refused(make, command):
     make("a", gmm=[0.5, 0.5])
     Path("b").mkdir()
 
-    assert command("compare", "a", "b") == (
+    assert command("compare", "b") == (
         2,
         "",
         "mmcli: error: b: no run directory (no meta.json in it); name one that `mmcli train` printed\n",

@@ -27,11 +27,12 @@ def is_made(folder: Path, asked: Mapping[str, Any], *, force: bool) -> bool:
 
     Raises:
         UsageError: something else is there.
+        OSError: it may not be looked into.
     """
     place = shown(str(folder))
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return False
     try:
-        if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-            return False
         facts = json.loads(files.read(folder / PROVENANCE))
     except (OSError, ValueError):
         facts = None
@@ -57,7 +58,7 @@ def require_writable(folder: Path) -> None:
     Raises:
         UsageError: it cannot.
     """
-    nearest = next(parent for parent in folder.resolve().parents if parent.exists())
+    nearest = next(parent for parent in Path(os.path.realpath(folder)).parents if parent.exists())
     try:
         Path(tempfile.mkdtemp(prefix=".", suffix=files.TEMPORARY, dir=nearest)).rmdir()
     except OSError as error:
@@ -70,7 +71,7 @@ def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any])
     Raises:
         UsageError: they cannot be written; the folder is as before.
     """
-    folder = folder.resolve()
+    folder = Path(os.path.realpath(folder))
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}{files.TEMPORARY}")
     whole = {**contents, PROVENANCE: (json.dumps(facts, indent=2) + "\n").encode()}
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(whole.items())]

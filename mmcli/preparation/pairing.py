@@ -1,5 +1,6 @@
 """Files of items -> one file whose row is an item of each: paired by label, or by row."""
 
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
         check_output(place)
     parts = [read_part(text) for text in named]
     for place in outputs:
-        if place.resolve() in {part.file.resolve() for part in parts}:
+        if os.path.realpath(place) in {os.path.realpath(part.file) for part in parts}:
             raise UsageError(f"{shown(str(place))}: is one of the files to be paired; name another with -o")
     _refuse_collisions(parts)
     without = [part.file for part in parts if part.labels is None]
@@ -104,7 +105,7 @@ def read_part(text: str) -> Part:
     if own and not re.fullmatch(r"\w+", name):
         raise UsageError(f"{shown(text, 120)}: a name is of letters, digits and _")
     if not file.is_file():
-        raise UsageError(f"{shown(text, 120)}: no such file")
+        raise UsageError(f"{shown(text, 120)}: {'not a file' if file.exists() else 'no such file'}")
     try:
         arrays = read_arrays(file)
         arrays.pop(PAIR_ROWS, None)  # of files that are not at hand

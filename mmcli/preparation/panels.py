@@ -10,6 +10,7 @@ from scipy.sparse import issparse
 
 from mmcli.labels import LABEL_NAMES, LABELS
 from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole
+from mmcli.wording import shown
 
 MAX_LABELS = 200  # distinct whole numbers that are taken for labels
 MAX_CLASSES, MAX_IMAGES = 20, 10  # that a picture shows: classes, and images of each
@@ -118,10 +119,12 @@ def _groups(array: NDArray[Any], names: Any) -> tuple[dict[str, NDArray[np.int64
     given = array != "" if array.dtype.kind == "U" else ~np.isnan(array)
     groups = {}
     for value in np.unique(array[given]).tolist():
-        text = value if isinstance(value, str) else _label_name(int(value), names)
+        text = shown(value) if isinstance(value, str) else _label_name(int(value), names)
         groups[text] = np.flatnonzero(array == value)
     return groups, int(np.count_nonzero(~given))
 
 
 def _label_name(label: int, names: Any) -> str:
-    return str(names[label]) if names is not None and names.ndim == 1 and 0 <= label < len(names) else str(label)
+    """The name of a label where there is one, as text that can be drawn: a folder's name may be none."""
+    has_name = names is not None and names.ndim == 1 and 0 <= label < len(names)
+    return shown(str(names[label])) if has_name else str(label)
