@@ -37,6 +37,7 @@ class _Source(Options):
     key: _Name | None = None
     known: _Name | None = None
     missing: Literal["nan"] | None = None
+    header: bool | None = None
 
 
 class _Observation(Options):
@@ -91,7 +92,7 @@ class Checker:
         if source.known is not None and source.known not in names:
             self._add((*keys, "known"), _no_data(source.known, names))
         file = Path(os.path.realpath(folder / getattr(source, "file", "")))
-        return DataSource(name, file, source.key, source.known, source.missing)
+        return DataSource(name, file, source.key, source.known, source.missing, source.header)
 
     def _module(self, name: str, raw: Any, data: Mapping[str, Any] | None) -> ModuleConfig | None:
         """None if its type or its inputs cannot be read."""

@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "schema": {"graph", "modules", "spec", "wording", "yaml_source"},
     "datasets": {"formats", "formats.*", "graph", "modules", "sparse", "spec", "streamed", "values", "wording"},
     "streamed": {"sparse"},
-    "values": {"sparse", "streamed", "wording"},
+    "values": {"formats.*", "sparse", "streamed", "wording"},
     "formats": {"formats.*", "sparse", "streamed"},
     "formats.*": {"files", "formats.*", "sparse", "streamed", "watching", "wording"},
     "watching": {"wording"},
