@@ -1,11 +1,26 @@
 """The commands of `mmcli data`: arguments in, what was written out."""
 
 import json
+import os
 from pathlib import Path
 
 import click
 
-FILE = click.Path(path_type=Path)
+
+class Place(click.Path):
+    """A path; ~ and $HOME are expanded where no shell did it, as after NAME=."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from mmcli.errors import UsageError
+        from mmcli.preparation.places import place
+
+        try:
+            return place(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+FILE = Place()
 SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -20,7 +35,7 @@ def data() -> None:
     "-o",
     "--output",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=FILE,
     default=Path("data/mnist_arabic_uci"),
     show_default=True,
     help="Where the files go.",
@@ -33,10 +48,8 @@ def data() -> None:
     help="The tutorial's 3,000 utterances and 1,000 held-out ones, or all 6,600 and 2,200.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the pairing.")
-@click.option("--mnist-dir", metavar="DIR", type=click.Path(path_type=Path), help="MNIST's four IDX files, on disk.")
-@click.option(
-    "--arabic-dir", metavar="DIR", type=click.Path(path_type=Path), help="The two UCI text files or their zip, on disk."
-)
+@click.option("--mnist-dir", metavar="DIR", type=FILE, help="MNIST's four IDX files, on disk.")
+@click.option("--arabic-dir", metavar="DIR", type=FILE, help="The two UCI text files or their zip, on disk.")
 @click.option("--force", is_flag=True, help="Set aside what is at DIR already.")
 def fetch(
     name: str, output: Path, recipe: str, seed: int, mnist_dir: Path | None, arabic_dir: Path | None, force: bool
@@ -146,6 +159,12 @@ def hac(
 @OUTPUT
 @click.option("--size", type=Size(), help="Pixels, as 28 or 32x24, that images are resized to [as they are].")
 @click.option("--color", is_flag=True, help="Keep colors, three columns a pixel, instead of gray.")
+@click.option(
+    "--white",
+    metavar="VALUE",
+    type=click.FloatRange(0, min_open=True, max=2**32),
+    help="The value of the files that becomes 1 [255 of bytes; of deeper images what fits all].",
+)
 @click.option("--labels", metavar="FILE", type=FILE, help="The labels of an IDX file, IDX too.")
 @LABEL_BY
 @STRICT
@@ -154,6 +173,7 @@ def images(
     output: Path,
     size: tuple[int, int] | None,
     color: bool,
+    white: float | None,
     labels: Path | None,
     label_by: str,
     strict: bool,
@@ -166,7 +186,10 @@ def images(
     """
     from mmcli.preparation.pictures import make_images
 
-    _tell(*make_images(files, output, size=size, color=color, labels=labels, label_by=label_by, strict=strict))
+    told = make_images(
+        files, output, size=size, color=color, white=white, labels=labels, label_by=label_by, strict=strict
+    )
+    _tell(*told)
     click.echo(output)
 
 

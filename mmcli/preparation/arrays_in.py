@@ -15,7 +15,7 @@ TEXTS_TOO = npz.NUMBERS + "U"
 PAIR_ROWS = "pair_rows"  # (N, files) the row that each item of a pair had in its file
 
 # What describes all items of a file at once, even if it is by chance as long as there are items.
-_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape)")
+_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape|image_white)")
 
 
 def is_whole(name: str) -> bool:

@@ -14,6 +14,7 @@ from mmcli.formats import array_names, read_array
 from mmcli.preparation.arrays_in import read_text_array
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, list_items, number_labels
+from mmcli.preparation.places import refuse_other_than_file
 from mmcli.wording import counted, listed, shown
 
 SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
@@ -85,9 +86,9 @@ def make_hac(
     earlier = None if codebooks is None else read_codebooks(codebooks)
     settings = _settle(asked, codebooks, earlier)
     check_settings(settings.mfcc)
-    items = list_items(named, SUFFIXES, label_by)
-    _refuse_too_wide(settings, len(items))
-    gathered = gather(items, lambda item: _read_mfcc(item, settings), "sounds", strict=strict)
+    listing = list_items(named, SUFFIXES, label_by)
+    _refuse_too_wide(settings, len(listing.items))
+    gathered = gather(listing, lambda item: _read_mfcc(item, settings), "sounds", strict=strict)
     books = (
         fit_codebooks(gathered.values, num_codes=settings.codes, seed=seed) if earlier is None else earlier.codebooks
     )
@@ -114,8 +115,7 @@ def read_sound(path: Path, rate: int) -> np.ndarray:
     import librosa
     import soundfile
 
-    if not path.is_file():
-        raise DataError("no such file" if not path.exists() else "no regular file")
+    refuse_other_than_file(path)
     try:
         with soundfile.SoundFile(path) as file:
             if file.frames * file.channels > MAX_SAMPLES:

@@ -148,7 +148,8 @@ def test_what_cannot_be_used_is_listed_and_counted(command, bad_sounds):
     done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 4)
 
     assert done.code == 0
-    *lines, count, made = done.err.splitlines()
+    note, *lines, count, made = done.err.splitlines()
+    assert note == "sounds: 1 file passed over, of another kind: low/text.txt"
     for line, (name, reason) in zip(lines, bad_sounds.items(), strict=True):
         assert line.startswith(f"sounds/low/{name}.wav: {reason}")
     assert count == "7 of 11 sounds left out"
