@@ -111,6 +111,11 @@ LABEL_BY = click.option(
     help="Label by the sub-folder, or by what stands before the first - or _ of the file's name.",
 )
 STRICT = click.option("--strict", is_flag=True, help="Write nothing where a file cannot be used.")
+HEADER = click.option(
+    "--header/--no-header",
+    default=None,
+    help="Whether the first line of a text names its columns, where it may be an item as well.",
+)
 OUTPUT = click.option("-o", "--output", metavar="OUT.npz", required=True, type=FILE, help="Where the arrays go.")
 
 
@@ -204,7 +209,10 @@ def images(
     help="Share of the pairs of each label that goes to OUT_test.npz instead.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of pairing and of --held-out.")
-def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float | None, seed: int) -> None:
+@HEADER
+def pair(
+    files: tuple[str, ...], output: Path, by: str | None, held_out: float | None, seed: int, header: bool | None
+) -> None:
     """Pair the items of two FILES or more; each is in one pair at most.
 
     OUT.npz holds the arrays of all, a row a pair, and pair_rows, the rows that they come from. By label, items are
@@ -213,7 +221,7 @@ def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float |
     """
     from mmcli.preparation.pairing import make_pairs, outputs_of
 
-    _tell(*make_pairs(files, output, by=by, held_out=held_out, seed=seed))
+    _tell(*make_pairs(files, output, by=by, held_out=held_out, seed=seed, header=header))
     for place in outputs_of(output, held_out):
         click.echo(place)
 
@@ -222,12 +230,13 @@ def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float |
 @click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", metavar="OUT.png", type=FILE, help="Draw images of each label, or the mean row of each.")
-def show(file: Path, as_json: bool, plot: Path | None) -> None:
+@HEADER
+def show(file: Path, as_json: bool, plot: Path | None, header: bool | None) -> None:
     """List the arrays of FILE: shapes, ranges, zeros, labels, and what each would be to a graph."""
     from mmcli import tables
     from mmcli.preparation import showing
 
-    contents = showing.show(file, plot)
+    contents = showing.show(file, plot, header)
     click.echo(json.dumps(contents.record()) if as_json else tables.contents(contents))
 
 

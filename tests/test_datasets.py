@@ -227,7 +227,7 @@ CHANGES = [
         "labels too large",
         {"digits": np.array([0, 1, 2, 2**64 - 1], dtype=np.uint64)},
         "digits",
-        "1.84467e+19 at row 3 (from 0); labels are whole numbers; number the classes",
+        "18446744073709551615 at row 3 (from 0); labels are whole numbers; number the classes",
     ),
     ("labels in words", {"digits": np.array(["a", "b", "c", "d"])}, "digits", "holds values of type <U1; save numbers"),
     ("complex numbers", {"images": IMAGES + 0j}, "images", "holds values of type complex128; save numbers"),

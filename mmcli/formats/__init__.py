@@ -73,7 +73,10 @@ def array_names(file: Path, header: bool | None = None) -> list[str]:
     Raises:
         DataError: as `read_array`.
     """
-    if not file.is_file():
+    try:
+        if not file.is_file():
+            return []
+    except OSError:  # reading it says why
         return []
     kind = _kind(file)
     _refuse_header(kind, header)

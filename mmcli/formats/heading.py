@@ -176,8 +176,9 @@ class Evidence:
         is_run = self._is_whole and bool((np.diff(self._values) == 1).all())
         # Whole numbers above others, or the other way round: nothing writes one item in another way than all the rest.
         is_other_form = not self._has_whole if self._is_whole else not self._has_other
-        if len(self._values) == 1:  # 0 above whole numbers is the first of many labels
-            return None if self._is_whole and is_other_form else False
+        if len(self._values) == 1:  # 0 above whole numbers is the first of many labels, if there is another 0
+            is_name = self._values[0] == 0 and not self._low <= 0 <= self._high and self._num_rows >= _ENOUGH
+            return None if self._is_whole and (is_other_form or is_name) else False
         if is_run and self._values[0] == 0:
             return self._verdict_from_zero(is_other_form)
         return self._verdict_ascending(is_run, is_other_form)

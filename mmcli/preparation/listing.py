@@ -132,7 +132,12 @@ def _items_of(text: str, suffixes: Collection[str], label_by: str, listing: List
     if not paths and len(listing.problems) == num_problems:
         raise UsageError(f"{shown(text, 120)}: no such file or folder, and no file matches it as a pattern")
     for path in paths:
-        if path.is_dir():
+        try:
+            kind = kind_at(path)
+        except UsageError as error:  # of a match: what was named was looked at
+            listing.problems.append(str(error))
+            continue
+        if kind == "folder":
             yield from _items_below(path, suffixes, label_by, listing)
         elif path.suffix.lower() == ".csv":
             yield from _items_in_csv(path)

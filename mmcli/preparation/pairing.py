@@ -13,7 +13,10 @@ from scipy.sparse import issparse
 
 from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
-from mmcli.preparation.arrays_in import LABELS, PAIR_ROWS, is_whole, read_arrays
+from mmcli.formats import takes_header
+from mmcli.formats.whole_numbers import EXACT
+from mmcli.preparation.arrays_in import LABELS, PAIR_ROWS, is_whole, read_arrays, refuse_header
+from mmcli.preparation.places import kind_at, place
 from mmcli.wording import counted, listed, shown
 
 LABEL_NAMES = "label_names"
@@ -39,7 +42,15 @@ class Part(NamedTuple):
     names: Sequence[str] | None
 
 
-def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: float | None, seed: int) -> list[str]:
+def make_pairs(
+    named: Sequence[str],
+    output: Path,
+    *,
+    by: str | None,
+    held_out: float | None,
+    seed: int,
+    header: bool | None = None,
+) -> list[str]:
     """Pair the items of files and write them as one.
 
     OUT.npz gets the arrays of all files, a row a pair; `pair_rows` (N, F), the row of each of the F files that it comes
@@ -53,6 +64,7 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
             all files have labels.
         held_out: share of the pairs of each label that goes to OUT_test.npz instead.
         seed: of who is paired with whom, and of who is held out.
+        header: whether the first line of the texts among the files names columns; None has each decide.
 
     Returns:
         Lines that say how many items were used and left, and what was written.
@@ -64,12 +76,13 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
     if len(named) < 2:
         raise UsageError("one file has nothing to be paired with; name two or more")
     outputs = outputs_of(output, held_out)
-    for place in outputs:
-        check_output(place)
-    parts = [read_part(text) for text in named]
-    for place in outputs:
-        if place.resolve() in {part.file.resolve() for part in parts}:
-            raise UsageError(f"{shown(str(place))}: is one of the files to be paired; name another with -o")
+    for path in outputs:
+        check_output(path)
+    parts = [read_part(text, header) for text in named]
+    refuse_header([part.file for part in parts], header)
+    for path in outputs:
+        if path.resolve() in {part.file.resolve() for part in parts}:
+            raise UsageError(f"{shown(str(path))}: is one of the files to be paired; name another with -o")
     _refuse_collisions(parts)
     without = [part.file for part in parts if part.labels is None]
     if by == "label" and without:
@@ -81,10 +94,10 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
     if held_out is not None:
         chosen = _split(np.zeros(len(rows)) if labels is None else labels, held_out, rng)
     told = [_told(part, len(rows)) for part in parts]
-    for place, pairs in zip(outputs, chosen, strict=True):
-        write_arrays(place, _arrays(parts, rows[pairs]))
+    for path, pairs in zip(outputs, chosen, strict=True):
+        write_arrays(path, _arrays(parts, rows[pairs]))
         kinds = "" if labels is None else f", {counted(len(np.unique(labels[pairs])), 'label')}"
-        told.append(f"{shown(str(place))}: {counted(len(pairs), 'pair')}{kinds}")
+        told.append(f"{shown(str(path))}: {counted(len(pairs), 'pair')}{kinds}")
     return told
 
 
@@ -93,22 +106,22 @@ def outputs_of(output: Path, held_out: float | None) -> list[Path]:
     return [output] if held_out is None else [output, output.with_name(f"{output.stem}_test.npz")]
 
 
-def read_part(text: str) -> Part:
-    """The arrays of FILE or NAME=FILE.
+def read_part(text: str, header: bool | None = None) -> Part:
+    """The arrays of FILE or NAME=FILE; `header` as for `make_pairs`.
 
     Raises:
         UsageError: there is no such file.
         DataError: it cannot be read.
     """
     name, equals, rest = text.partition("=")
-    own = bool(equals) and not Path(text).exists()
-    file = Path(rest if own else text)
+    own = bool(equals) and kind_at(place(text)) is None
+    file = place(rest if own else text)
     if own and not re.fullmatch(r"\w+", name):
         raise UsageError(f"{shown(text, 120)}: a name is of letters, digits and _")
-    if not file.is_file():
-        raise UsageError(f"{shown(text, 120)}: no such file")
+    if kind_at(file) != "file":
+        raise UsageError(f"{shown(text, 120)}: {'is no file' if kind_at(file) else 'no such file'}")
     try:
-        arrays = read_arrays(file)
+        arrays = read_arrays(file, header)
         arrays.pop(PAIR_ROWS, None)  # of files that are not at hand
         for key, array in arrays.items():
             if isinstance(array, DataError):
@@ -145,7 +158,7 @@ def _sorted_out(file: Path, arrays: dict[str, Any]) -> Part:
     return Part(file, num_items, items, whole, labels, names)
 
 
-def _labels_in(arrays: dict[str, Any]) -> tuple[NDArray[np.int64] | None, list[str] | None]:
+def _labels_in(arrays: dict[str, Any]) -> tuple[NDArray[Any] | None, list[str] | None]:
     """Take the labels (N,) and their names out of the arrays of a file; labels that are names get numbers."""
     labels, names = arrays.pop(LABELS, None), arrays.pop(LABEL_NAMES, None)
     if labels is None:
@@ -156,15 +169,28 @@ def _labels_in(arrays: dict[str, Any]) -> tuple[NDArray[np.int64] | None, list[s
         raise DataError(f"labels of shape {labels.shape}; they are one an item")
     if labels.dtype.kind == "U":
         names, labels = np.unique(labels, return_inverse=True)
-    if not (np.isfinite(labels).all() and (labels == np.floor(labels)).all()):
-        raise DataError("labels that are fractions or no numbers; number the classes")
-    labels = labels.astype(np.int64)
+    labels = _whole(labels)
     if names is None:
         return labels, None
     low, high = labels.min(initial=0), labels.max(initial=0)
     if names.ndim != 1 or low < 0 or high >= max(len(names), 1):
         raise DataError(f"label_names of shape {names.shape} cannot name the labels {low} to {high}")
     return labels, [str(name) for name in names.tolist()]
+
+
+def _whole(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels as whole numbers: int64, or uint64 where some are beyond it.
+
+    Raises:
+        DataError: some are no whole numbers, or floats that may have been rounded.
+    """
+    if labels.dtype.kind == "f":
+        if not (np.isfinite(labels).all() and (labels == np.floor(labels)).all()):
+            raise DataError("labels that are fractions or no numbers; number the classes")
+        if (np.abs(labels) > EXACT).any():
+            raise DataError("labels of floats beyond 2^53, where float64 rounds whole numbers; save them as int64")
+    is_beyond = labels.dtype == np.uint64 and labels.max(initial=0) > np.iinfo(np.int64).max
+    return labels if is_beyond else labels.astype(np.int64)
 
 
 def _refuse_collisions(parts: Sequence[Part]) -> None:
@@ -226,9 +252,11 @@ def _pair_by_row(parts: Sequence[Part]) -> NDArray[np.int64]:
     for one, other in pairwise(parts):
         if one.num_items != other.num_items:
             counts = f"{one.num_items} and {other.num_items} rows"
-            raise DataError(
-                f"{shown(str(one.file))} and {shown(str(other.file))}: {counts}; --by row pairs as many with as many"
-            )
+            longer = max(one, other, key=lambda part: part.num_items).file
+            may_be = abs(one.num_items - other.num_items) == 1 and takes_header(longer)
+            hint = f"; if the first line of {shown(str(longer))} names its columns, say --header" if may_be else ""
+            both = f"{shown(str(one.file))} and {shown(str(other.file))}"
+            raise DataError(f"{both}: {counts}; --by row pairs as many with as many{hint}")
     labelled = [part for part in parts if part.labels is not None]
     for (one, first), (other, second) in pairwise(zip(labelled, _keys(labelled), strict=True)):
         if (differ := first != second).any():

@@ -43,7 +43,7 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
         values = array if issparse(array) else np.nan_to_num(array, posinf=0, neginf=0)  # missing rows look black
         members = {"": np.arange(array.shape[0])}
         if labels is not None and is_labels(labels) and len(labels) == array.shape[0]:
-            found = np.unique(labels)[:MAX_CLASSES].astype(np.int64).tolist()
+            found = list(map(int, np.unique(labels)[:MAX_CLASSES].tolist()))
             members = {label_name(label, arrays.get("label_names")): np.flatnonzero(labels == label) for label in found}
         shape = _image_shape(arrays, array)
         title = f"{name or 'the array'}: {array.shape[0]} items of {array.shape[1]} columns"

@@ -88,6 +88,7 @@ EITHER = {
     "one-hot labels under 0,1": lines("0,1", ONE_HOT),
     "numbers that count on": lines("0,1,2", np.arange(3, 303).reshape(100, 3)),
     "few items under 0,1,2": lines("0,1,2", COUNTS[:3, :3]),
+    "one column of labels under 0, none of them 0": lines("0", COUNTS[:, :1] + 1),
     "one column of shares under 0": lines("0", POINTS[:, :1]),
     "frequencies above counts": lines("125,250,500", COUNTS[:, :3][~(np.diff(COUNTS[:, :3]) > 0).all(axis=1)]),
     "years above what may be years": lines("1990,1991,1992", [[2000, 1980, 1990], [1980, 2000, 1995]] * 9),

@@ -167,6 +167,10 @@ def test_a_pattern_does_not_pass_over_what_may_not_be_read(folder):
         found = listed(pattern)
         assert list(labels(found)) == ["photos/cat/1.png"]
         assert found.problems == ["photos/dog: cannot be read: Permission denied"]
+    with_privilege(lambda: (folder / "photos" / "dog").chmod(0o644))
+    found = listed("photos/*/*")
+    assert list(labels(found)) == ["photos/cat/1.png"]
+    assert found.problems == ["photos/dog/1.png: cannot be read: Permission denied"]
 
 
 @pytest.mark.usefixtures("unprivileged")
