@@ -163,12 +163,19 @@ def _text_array(file: Path, key: str | None, header: bool | None) -> Array:
     try:
         return _text_table(file, header).array[:, [column]]
     except DataError:  # other columns may be text
-        return text.read_column(file, column, header)
+        read = partial(_column_alone, index=column, header=header)
+        return cache.kept(file, read, f"{_READINGS[header]}-{column}").array
+
+
+_READINGS = {None: "", True: "-names", False: "-items"}
+
+
+def _column_alone(file: Path, index: int, header: bool | None) -> text.Table:
+    return text.Table(text.read_column(file, index, header), None)
 
 
 def _text_table(file: Path, header: bool | None) -> text.Table:
-    reading = {None: "", True: "-names", False: "-items"}[header]
-    return cache.kept(file, partial(text.read_table, header=header), reading)
+    return cache.kept(file, partial(text.read_table, header=header), _READINGS[header])
 
 
 def _text_names(file: Path, header: bool | None) -> tuple[str, ...] | None:

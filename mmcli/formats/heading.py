@@ -162,7 +162,9 @@ class Evidence:
         self._num_rows += len(numbers)
         if not (self._has_whole and self._has_other):
             text = "\n".join(map(content, lines) if any("#" in line for line in lines) else lines)
-            self._has_whole = self._has_whole or bool(_WHOLE_INSIDE.search(text))
+            # A number has one point at most: with as many as numbers, none is written whole, and no search is needed.
+            all_points = text.count(".") == numbers.size
+            self._has_whole = self._has_whole or not (all_points or _WHOLE_INSIDE.search(text) is None)
             self._has_other = self._has_other or bool(_OTHER_INSIDE.search(text))
         if numbers.shape[1] > 1:
             self._ascends = self._ascends or bool((np.diff(numbers, axis=1) > 0).all(axis=1).any())

@@ -198,6 +198,17 @@ def test_a_column_of_numbers_is_read_beside_text(write):
         read_array(write("name,x\nanna,1\nb,2,3\n"), "x")
 
 
+def test_a_column_of_a_long_text_is_kept(write, monkeypatch, tmp_path):
+    monkeypatch.setattr(cache, "WORTH", 8)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    file = write(TABLE)
+
+    for _ in range(2):
+        assert read_array(file, "size").tolist() == [[1.5], [2.5]]
+        assert read_array(file, "digit").tolist() == [[0], [1]]
+    assert len(sorted((tmp_path / "cache").rglob("*.npz"))) == 2
+
+
 def test_a_text_index_is_named_by_its_remedy(write):
     with pytest.raises(DataError, match=r"line 1: column 0 \(from 0\) has no name; name every column \(pandas"):
         read_array(write(",0,1\nanna,0.5,1.5\n"), None)

@@ -75,7 +75,9 @@ def test_a_linked_folder_can_be_named_and_matched(folder):
 def test_loops_and_second_ways_are_named_and_read_once(folder):
     (folder / "photos" / "again").symlink_to("..")
     (folder / "photos" / "cat" / "up").symlink_to("../../photos")
-    (folder / "photos" / "ant").symlink_to("dog")  # before dog by the alphabet, and yet the link
+    # Before and after what they lead to by the alphabet.
+    (folder / "photos" / "ant").symlink_to("dog")
+    (folder / "photos" / "zoo").symlink_to("cat")
 
     found = listed("photos")
 
@@ -84,6 +86,7 @@ def test_loops_and_second_ways_are_named_and_read_once(folder):
     assert found.problems == []
     assert set(found.notes) == {
         "photos/ant: a link to photos/dog, which is read; passed over",
+        "photos/zoo: a link to photos/cat, which is read; passed over",
         "photos/cat/up: a link to photos, which is read; passed over",
         "photos/again/photos: a link to photos, which is read; passed over",
         "photos/again: holds no file that is read; passed over",
