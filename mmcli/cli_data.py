@@ -187,7 +187,8 @@ def images(
 
     FILES are images, folders of them, patterns, or lists: .csv files of lines path,label. Below a folder, a sub-folder
     is a label. Or FILES is one IDX file, plain or .gz. Images are turned as their EXIF says, of several the first is
-    taken, and what is transparent becomes white. OUT.npz holds images, image_shape, image_paths, labels, label_names.
+    taken, and what is transparent becomes white. OUT.npz holds images, image_shape, image_paths, labels, label_names,
+    and image_white where images are deeper than 8 bits.
     """
     from mmcli.preparation.pictures import make_images
 
