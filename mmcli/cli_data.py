@@ -1,11 +1,26 @@
 """The commands of `mmcli data`: arguments in, what was written out."""
 
 import json
+import os
 from pathlib import Path
 
 import click
 
-FILE = click.Path(path_type=Path)
+
+class Place(click.Path):
+    """A path; ~ and $HOME are expanded where no shell did it, as after NAME=."""
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        from mmcli.errors import UsageError
+        from mmcli.preparation.places import place
+
+        try:
+            return place(value)
+        except UsageError as error:
+            self.fail(str(error), param, ctx)
+
+
+FILE = Place()
 SEED = click.IntRange(0, 2**32 - 1)
 
 
@@ -20,7 +35,7 @@ def data() -> None:
     "-o",
     "--output",
     metavar="DIR",
-    type=click.Path(path_type=Path),
+    type=FILE,
     default=Path("data/mnist_arabic_uci"),
     show_default=True,
     help="Where the files go.",
@@ -33,10 +48,8 @@ def data() -> None:
     help="The tutorial's 3,000 utterances and 1,000 held-out ones, or all 6,600 and 2,200.",
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Seed of the pairing.")
-@click.option("--mnist-dir", metavar="DIR", type=click.Path(path_type=Path), help="MNIST's four IDX files, on disk.")
-@click.option(
-    "--arabic-dir", metavar="DIR", type=click.Path(path_type=Path), help="The two UCI text files or their zip, on disk."
-)
+@click.option("--mnist-dir", metavar="DIR", type=FILE, help="MNIST's four IDX files, on disk.")
+@click.option("--arabic-dir", metavar="DIR", type=FILE, help="The two UCI text files or their zip, on disk.")
 @click.option("--force", is_flag=True, help="Set aside what is at DIR already.")
 def fetch(
     name: str, output: Path, recipe: str, seed: int, mnist_dir: Path | None, arabic_dir: Path | None, force: bool
@@ -98,6 +111,11 @@ LABEL_BY = click.option(
     help="Label by the sub-folder, or by what stands before the first - or _ of the file's name.",
 )
 STRICT = click.option("--strict", is_flag=True, help="Write nothing where a file cannot be used.")
+HEADER = click.option(
+    "--header/--no-header",
+    default=None,
+    help="Whether the first line of a text names its columns, where it may be an item as well.",
+)
 OUTPUT = click.option("-o", "--output", metavar="OUT.npz", required=True, type=FILE, help="Where the arrays go.")
 
 
@@ -146,6 +164,12 @@ def hac(
 @OUTPUT
 @click.option("--size", type=Size(), help="Pixels, as 28 or 32x24, that images are resized to [as they are].")
 @click.option("--color", is_flag=True, help="Keep colors, three columns a pixel, instead of gray.")
+@click.option(
+    "--white",
+    metavar="VALUE",
+    type=click.FloatRange(0, min_open=True, max=2**32),
+    help="The value of the files that becomes 1 [255 of bytes; of deeper images what fits all].",
+)
 @click.option("--labels", metavar="FILE", type=FILE, help="The labels of an IDX file, IDX too.")
 @LABEL_BY
 @STRICT
@@ -154,6 +178,7 @@ def images(
     output: Path,
     size: tuple[int, int] | None,
     color: bool,
+    white: float | None,
     labels: Path | None,
     label_by: str,
     strict: bool,
@@ -162,11 +187,15 @@ def images(
 
     FILES are images, folders of them, patterns, or lists: .csv files of lines path,label. Below a folder, a sub-folder
     is a label. Or FILES is one IDX file, plain or .gz. Images are turned as their EXIF says, of several the first is
-    taken, and what is transparent becomes white. OUT.npz holds images, image_shape, image_paths, labels, label_names.
+    taken, and what is transparent becomes white. OUT.npz holds images, image_shape, image_paths, labels, label_names,
+    and image_white where images are deeper than 8 bits.
     """
     from mmcli.preparation.pictures import make_images
 
-    _tell(*make_images(files, output, size=size, color=color, labels=labels, label_by=label_by, strict=strict))
+    told = make_images(
+        files, output, size=size, color=color, white=white, labels=labels, label_by=label_by, strict=strict
+    )
+    _tell(*told)
     click.echo(output)
 
 
@@ -181,7 +210,10 @@ def images(
     help="Share of the pairs of each label that goes to OUT_test.npz instead.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of pairing and of --held-out.")
-def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float | None, seed: int) -> None:
+@HEADER
+def pair(
+    files: tuple[str, ...], output: Path, by: str | None, held_out: float | None, seed: int, header: bool | None
+) -> None:
     """Pair the items of two FILES or more; each is in one pair at most.
 
     OUT.npz holds the arrays of all, a row a pair, and pair_rows, the rows that they come from. By label, items are
@@ -190,7 +222,7 @@ def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float |
     """
     from mmcli.preparation.pairing import make_pairs, outputs_of
 
-    _tell(*make_pairs(files, output, by=by, held_out=held_out, seed=seed))
+    _tell(*make_pairs(files, output, by=by, held_out=held_out, seed=seed, header=header))
     for place in outputs_of(output, held_out):
         click.echo(place)
 
@@ -199,12 +231,13 @@ def pair(files: tuple[str, ...], output: Path, by: str | None, held_out: float |
 @click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", metavar="OUT.png", type=FILE, help="Draw images of each label, or the mean row of each.")
-def show(file: Path, as_json: bool, plot: Path | None) -> None:
+@HEADER
+def show(file: Path, as_json: bool, plot: Path | None, header: bool | None) -> None:
     """List the arrays of FILE: shapes, ranges, zeros, labels, and what each would be to a graph."""
     from mmcli import tables
     from mmcli.preparation import showing
 
-    contents = showing.show(file, plot)
+    contents = showing.show(file, plot, header)
     click.echo(json.dumps(contents.record()) if as_json else tables.contents(contents))
 
 

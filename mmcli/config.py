@@ -122,12 +122,14 @@ def config_differences(before: Mapping[str, Any], asked: Mapping[str, Any]) -> d
     return differences
 
 
-def _written(sources: Mapping[str, DataSource]) -> dict[str, dict[str, str]]:
+def _written(sources: Mapping[str, DataSource]) -> dict[str, dict[str, str | bool]]:
     """Entries of `data` or `test`, without what was left out."""
-    written = {}
+    written: dict[str, dict[str, str | bool]] = {}
     for name, source in sources.items():
-        values = {"file": str(source.file), "key": source.key, "known": source.known, "missing": source.missing}
-        written[name] = {key: value for key, value in values.items() if value is not None}
+        written[name] = {"file": str(source.file)}
+        for key in ("key", "known", "missing", "header"):
+            if (value := getattr(source, key)) is not None:
+                written[name][key] = value
     return written
 
 

@@ -126,8 +126,8 @@ def load_sources(
     Raises:
         DataError: every problem, one line each.
     """
-    read = functools.cache(lambda source: stream_array(source.file, source.key))
-    reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row))
+    read = functools.cache(lambda source: stream_array(source.file, source.key, source.header))
+    reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row, source.header))
     datasets = _assemble(reader, graph, widths, units, hold=hold)
     files = sorted({sources[name].file for name in reader.taken})
     return datasets._replace(digests={str(file): digest(file) for file in files})
@@ -231,7 +231,7 @@ class _Reader:
             if source.known is not None and source.known not in masks:  # its own problem is told already
                 continue
             with self._complaining(name):
-                labels = read_labels(source.file, source.key, masks.get(source.known or ""))
+                labels = read_labels(source.file, source.key, masks.get(source.known or ""), source.header)
                 if some and not labels.given.any():
                     raise DataError("no item has a label; label some, or measure no module against these")
                 taken[name] = labels
@@ -256,8 +256,16 @@ class _Reader:
         for name, num_rows in lengths:
             if known and num_rows != num_items:
                 text = f"{num_rows} rows, but {self._section}.{first} has {num_items}"
-                self.complain(name, DataError(f"{text}; row t of every array must be item t"))
+                hint = self._header_hint({name: num_rows, first: num_items})
+                self.complain(name, DataError(f"{text}; row t of every array must be item t{hint}"))
         if known and not self.problems and not (some := np.logical_or.reduce(list(known.values()))).all():
             text = f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array"
             self.complain(first, DataError(text))
         return num_items
+
+    def _header_hint(self, sizes: Mapping[str, int]) -> str:
+        """The remedy where a text has one row more than other data: its first line may name its columns."""
+        name = max(sizes, key=lambda name: sizes[name])
+        may_be = max(sizes.values()) - min(sizes.values()) == 1 and self.sources[name].header is None
+        is_text = may_be and self._line_of(self.sources[name], 0) is not None
+        return f"; if the first line of {name} names its columns, say header: true" if is_text else ""

@@ -108,18 +108,21 @@ class LabelSet(NamedTuple):
         return {_canonical(self.text(number)): number for number in self.numbers}
 
 
-def read_labels(file: Path, key: str | None, known: NDArray[np.bool_] | None = None) -> Labels:
+def read_labels(
+    file: Path, key: str | None, known: NDArray[np.bool_] | None = None, header: bool | None = None
+) -> Labels:
     """Labels from a file of any format, with the names that an .npz holds for its array `labels`.
 
     Args:
         file: to be read.
         key: as for `formats.read_array`.
         known: (N,) which items have a label; None where the labels alone say so.
+        header: as for `formats.read_array`.
 
     Raises:
         DataError: what is wrong, without the name of the file.
     """
-    array = read_array(file, key, texts=True)
+    array = read_array(file, key, header, texts=True)
     names = None
     if key == LABELS and array.dtype.kind != "U" and LABEL_NAMES in array_names(file):
         names = read_array(file, LABEL_NAMES, texts=True)

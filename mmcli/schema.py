@@ -40,6 +40,7 @@ class _Source(Options):
     key: _Name | None = None
     known: _Name | None = None
     missing: Literal["nan"] | None = None
+    header: bool | None = None
 
 
 class _Observation(Options):
@@ -100,7 +101,7 @@ class Checker:
         if source.known is not None and source.known not in names:
             self._add((*keys, "known"), _no_data(source.known, names))
         file = Path(os.path.realpath(self._unfolded(folder, written, keys)))
-        return DataSource(name, file, source.key, source.known, source.missing)
+        return DataSource(name, file, source.key, source.known, source.missing, source.header)
 
     def _unfolded(self, folder: Path, written: str, keys: Keys) -> Path:
         """A path with ~ and $NAME put in, as a shell would; one that is there as it was written stays so."""

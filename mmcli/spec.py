@@ -49,6 +49,7 @@ class DataSource:
     key: str | None  # which array of a .npz; None for a .npy, which holds one
     known: str | None = None  # name of the data that say which rows are there; None is all
     missing: Literal["nan"] | None = None  # nan: a row of NaN only is not there
+    header: bool | None = None  # whether the first line of a text names its columns; None has the text decide
 
 
 @dataclass(frozen=True)

@@ -105,10 +105,15 @@ def contents(contents: "Contents") -> str:
 
 def _held(holding: "Holding") -> tuple[str, ...]:
     shape = "" if holding.shape is None else " x ".join(map(str, holding.shape)) or "one"
-    ends = [] if holding.low is None else dict.fromkeys((f"{holding.low:.6g}", f"{holding.high:.6g}"))
+    ends = [] if holding.low is None else dict.fromkeys(map(_end, (holding.low, holding.high)))
     span = " to ".join(ends)
     zeros = "" if holding.zeros is None else f"{holding.zeros:.1%}"
     return shape, holding.dtype, span, zeros, holding.meaning
+
+
+def _end(value: Any) -> str:
+    """An end of a range: a whole number with all its digits."""
+    return str(int(value)) if isinstance(value, int) else f"{value:.6g}"
 
 
 def comparison(comparison: "Comparison") -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import array_names, is_table, read_array
+from mmcli.formats import array_names, is_table, read_array, takes_header
 from mmcli.spec import Config, DataSource, Place, Places
 from mmcli.wording import listed, shown, suggestion
 
@@ -99,7 +99,7 @@ def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
         key = next((key for key in (own_key, source.name) if key in keys), None)
         if key is not None:
             found = True
-            yield replace(source, file=file, key=key)
+            yield replace(source, file=file, key=key, header=None)
     if not found:
         holds = f"it holds {listed(keys)}"
         if not keys:
@@ -111,7 +111,9 @@ def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
 
 def _alone(source: DataSource, text: str, option: str) -> DataSource:
     """The array of NAME=FILE: that of the config's key, of the name, or the only one; or a table."""
-    file, keys = _open(text.partition("=")[2], option)
+    file, keys = _open(text.partition("=")[2], option, source.header)
+    if not takes_header(file):  # the file that the run learned from was a text
+        source = replace(source, header=None)
     key = next((key for key in (source.key, source.name, *keys[: len(keys) == 1]) if key in keys), None)
     if key is None and keys and not is_table(file):  # all of a table is one array
         key = source.key
@@ -138,13 +140,16 @@ def _masked(config: Config, chosen: Sources, known: Sequence[str], maskable: Col
     return Sources(sources, places, chosen.section)
 
 
-def _open(text: str, option: str) -> tuple[Path, list[str]]:
-    """A file, and the names of its arrays; none where it holds one without a name."""
+def _open(text: str, option: str, header: bool | None = None) -> tuple[Path, list[str]]:
+    """A file, and the names of its arrays; none where it holds one without a name.
+
+    `header` counts for a text alone.
+    """
     file = Path(text)
     if not file.is_file():
         raise UsageError(f"{option}: {'not a file' if file.exists() else 'no such file'}")
     with _naming(option):
-        return file.resolve(), array_names(file)
+        return file.resolve(), array_names(file, header if takes_header(file) else None)
 
 
 @contextmanager

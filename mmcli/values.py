@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from mmcli import sparse, streamed
 from mmcli.errors import DataError
+from mmcli.formats.whole_numbers import is_rounded
 from mmcli.sparse import HostRows
 from mmcli.streamed import RowSource, StreamedRows
 from mmcli.units import Units
@@ -63,6 +64,7 @@ def checked(
     Raises:
         DataError: after the last block: of the first rule that values break, the first such value.
     """
+    rounded = _Tally("beyond 2^53 float64 rounds whole numbers; subtract an offset, or scale the array")
     tallies = [(is_wrong, _Tally(remedy)) for is_wrong, remedy in rules]
     first, size = 0, len(known)
     if precise or isinstance(array, StreamedRows):
@@ -72,6 +74,7 @@ def checked(
         if missing == "nan":
             there &= ~sparse.all_nan(block)
         kept, rows = _kept(block, there, np.float64 if precise else np.float32)
+        rounded.add(kept, is_rounded(sparse.stored(kept)), first)
         for is_wrong, tally in tallies:
             tally.add(kept, is_wrong(sparse.stored(rows)), first)
         first += block.shape[0]
@@ -79,7 +82,7 @@ def checked(
             for watcher in watchers:
                 watcher.add(kept, there)
         yield rows
-    for _, tally in tallies:
+    for tally in (rounded, *(tally for _, tally in tallies)):
         tally.refuse()
 
 
@@ -155,5 +158,6 @@ class _Tally:
         """Raise DataError if any were."""
         if self._count:
             more = f" and {self._count - 1} more" if self._count > 1 else ""
-            text = f"{self._value:g} at {self._where} (from 0){more}; {self._remedy}"
+            value = f"{self._value:g}" if isinstance(self._value, float | np.floating) else str(self._value)
+            text = f"{value} at {self._where} (from 0){more}; {self._remedy}"
             raise WrongValueError(text, self._row)

@@ -97,7 +97,7 @@ MAY_IMPORT = {
     },
     "units": {"graph", "modules", "sparse", "wording"},
     "unseen": {"formats", "spec", "wording"},
-    "values": {"sparse", "streamed", "units", "wording"},
+    "values": {"formats.*", "sparse", "streamed", "units", "wording"},
     "watching": {"wording"},
     "wording": {"spec"},
     "yaml_source": {"spec", "wording"},

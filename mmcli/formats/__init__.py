@@ -1,6 +1,7 @@
 """Arrays from files of any format that mmcli reads, told apart by their first bytes, whatever their names."""
 
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from mmcli.streamed import RowSource
 Array = NDArray[Any]
 
 
-def read_array(file: Path, key: str | None, *, texts: bool = False) -> HostRows:
+def read_array(file: Path, key: str | None, header: bool | None = None, *, texts: bool = False) -> HostRows:
     """One array of numbers from a file, as it is stored; of an IDX file, its items as rows (see `idx.as_items`).
 
     Text and Parquet are tables, (N, D); a column of one is (N, 1), and one of lists (N, length).
@@ -25,15 +26,17 @@ def read_array(file: Path, key: str | None, *, texts: bool = False) -> HostRows:
         file: .npz, .npy, IDX or text (both plain or gzip), or Parquet.
         key: which array of a .npz, or which column of a table; None for all of a file, such as scipy.sparse.save_npz
             writes.
+        header: whether the first line of a text names its columns; None has the text itself decide.
         texts: whether an array of a .npz or .npy may hold text instead.
 
     Raises:
         DataError: what is wrong, without the name of the file; with the line of a text.
     """
     kind, types = _kind(file), npz.NUMBERS_AND_TEXT if texts else npz.NUMBERS
+    _refuse_header(kind, header)
     match kind:
         case Kind.TEXT:
-            return _text_table(file, key)
+            return _text_array(file, key, header)
         case Kind.PARQUET:
             return parquet.read_parquet(file, key)
         case Kind.NPZ:
@@ -48,37 +51,43 @@ def read_array(file: Path, key: str | None, *, texts: bool = False) -> HostRows:
         return npz.read_npy(stream, file.stat().st_size, types)
 
 
-def stream_array(file: Path, key: str | None) -> RowSource:
+def stream_array(file: Path, key: str | None, header: bool | None = None) -> RowSource:
     """As `read_array`, but rows that can be read block by block are left in the file: those of .npz and .npy.
 
     Raises:
         DataError: as `read_array`; a damaged value and a wrong checksum are found as blocks are read.
     """
     kind = _kind(file)
+    _refuse_header(kind, header)
     if (kind is Kind.NPZ and key is not None) or (kind is Kind.NPY and key is None):
         rows = blocks.stream(file, key)
         if rows is not None:
             return rows
-    return read_array(file, key)
+    return read_array(file, key, header)
 
 
-def array_names(file: Path) -> list[str]:
+def array_names(file: Path, header: bool | None = None) -> list[str]:
     """The names of the arrays of a .npz, or of the columns of a table, in their order; empty where there are none.
 
-    A sparse matrix of scipy is one array.
+    A sparse matrix of scipy is one array. `header` as for `read_array`.
 
     Raises:
         DataError: as `read_array`.
     """
-    if not file.is_file():
+    try:
+        if not file.is_file():
+            return []
+    except OSError:  # reading it says why
         return []
-    match _kind(file):
+    kind = _kind(file)
+    _refuse_header(kind, header)
+    match kind:
         case Kind.NPZ:
             with opened(file) as stream:
                 names = npz.member_names(stream)
             return [] if csr.is_matrix(names) else names
         case Kind.TEXT:
-            return list(text.column_names(file) or ())
+            return list(_text_names(file, header) or ())
         case Kind.PARQUET:
             return parquet.column_names(file)
     return []
@@ -93,13 +102,22 @@ def is_table(file: Path) -> bool:
     return _kind(file) in (Kind.TEXT, Kind.PARQUET)
 
 
-def line_of(file: Path, row: int) -> int | None:
+def takes_header(file: Path) -> bool:
+    """Whether a first line could name the columns of a file: of text, that is.
+
+    Raises:
+        DataError: as `read_array`.
+    """
+    return _kind(file) is Kind.TEXT
+
+
+def line_of(file: Path, row: int, header: bool | None = None) -> int | None:
     """The line of a text, from 1, that holds a row, from 0; None for what is no text.
 
     Raises:
         DataError: as `read_array`.
     """
-    return text.line_of(file, row) if _kind(file) is Kind.TEXT else None
+    return text.line_of(file, row, header) if _kind(file) is Kind.TEXT else None
 
 
 class Kind(Enum):
@@ -131,11 +149,36 @@ def _kind(file: Path) -> Kind:
     return found
 
 
-def _text_table(file: Path, key: str | None) -> Array:
+def _refuse_header(kind: Kind, header: bool | None) -> None:
+    if header is not None and kind is not Kind.TEXT:
+        raise DataError(f"{kind.value} has no first line that could name its columns; remove header")
+
+
+def _text_array(file: Path, key: str | None, header: bool | None) -> Array:
     if key is None:
-        return cache.kept(file, text.read_text)
-    names = text.column_names(file)
+        return _text_table(file, header).array
+    names = _text_names(file, header)
     if names is None:
         raise DataError("a text without a line of names holds one array without a name; remove the key")
     column = index_of(key, names)
-    return cache.kept(file, text.read_text)[:, [column]]
+    try:
+        return _text_table(file, header).array[:, [column]]
+    except DataError:  # other columns may be text
+        read = partial(_column_alone, index=column, header=header)
+        return cache.kept(file, read, f"{_READINGS[header]}-{column}").array
+
+
+_READINGS = {None: "", True: "-names", False: "-items"}
+
+
+def _column_alone(file: Path, index: int, header: bool | None) -> text.Table:
+    return text.Table(text.read_column(file, index, header), None)
+
+
+def _text_table(file: Path, header: bool | None) -> text.Table:
+    return cache.kept(file, partial(text.read_table, header=header), _READINGS[header])
+
+
+def _text_names(file: Path, header: bool | None) -> tuple[str, ...] | None:
+    """The names of the columns of a text, which is read whole where its first line does not decide."""
+    return text.column_names(file, header) if text.is_decided(file, header) else _text_table(file, header).names

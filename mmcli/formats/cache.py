@@ -13,13 +13,14 @@ import numpy as np
 
 from mmcli import files
 from mmcli.errors import DataError, SaveError
-from mmcli.formats.npz import Array, read_member
+from mmcli.formats.npz import member_names, read_member
 from mmcli.formats.opening import digest, opened
+from mmcli.formats.text import Table
 
 WORTH = 4 << 20  # bytes of a file; less is read in a moment
 # Goes up when the same file comes to be read as another array.
 _FOLDER = "text-2"
-_KEY = "array"
+_ARRAY, _NAMES = "array", "names"
 
 
 def cache_folder() -> Path | None:
@@ -32,8 +33,13 @@ def cache_folder() -> Path | None:
     return None
 
 
-def kept(file: Path, read: Callable[[Path], Array]) -> Array:
-    """What `read` makes of a file, or made of it before.
+def kept(file: Path, read: Callable[[Path], Table], reading: str = "") -> Table:
+    """The table that `read` makes of a file, or made of it before.
+
+    Args:
+        file: a text.
+        read: parses it.
+        reading: what `read` was asked for beside the file; one file may be read in several ways.
 
     Raises:
         DataError: as `read`.
@@ -42,15 +48,17 @@ def kept(file: Path, read: Callable[[Path], Array]) -> Array:
     if folder is None or file.stat().st_size < WORTH:
         return read(file)
     name = digest(file)
-    copy = folder / _FOLDER / f"{name}.npz"
+    copy = folder / _FOLDER / f"{name}{reading}.npz"
     with suppress(DataError), opened(copy) as stream:  # the archive's checksum is compared as it is read
-        return read_member(stream, _KEY)
-    array = read(file)
+        names = read_member(stream, _NAMES, "U").tolist() if _NAMES in member_names(stream) else None
+        return Table(read_member(stream, _ARRAY), None if names is None else tuple(names))
+    table = read(file)
     if digest(file) == name:  # nobody wrote to it in the meantime
         with suppress(OSError, SaveError):
             copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             files.sweep(copy.parent)
             archive = io.BytesIO()
-            np.savez(archive, array=array)
+            named = {} if table.names is None else {_NAMES: np.array(table.names)}
+            np.savez(archive, allow_pickle=False, **{_ARRAY: table.array}, **named)
             files.replace(copy, archive.getbuffer())
-    return array
+    return table

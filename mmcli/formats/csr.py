@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from mmcli import sparse
 from mmcli.errors import DataError
 from mmcli.formats import npz
+from mmcli.formats.whole_numbers import EXACT, is_rounded
 from mmcli.wording import shown
 
 if TYPE_CHECKING:
@@ -56,9 +57,32 @@ def read_csr(stream: IO[bytes]) -> "csr_array":
     if num_entries and not 0 <= columns.min() <= columns.max() < num_columns:
         worst = columns.min() if columns.min() < 0 else columns.max()
         raise _damaged(f"indices holds {worst} where there are columns 0 to {num_columns - 1}")
+    return _assembled(values, columns, starts, (num_rows, num_columns))
+
+
+_SMALLER = "divide the matrix, and save it again"
+
+
+def _assembled(
+    values: NDArray[Any], columns: NDArray[Any], starts: NDArray[Any], shape: tuple[int, int]
+) -> "csr_array":
+    """The matrix of parts that do not contradict one another; none of its whole numbers is rounded."""
+    _refuse_rounded(values, columns, starts)
     # In the byte order of this machine, which scipy takes for granted.
     entries = values.astype(np.float64), columns.astype(np.int32), starts.astype(np.int32)
-    return sparse.as_csr(entries, (num_rows, num_columns))
+    rows = sparse.as_csr(entries, shape)
+    if values.dtype.kind in "iu" and rows.nnz < len(values) and (np.abs(rows.data) >= EXACT).any():
+        raise DataError(f"entries that are there twice sum to 2^53 or more, where float64 rounds; {_SMALLER}")
+    return rows
+
+
+def _refuse_rounded(values: NDArray[Any], columns: NDArray[Any], starts: NDArray[Any]) -> None:
+    """Raise DataError with the first whole number that float64 would round."""
+    if (rounded := is_rounded(values)).any():
+        index = int(np.argmax(rounded))
+        row = int(np.searchsorted(starts, index, side="right")) - 1
+        where = f"{values[index]} at row {row}, column {columns[index]} (from 0)"
+        raise DataError(f"{where} is beyond 2^53, where float64 rounds whole numbers; {_SMALLER}")
 
 
 def _vector(stream: IO[bytes], name: str, kinds: str) -> NDArray[Any]:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError
-from mmcli.formats.columns import index_of
+from mmcli.formats.columns import index_of, side_by_side
 from mmcli.formats.opening import opened, refuse_bomb
+from mmcli.formats.whole_numbers import is_rounded
 from mmcli.wording import listed, shown
 
 Array = NDArray[Any]
@@ -63,8 +64,9 @@ def read_parquet(file: Path, key: str | None) -> Array:
             raise DataError("no rows in it; write it again")
         table = Table.from_batches(batches)
         named = zip(table.column_names, table.columns, strict=True)
-        columns = [_column(name, column.combine_chunks()) for name, column in named if key in (None, name)]
-    return columns[0] if len(columns) == 1 else np.hstack(columns)
+        chosen = [(name, _column(name, column.combine_chunks())) for name, column in named if key in (None, name)]
+    names, columns = zip(*chosen, strict=True)
+    return columns[0] if len(columns) == 1 else side_by_side(columns, names)
 
 
 def _open(stream: BufferedReader) -> Any:
@@ -80,16 +82,16 @@ def _is_numeric(kind: Any) -> bool:
 
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
         kind = kind.value_type
-    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind))
+    numeric = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
+    return bool(numeric)
 
 
 def _column(name: str, array: Any) -> Array:
     """(N, 1) of numbers, or (N, length) of lists."""
-    from pyarrow import compute, int8, types
+    from pyarrow import compute, types
 
     if not types.is_nested(array.type):
-        numbers: Array = (array.cast(int8()) if types.is_boolean(array.type) else array).to_numpy(zero_copy_only=False)
-        return numbers[:, None]
+        return _numbers(name, array)[:, None]
     lengths = np.unique(compute.list_value_length(array.drop_null()).to_numpy(zero_copy_only=False))
     if len(lengths) != 1:
         held = f"lists of {lengths[0]} to {lengths[-1]} numbers" if len(lengths) else "no lists"
@@ -100,3 +102,29 @@ def _column(name: str, array: Any) -> Array:
     rows = np.full((len(array), lengths[0]), np.nan)
     rows[array.is_valid().to_numpy(zero_copy_only=False)] = inside.reshape(-1, lengths[0])
     return rows
+
+
+def _numbers(name: str, array: Any) -> Array:
+    """(N,) of a column without lists; null is NaN, and whole numbers stay exact."""
+    from pyarrow import ArrowInvalid, float64, int8, int64, types, uint64
+
+    if types.is_boolean(array.type):
+        array = array.cast(int8())
+    elif types.is_decimal(array.type) and array.type.scale > 0:
+        array = array.cast(float64())
+    elif types.is_decimal(array.type):
+        try:
+            array = array.cast(int64())
+        except ArrowInvalid:  # beyond 2^63; beyond 2^64 is refused by pyarrow, with the number
+            array = array.cast(uint64())
+    if array.null_count and types.is_integer(array.type):
+        present = array.fill_null(0).to_numpy(zero_copy_only=False)
+        if (rounded := is_rounded(present)).any():
+            row = int(np.argmax(rounded))
+            where = f"{present[row]} at row {row} (from 0) of column {shown(name, 60)}"
+            raise DataError(
+                f"{where} is beyond 2^53, where float64 rounds whole numbers, and others are null, which is NaN; "
+                "fill these, or write it smaller"
+            )
+    numbers: Array = array.to_numpy(zero_copy_only=False)
+    return numbers

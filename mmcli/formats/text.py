@@ -1,13 +1,12 @@
 """Text of numbers as numpy.savetxt and spreadsheets write it, plain or gzip, read in blocks of lines.
 
-A line is an item. Numbers stand between white space, or between commas where the first line has one; `#` begins a
-comment; blank lines count for nothing. A first line of names, none of them a number, names the columns.
+A line is an item. Numbers stand between white space, or between commas or semicolons where the first lines have them;
+between semicolons a comma is a decimal comma. `#` begins a comment; blank lines count for nothing. `heading` says when
+the first line names the columns.
 """
 
-import codecs
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from io import BufferedIOBase, IncrementalNewlineDecoder
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError
-from mmcli.formats.opening import GZIP_MAGIC, opened, refuse_bomb, unpacked
+from mmcli.formats.heading import (
+    Evidence,
+    Heading,
+    content,
+    decimal,
+    is_number,
+    read_heading,
+    refuse_mixed_decimals,
+    split,
+    undecided,
+)
+from mmcli.formats.lines import blocks, contents
+from mmcli.formats.whole_numbers import RoundedError, as_whole, first_rounded, rounded_field
 from mmcli.watching import watched
 from mmcli.wording import shown
 
@@ -23,26 +34,14 @@ Array = NDArray[Any]
 
 SAMPLE_SIZE = 4096  # bytes that tell text from what is none
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r"))
-_BLOCK = 1 << 20  # bytes; strings of one number each take fifty times the space
-_LONGEST = 16 << 20  # characters of a line
-_EXACT = 2**24  # whole numbers up to it are exact in float32
+_EXACT_FLOAT32 = 2**24  # whole numbers up to it are exact in float32
 
 
-class _Heading(NamedTuple):
-    """What the first line that says something says of all."""
+class Table(NamedTuple):
+    """The numbers of a text (N, D), and the names of its columns; None where the first line is an item."""
 
-    delimiter: str | None
-    names: tuple[str, ...] | None  # of the columns; None where the first line is an item
-    num_columns: int
-    line: int  # where it stands, from 1
-
-
-class _Lines(NamedTuple):
-    """Lines of a text, without their ends."""
-
-    first: int  # the number of the first, from 1
-    lines: Sequence[str]
-    num_bytes: int  # of the file, read so far
+    array: Array
+    names: tuple[str, ...] | None
 
 
 def is_text(start: bytes) -> bool:
@@ -50,140 +49,180 @@ def is_text(start: bytes) -> bool:
     return bool(start) and len(start.translate(None, _CONTROLS)) == len(start)
 
 
-def read_text(file: Path) -> Array:
-    """All numbers of a text, (N, D): float32, or float64 where there are some that float32 does not hold.
+def read_table(file: Path, header: bool | None = None) -> Table:
+    """All numbers of a text: float32, or float64 where there are some that float32 does not hold.
+
+    Whole numbers alone, some of which float64 would round, are int64 or uint64.
+
+    Args:
+        file: plain or gzip.
+        header: whether the first line names the columns; None has all lines decide.
 
     Raises:
         DataError: what is wrong, without the name of the file, with the line.
     """
-    heading, rows, num_rows = None, np.empty((0, 0), np.float32), 0
-    with _text(file) as text, watched(file, file.stat().st_size) as advance:
-        for block in text:
-            advance(block.num_bytes)
-            lines, number = block.lines, block.first
-            if heading is None:
-                skipped = next((index for index, line in enumerate(lines) if _fields(line)), len(lines))
-                lines, number = lines[skipped:], number + skipped
-                if not lines:
-                    continue
-                heading = _heading(lines[0], number)
-                rows = np.empty((0, heading.num_columns), np.float32)
-                if heading.names is not None:
-                    lines, number = lines[1:], number + 1
-            if not any(map(_fields, lines)):  # numpy would warn
-                continue
-            numbers = _numbers(lines, heading)
-            if numbers is None:
-                raise _fault(lines, number, heading)
-            rows = _with_room(rows, num_rows + len(numbers), numbers.dtype)
-            rows[num_rows : num_rows + len(numbers)] = numbers
-            num_rows += len(numbers)
-    if not num_rows:
+    try:
+        return _read_floats(file, header)
+    except RoundedError as error:
+        array = _read_whole(file, _heading(file, header), slice(None), error.names is not None)
+        if array is None:
+            raise DataError(f"{error.text}, or name one column by key", error.line) from None
+        return Table(array, error.names)
+
+
+def read_column(file: Path, index: int, header: bool | None = None) -> Array:
+    """One column of numbers (N, 1), whatever the others hold, which may be text.
+
+    Raises:
+        DataError: as `read_table`.
+    """
+    heading = _heading(file, header)
+    with_names = _names(file, header) is not None
+    values: list[float] = []
+    signs = heading.decimal_signs
+    rounded: RoundedError | None = None
+    for number, fields in _rows(file, heading, with_names):
+        field = fields[index]
+        refuse_mixed_decimals([field], number, heading, signs)
+        field = decimal(field, heading.delimiter)
+        if not is_number(field):
+            raise _no_number(field, index, number, heading)
+        values.append(float(field))
+        rounded = rounded or rounded_field(field, index, number)
+    if not values:
         raise DataError("no numbers in it; write an item a line")
-    rows.resize((num_rows, rows.shape[1]), refcheck=False)
-    return rows
+    if rounded is not None:
+        whole = _read_whole(file, heading, slice(index, index + 1), with_names)
+        if whole is None:
+            raise rounded
+        return whole
+    return _narrow(np.array(values)[:, None])
 
 
-def column_names(file: Path) -> tuple[str, ...] | None:
+def column_names(file: Path, header: bool | None = None) -> tuple[str, ...] | None:
     """The names of the columns; None where the first line is an item.
 
     Raises:
-        DataError: as `read_text`.
+        DataError: as `read_table`.
     """
-    with _text(file) as text:
-        for block in text:
-            for number, line in enumerate(block.lines, block.first):
-                if _fields(line):
-                    return _heading(line, number).names
-    return None
+    try:
+        return _names(file, header)
+    except _NoLineError:
+        return None
 
 
-def line_of(file: Path, row: int) -> int | None:
+def is_decided(file: Path, header: bool | None) -> bool:
+    """Whether the first line alone says what it is, so that `column_names` reads no further.
+
+    Raises:
+        DataError: as `read_table`.
+    """
+    try:
+        return _heading(file, header).is_names is not None
+    except _NoLineError:
+        return True
+
+
+def line_of(file: Path, row: int, header: bool | None = None) -> int | None:
     """The line, from 1, that holds a row, from 0; None where there is none.
 
     Raises:
-        DataError: as `read_text`.
+        DataError: as `read_table`.
     """
-    left = row + (column_names(file) is not None)
-    with _text(file) as text:
+    left = row + (column_names(file, header) is not None)
+    numbers = (number for number, _ in contents(file))
+    return next(islice(numbers, left, None), None)
+
+
+class _NoLineError(DataError):
+    """No line has content."""
+
+
+def _names(file: Path, header: bool | None) -> tuple[str, ...] | None:
+    heading = _heading(file, header)
+    if heading.is_names is None:
+        try:
+            return _read_floats(file, header).names
+        except RoundedError as error:
+            return error.names
+    return heading.fields if heading.is_names else None
+
+
+def _heading(file: Path, header: bool | None) -> Heading:
+    first = list(islice(contents(file), 2))
+    if not first:
+        raise _NoLineError("no numbers in it; write an item a line")
+    (number, line), *below = first
+    return read_heading(line, below[0][1] if below else "", number, header)
+
+
+def _read_floats(file: Path, header: bool | None) -> Table:
+    """As `read_table`.
+
+    Raises:
+        RoundedError: a whole number is rounded.
+        DataError: as `read_table`.
+    """
+    heading = _heading(file, header)
+    evidence = Evidence(heading) if heading.is_names is None else None
+    # The first row is kept free for a first line that may be an item.
+    num_free = int(evidence is not None)
+    rows, num_rows = np.empty((num_free, heading.num_columns), np.float32), num_free
+    signs = heading.decimal_signs
+    rounded: RoundedError | None = None
+    with blocks(file) as text, watched(file, file.stat().st_size) as advance:
         for block in text:
-            for number, line in enumerate(block.lines, block.first):
-                left -= bool(_fields(line))
-                if left < 0:
-                    return number
-    return None
+            advance(block.num_bytes)
+            lines, number = block.lines, block.first
+            if heading.is_names is not False and number <= heading.line:
+                lines, number = lines[heading.line + 1 - number :], max(number, heading.line + 1)
+            if not any(map(content, lines)):  # numpy would warn
+                continue
+            refuse_mixed_decimals(lines, number, heading, signs)
+            numbers = _numbers(lines, heading)
+            if numbers is None:
+                raise _fault(lines, number, heading)
+            rounded = rounded or first_rounded(numbers, lines, number, heading)
+            if evidence is not None:
+                evidence.add(numbers, lines)
+            numbers = _narrow(numbers)
+            rows = _with_room(rows, num_rows + len(numbers), numbers.dtype)
+            rows[num_rows : num_rows + len(numbers)] = numbers
+            num_rows += len(numbers)
+    is_names = heading.is_names if evidence is None else evidence.verdict()
+    if is_names is None:
+        raise undecided(heading, num_rows - num_free)
+    names = heading.fields if is_names else None
+    if rounded is not None:
+        rounded.names = names
+        raise rounded
+    if num_free and not is_names:
+        first = _narrow(np.array([[float(decimal(field, heading.delimiter)) for field in heading.fields]]))
+        rows = _with_room(rows, num_rows, first.dtype)
+        rows[:1] = first
+        num_free = 0
+    if num_rows == num_free:
+        raise DataError("no numbers in it; write an item a line")
+    rows.resize((num_rows, rows.shape[1]), refcheck=False)
+    return Table(rows[num_free:], names)
 
 
-@contextmanager
-def _text(file: Path) -> Iterator[Iterator[_Lines]]:
-    with opened(file) as stream:
-        is_gzip = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
-        stream.seek(0)
-        if not is_gzip:
-            yield _blocks(stream, stream, is_gzip=False)
-            return
-        with unpacked(stream) as inside:
-            yield _blocks(inside, stream, is_gzip=True)
-
-
-def _blocks(stream: BufferedIOBase, raw: BufferedIOBase, *, is_gzip: bool) -> Iterator[_Lines]:
-    """The lines of a stream, whatever ends them; `raw` is what the file itself has been read by."""
-    decoder = IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")("replace"), translate=True)
-    number, num_read, rest, is_last = 1, 0, "", False
-    while not is_last:
-        content = stream.read(_BLOCK)
-        num_read, is_last = num_read + len(content), not content
-        if is_gzip:
-            refuse_bomb(num_read, raw.tell(), "gunzip it first")
-        said = rest + decoder.decode(content, final=is_last)
-        if said.isspace():  # splitting millions of blank lines takes long
-            number, rest = number + said.count("\n"), ""
-            continue
-        *lines, rest = said.split("\n")
-        if len(rest) > _LONGEST:
-            raise DataError(f"longer than {_LONGEST >> 20} MB; an item is a line", line=number + len(lines))
-        yield _Lines(number, [*lines, rest] if is_last else lines, raw.tell())
-        number += len(lines)
-
-
-def _fields(line: str) -> str:
-    """What a line says, without comment and the space around it."""
-    return line.partition("#")[0].strip()
-
-
-def _heading(line: str, number: int) -> _Heading:
-    said = _fields(line)
-    delimiter = "," if "," in said else None
-    fields = [field.strip().strip('"') for field in said.split(delimiter)]
-    if any(map(_is_number, fields)):
-        return _Heading(delimiter, None, len(fields), number)
-    if "" in fields:
-        remedy = "name every column (pandas: index=False), or none"
-        raise DataError(f"column {fields.index('')} (from 0) has no name; {remedy}", line=number)
-    return _Heading(delimiter, tuple(fields), len(fields), number)
-
-
-def _is_number(field: str) -> bool:
-    """Whether numpy takes a field for a number; what only Python does, 1_000 and digits of other scripts, is none."""
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return field.isascii() and "_" not in field
-
-
-def _numbers(lines: Sequence[str], heading: _Heading) -> Array | None:
-    """(N, D) of lines that say something; None where one is not as the heading promises."""
+def _numbers(lines: Sequence[str], heading: Heading) -> Array | None:
+    """(N, D) float64 of lines that have content; None where one is not as the heading promises."""
+    if heading.delimiter == ";":
+        lines = [decimal(line, ";") for line in lines]
     try:
         numbers: Array = np.loadtxt(lines, delimiter=heading.delimiter, comments="#", ndmin=2)
     except ValueError:
         return None
-    if numbers.shape[1] != heading.num_columns:
-        return None
-    if (np.abs(numbers) > _EXACT).any():
+    return numbers if numbers.shape[1] == heading.num_columns else None
+
+
+def _narrow(numbers: Array) -> Array:
+    """The same in float32 where that holds each of them; a small difference of large decimals is lost in float32."""
+    if (np.abs(numbers) > _EXACT_FLOAT32).any():
         return numbers
     narrow = numbers.astype(np.float32)
-    # A small difference of large decimals is lost in float32.
     return narrow if np.array_equal(narrow, numbers, equal_nan=True) else numbers
 
 
@@ -197,21 +236,54 @@ def _with_room(rows: Array, num_rows: int, dtype: np.dtype[Any]) -> Array:
     return rows
 
 
-def _fault(lines: Sequence[str], number: int, heading: _Heading) -> DataError:
+def _rows(file: Path, heading: Heading, with_names: bool) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each item, and the number of its line."""
+    for number, line in islice(contents(file), int(with_names), None):
+        fields = split(line.strip(), heading.delimiter)
+        if len(fields) != heading.num_columns:  # a # in a text is no comment, if the fields are as many as they should
+            fields = split(content(line), heading.delimiter)
+        if len(fields) != heading.num_columns:
+            raise _ragged(len(fields), number, heading)
+        yield number, [content(field) for field in fields]
+
+
+def _read_whole(file: Path, heading: Heading, columns: slice, with_names: bool) -> Array | None:
+    """Columns of whole numbers alone, int64 or uint64; None where some are not, or fit in neither."""
+    values: list[list[int]] = []
+    for _, fields in _rows(file, heading, with_names):
+        if not all(field.lstrip("+-").isdecimal() and len(field) <= 40 for field in fields[columns]):
+            return None
+        values.append([int(field) for field in fields[columns]])
+    return as_whole(values)
+
+
+def _fault(lines: Sequence[str], number: int, heading: Heading) -> DataError:
     """What is wrong with the first wrong line, of which there is one; `number` is that of the first."""
     while len(lines) > 1:
         half = len(lines) // 2
         before = lines[:half]
-        if any(map(_fields, before)) and _numbers(before, heading) is None:
+        if any(map(content, before)) and _numbers(before, heading) is None:
             lines = before
         else:
             lines, number = lines[half:], number + half
-    fields = _fields(lines[0]).split(heading.delimiter)
+    fields = content(lines[0]).split(heading.delimiter)
     for column, field in enumerate(fields):
-        if not _is_number(field):
-            what = shown(field.strip(), 40) or "nothing"
-            remedy = "write numbers (nan where one is missing)"
-            remedy += ", or nothing but names" if number == heading.line else ""
-            return DataError(f"{what} at column {column} (from 0) is no number; {remedy}", line=number)
-    text = f"{len(fields)} in a row, but {heading.num_columns} in line {heading.line}"
-    return DataError(f"{text}; every item has as many numbers", line=number)
+        if not is_number(decimal(field, heading.delimiter)):
+            return _no_number(field, column, number, heading)
+    return _ragged(len(fields), number, heading)
+
+
+def _no_number(field: str, column: int, line: int, heading: Heading) -> DataError:
+    what = shown(field.strip(), 40) or "nothing"
+    if "," in field.strip() or ("\t" in field.strip() and heading.delimiter == ","):
+        remedy = "between decimal commas numbers are separated by semicolons"
+    else:
+        remedy = "write numbers (nan where one is missing)"
+        remedy += ", or nothing but names" if line == heading.line else ""
+        remedy += "; or name another column by key" if heading.is_names and heading.num_columns > 1 else ""
+    return DataError(f"{what} at column {column} (from 0) is no number; {remedy}", line=line)
+
+
+def _ragged(size: int, line: int, heading: Heading) -> DataError:
+    text = f"{size} in a row, but {heading.num_columns} in line {heading.line}"
+    return DataError(f"{text}; every item has as many numbers", line=line)

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeVar
 from mmcli.errors import DataError, SaveError
 from mmcli.files import locked
 from mmcli.formats.opening import opened
+from mmcli.preparation.places import kind_at
 from mmcli.preparation.transfer import RefusedError, Resource, TransferError, saving, transfer
 from mmcli.wording import shown
 
@@ -51,7 +52,7 @@ class Fetcher(NamedTuple):
         if self.cache is None:
             raise SaveError("there is no home folder to keep downloads in; name a folder by XDG_CACHE_HOME")
         whole = self.cache / resource.name
-        if whole.exists():
+        if kind_at(whole) is not None:
             try:
                 return _checked(whole, resource, read)
             except DataError as error:

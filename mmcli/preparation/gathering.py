@@ -1,10 +1,10 @@
 """Reading many files, one after the other: progress, and what could not be used."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 from mmcli.errors import DataError
-from mmcli.preparation.listing import Item
+from mmcli.preparation.listing import Item, Listing
 from mmcli.watching import following
 from mmcli.wording import shown
 
@@ -17,13 +17,14 @@ class Gathered(NamedTuple, Generic[_Read]):
     items: list[Item]
     values: list[_Read]
     problems: list[str]  # a line for each item that could not be used
+    notes: list[str]  # lines that name what was passed over
 
 
-def gather(items: Sequence[Item], read: Callable[[Item], _Read], what: str, *, strict: bool) -> Gathered[_Read]:
+def gather(listing: Listing, read: Callable[[Item], _Read], what: str, *, strict: bool) -> Gathered[_Read]:
     """Read each item; one that cannot be used is left out.
 
     Args:
-        items: at least one.
+        listing: of at least one item; what could not be read as it was made could not be used either.
         read: raises DataError, without the name of the file, where an item cannot be used.
         what: the items in a word, sounds or images.
         strict: leave none out.
@@ -31,9 +32,9 @@ def gather(items: Sequence[Item], read: Callable[[Item], _Read], what: str, *, s
     Raises:
         DataError: none could be used, or not all where `strict`; a line for each that could not.
     """
-    gathered: Gathered[_Read] = Gathered([], [], [])
-    with following(f"reading {what}", len(items)) as advance:
-        for number, item in enumerate(items):
+    gathered: Gathered[_Read] = Gathered([], [], [*listing.problems], listing.notes)
+    with following(f"reading {what}", len(listing.items)) as advance:
+        for number, item in enumerate(listing.items):
             try:
                 value = read(item)
             except DataError as error:
@@ -42,16 +43,25 @@ def gather(items: Sequence[Item], read: Callable[[Item], _Read], what: str, *, s
                 gathered.items.append(item)
                 gathered.values.append(value)
             advance(number + 1)
-    if gathered.problems and (strict or not gathered.values):
-        remedy = "mend them, or leave out --strict" if gathered.values else "there is nothing to write"
-        count = f"{len(gathered.problems)} of {len(items)} {what} cannot be used; {remedy}"
-        raise DataError("\n".join([*gathered.problems, count]))
+    refuse_if(gathered, what, strict=strict)
     return gathered
 
 
+def refuse_if(gathered: Gathered[_Read], what: str, *, strict: bool) -> None:
+    """Raise DataError as `gather` does."""
+    if gathered.problems and (strict or not gathered.values):
+        remedy = "mend them, or leave out --strict" if gathered.values else "there is nothing to write"
+        count = f"{len(gathered.problems)} of {_num_found(gathered)} {what} cannot be used; {remedy}"
+        raise DataError("\n".join([*gathered.problems, count]))
+
+
 def left_out(gathered: Gathered[_Read], what: str) -> list[str]:
-    """What a person is told of the items that could not be used, a line each and their number."""
+    """Lines about what was passed over, and about the items that could not be used, with their number."""
     if not gathered.problems:
-        return []
-    num_items = len(gathered.problems) + len(gathered.items)
-    return [*gathered.problems, f"{len(gathered.problems)} of {num_items} {what} left out"]
+        return gathered.notes
+    count = f"{len(gathered.problems)} of {_num_found(gathered)} {what} left out"
+    return [*gathered.notes, *gathered.problems, count]
+
+
+def _num_found(gathered: Gathered[_Read]) -> int:
+    return len(gathered.problems) + len(gathered.items)

@@ -1,7 +1,6 @@
 """Which files a command is to read, and their labels: files, folders, globs and CSV lists."""
 
 import csv
-import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -11,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError, UsageError
-from mmcli.wording import counted, shown
+from mmcli.preparation.folders import matches, read_folder
+from mmcli.preparation.places import kind_at, place
+from mmcli.wording import counted, listed, shown
 
 HEADINGS = ("path", "file", "filename")  # how the first line of a CSV begins that is no item
 MAX_LABEL = 2**63 - 1  # as a number
@@ -22,6 +23,20 @@ class Item(NamedTuple):
 
     path: Path
     label: str | None
+
+
+class Listing(NamedTuple):
+    """The items that are to be read.
+
+    Attributes:
+        items: each once.
+        problems: a line for each file or folder that was found and cannot be read.
+        notes: lines that name what was passed over.
+    """
+
+    items: list[Item]
+    problems: list[str]
+    notes: list[str]
 
 
 class Labels(NamedTuple):
@@ -38,8 +53,8 @@ class Labels(NamedTuple):
         return counted(len(np.unique(self.numbers)), "label")
 
 
-def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -> list[Item]:
-    """The files that the arguments of a command stand for, each once.
+def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -> Listing:
+    """The files that the arguments of a command stand for.
 
     Args:
         named: files, folders, globs, and .csv files that hold lines of path,label.
@@ -49,23 +64,37 @@ def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -
 
     Raises:
         UsageError: there is no such file, or a folder holds none.
-        DataError: a CSV is not as it should be, or some files have a label and others none.
+        DataError: a CSV is not as it should be, nothing can be read, or some files have a label and others none.
     """
     found: dict[Path, Item] = {}
+    listing = Listing([], [], [])
     for text in named:
-        for item in _items_of(text, suffixes, label_by):
+        for item in _items_of(text, suffixes, label_by, listing):
             before = found.setdefault(item.path.absolute(), item)
             if before.label != item.label:
                 both = f"{shown(str(before.label), 60)} and {shown(str(item.label), 60)}"
                 raise DataError(f"{shown(str(item.path))}: named twice, with labels {both}; name it once")
     items = list(found.values())
+    if not items:
+        raise DataError(
+            "\n".join([*listing.notes, *listing.problems, "nothing can be read; there is nothing to write"])
+        )
     without = [item.path for item in items if item.label is None]
     if 0 < len(without) < len(items):
         raise DataError(
             f"{shown(str(without[0]))}: has no label, as {len(without)} of {len(items)} files; "
             "put them into sub-folders, or leave all labels out by --label-by none"
         )
-    return items
+    notes = listing.notes + _alike({str(item.label) for item in items})
+    return Listing(items, list(dict.fromkeys(listing.problems)), notes)
+
+
+def _alike(labels: Collection[str]) -> list[str]:
+    """A line for labels that differ in nothing but case, as Cat and cat do."""
+    by_fold: dict[str, list[str]] = {}
+    for label in sorted(labels):
+        by_fold.setdefault(label.casefold(), []).append(label)
+    return [f"labels {listed(names)} differ in nothing but case" for names in by_fold.values() if len(names) > 1]
 
 
 def number_labels(items: Sequence[Item], known: Sequence[str] = ()) -> Labels | None:
@@ -73,69 +102,69 @@ def number_labels(items: Sequence[Item], known: Sequence[str] = ()) -> Labels | 
 
     Names that are whole numbers stand for themselves. Others are numbered from 0: first those `known`, in their order,
     then the rest by the alphabet.
+
+    Raises:
+        DataError: two names are one number, as 7 and 07 are.
     """
     names = [item.label for item in items if item.label is not None]
     if not names:
         return None
     if not known and all(re.fullmatch("[0-9]{1,19}", name) and int(name) <= MAX_LABEL for name in names):
+        _refuse_one_number(set(names))
         return Labels(np.array([int(name) for name in names], np.int64), None)
     order = [*known, *sorted(set(names) - set(known))]
     numbers = {name: number for number, name in enumerate(order)}
     return Labels(np.array([numbers[name] for name in names], np.int64), order)
 
 
-def _items_of(text: str, suffixes: Collection[str], label_by: str) -> Iterator[Item]:
-    """The items of one argument, in the order of their names."""
-    path = Path(text)
-    paths = [path] if path.exists() else _matches(path)
-    if not paths:
+def _refuse_one_number(names: Collection[str]) -> None:
+    by_number: dict[int, str] = {}
+    for name in sorted(names):
+        if (before := by_number.setdefault(int(name), name)) != name:
+            raise DataError(f"labels {before} and {name} are one number; name them alike, or by words")
+
+
+def _items_of(text: str, suffixes: Collection[str], label_by: str, listing: Listing) -> Iterator[Item]:
+    """The items of one argument, in the order of their names; what is told of them goes to `listing`."""
+    path = place(text)
+    num_problems = len(listing.problems)
+    paths = [path] if kind_at(path) is not None else sorted(matches(path, listing.problems), key=_natural)
+    if not paths and len(listing.problems) == num_problems:
         raise UsageError(f"{shown(text, 120)}: no such file or folder, and no file matches it as a pattern")
-    for place in paths:
-        if place.is_dir():
-            yield from _items_below(place, suffixes, label_by)
-        elif place.suffix.lower() == ".csv":
-            yield from _items_in_csv(place)
+    for path in paths:
+        try:
+            kind = kind_at(path)
+        except UsageError as error:  # of a match: what was named was looked at
+            listing.problems.append(str(error))
+            continue
+        if kind == "folder":
+            yield from _items_below(path, suffixes, label_by, listing)
+        elif path.suffix.lower() == ".csv":
+            yield from _items_in_csv(path)
         else:
-            yield Item(place, _label_in_name(place) if label_by == "name" else None)
+            yield Item(path, _label_in_name(path) if label_by == "name" else None)
 
 
-def _matches(pattern: Path) -> list[Path]:
-    """What a pattern with * or ** matches, but hidden files."""
-    try:
-        found = list(Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor))))
-    except (ValueError, NotImplementedError):  # no pattern, as "a**" is none
-        return []
-    return sorted((path for path in found if not path.name.startswith(".")), key=_natural)
-
-
-def _items_below(folder: Path, suffixes: Collection[str], label_by: str) -> Iterator[Item]:
-    """The files of a folder and of those in it that have one of the suffixes; hidden ones are left alone."""
-    paths = [
-        Path(parent, name)
-        for parent, folders, names in os.walk(folder)
-        if _prune(folders)
-        for name in names
-        if not name.startswith(".") and Path(name).suffix.lower() in suffixes
-    ]
-    if not paths:
+def _items_below(folder: Path, suffixes: Collection[str], label_by: str, listing: Listing) -> Iterator[Item]:
+    """The files of a folder and of those in it that have one of the suffixes."""
+    found = read_folder(folder, suffixes)
+    listing.problems.extend(found.problems)
+    listing.notes.extend(found.notes)
+    if not found.files and not found.problems:
         raise UsageError(f"{shown(str(folder))}: holds no file that ends in {', '.join(sorted(suffixes))}")
-    for path in sorted(paths, key=_natural):
+    for path in sorted(found.files, key=_natural):
         inside = path.relative_to(folder).parts
         by_folder = inside[0] if len(inside) > 1 and label_by == "folder" else None
         yield Item(path, _label_in_name(path) if label_by == "name" else by_folder)
-
-
-def _prune(folders: list[str]) -> bool:
-    """Keep `os.walk` out of hidden folders."""
-    folders[:] = [name for name in folders if not name.startswith(".")]
-    return True
 
 
 def _items_in_csv(file: Path) -> Iterator[Item]:
     """The items of a list; paths are relative to its folder."""
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.reader(lines, strict=True)
+            first = lines.readline()
+            lines.seek(0)
+            reader = csv.reader(lines, delimiter=";" if ";" in first and "," not in first else ",", strict=True)
             for index, cells in enumerate(reader):
                 where = f"{shown(str(file))}:{reader.line_num}"
                 if not cells or (index == 0 and cells[0].strip().lower() in HEADINGS):
@@ -143,7 +172,7 @@ def _items_in_csv(file: Path) -> Iterator[Item]:
                 if len(cells) > 2 or not cells[0].strip():
                     raise DataError(f"{where}: {shown(','.join(cells), 60)}; a line is path,label or a path alone")
                 label = cells[1].strip() if len(cells) == 2 else ""
-                yield Item(file.parent / cells[0].strip(), label or None)
+                yield Item(file.parent / place(cells[0].strip()), label or None)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{shown(str(file))}: cannot be read as a list of path,label: {shown(reason, 120)}") from None

@@ -11,6 +11,7 @@ from typing import Any
 
 from mmcli import files
 from mmcli.errors import UsageError
+from mmcli.preparation.places import kind_at
 from mmcli.wording import shown
 
 PROVENANCE = "provenance.json"
@@ -30,9 +31,10 @@ def is_made(folder: Path, asked: Mapping[str, Any], *, force: bool) -> bool:
         OSError: it may not be looked into.
     """
     place = shown(str(folder))
-    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
-        return False
+    kind = kind_at(folder)
     try:
+        if kind is None or (kind == "folder" and not any(folder.iterdir())):
+            return False
         facts = json.loads(files.read(folder / PROVENANCE))
     except (OSError, ValueError):
         facts = None
@@ -58,7 +60,7 @@ def require_writable(folder: Path) -> None:
     Raises:
         UsageError: it cannot.
     """
-    nearest = next(parent for parent in Path(os.path.realpath(folder)).parents if parent.exists())
+    nearest = next(parent for parent in Path(os.path.realpath(folder)).parents if kind_at(parent) is not None)
     try:
         Path(tempfile.mkdtemp(prefix=".", suffix=files.TEMPORARY, dir=nearest)).rmdir()
     except OSError as error:

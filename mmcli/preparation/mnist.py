@@ -1,5 +1,6 @@
 """MNIST (LeCun, Cortes and Burges, yann.lecun.com/exdb/mnist): the four IDX files, and what they are known to hold."""
 
+import operator
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from mmcli.errors import DataError
 from mmcli.formats.idx import read_idx
+from mmcli.preparation.places import kind_at
 from mmcli.wording import shown
 
 SIDE = 28  # pixels
@@ -33,10 +35,29 @@ class Mnist(NamedTuple):
     train: Images
     test: Images
 
+    def shortage(self) -> list[str]:
+        """A line for each part that has fewer images than MNIST."""
+        return [
+            f"{stem}: {len(images.labels):,} of MNIST's {sum(counts):,} images are there, and are used"
+            for (stem, counts), images in zip(COUNTS.items(), self, strict=True)
+            if len(images.labels) < sum(counts)
+        ]
+
 
 def read_mnist(read: Callable[[str], NDArray[np.uint8]]) -> Mnist:
-    """Both parts, from what gives the array of a file by its name, train-images-idx3-ubyte."""
-    return Mnist(*(Images(read(f"{stem}-images-idx3-ubyte"), read(f"{stem}-labels-idx1-ubyte")) for stem in COUNTS))
+    """Both parts, from what gives the array of a file by its name, train-images-idx3-ubyte.
+
+    Raises:
+        DataError: a part has not as many images as labels.
+    """
+    parts = []
+    for stem in COUNTS:
+        images = Images(read(f"{stem}-images-idx3-ubyte"), read(f"{stem}-labels-idx1-ubyte"))
+        if len(images.pixels) != len(images.labels):
+            sizes = f"{len(images.pixels):,} images, but {len(images.labels):,} labels"
+            raise DataError(f"{stem}: {sizes}; get both files from one place")
+        parts.append(images)
+    return Mnist(*parts)
 
 
 def read_file(path: Path, name: str) -> NDArray[np.uint8]:
@@ -65,18 +86,24 @@ def find_in(folder: Path, name: str) -> Path:
     """
     dotted = name.replace("-idx", ".idx")
     for path in (folder / name for name in (name, f"{name}.gz", dotted, f"{dotted}.gz")):
-        if path.exists():
+        if kind_at(path) is not None:
             return path
-    what = f"no {name} and no {name}.gz; it must hold the four files of MNIST" if folder.is_dir() else "no such folder"
+    what = f"no {name} and no {name}.gz; it must hold the four files of MNIST" if kind_at(folder) else "no such folder"
     raise DataError(f"{shown(str(folder))}: {what}")
 
 
 def _check(array: NDArray[Any], name: str) -> None:
+    """Raise DataError unless an array is MNIST's, or a part of it."""
     counts = COUNTS[name.partition("-")[0]]
     shape = (sum(counts), SIDE, SIDE) if "images" in name else (sum(counts),)
-    if array.shape != shape or array.dtype != np.uint8:
+    if array.shape[1:] != shape[1:] or array.dtype != np.uint8 or not 0 < len(array) <= shape[0]:
         has, wants = (" x ".join(map(str, dimensions)) for dimensions in (array.shape, shape))
         raise DataError(f"{has} values of type {array.dtype}; {name} of MNIST has {wants} of type uint8")
-    if "labels" in name and (found := tuple(np.bincount(array).tolist())) != counts:
+    if "labels" not in name:
+        return
+    found = tuple(np.bincount(array, minlength=len(counts)).tolist())
+    is_whole = len(array) == shape[0]
+    if found != counts if is_whole else len(found) > len(counts) or any(map(operator.gt, found, counts)):
         has, wants = (" ".join(map(str, numbers[:11])) for numbers in (found, counts))
-        raise DataError(f"labels 0, 1, ... come {has} times; in {name} of MNIST {wants} times")
+        most = "" if is_whole else " at most"
+        raise DataError(f"labels 0, 1, ... come {has} times; in {name} of MNIST {wants} times{most}")

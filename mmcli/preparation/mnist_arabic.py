@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mmcli import __version__
 from mmcli.arrays_out import packed
+from mmcli.errors import DataError
 from mmcli.features.hac import Streams, fit_codebooks, hac_features
 from mmcli.formats.cache import cache_folder
 from mmcli.preparation import made_folder
@@ -57,7 +58,7 @@ def make(
         recipe: one of RECIPES.
         seed: of the pairing and of the codebooks.
         tell: takes a line that says what goes on.
-        mnist_dir: MNIST's files on disk; None downloads them.
+        mnist_dir: MNIST's files on disk, which may hold fewer images; None downloads them.
         arabic_dir: UCI's texts or their zip on disk; None downloads it.
         force: set aside what was made at `output` in another way.
 
@@ -74,8 +75,9 @@ def make(
     if not is_there:
         made_folder.require_writable(output)
     fetcher = Fetcher(cache_folder(), tell, PATIENCE)
-    if arabic_dir is None:  # what is on disk comes first: a mistake there is told before anything is downloaded
-        mnist, spoken = load_mnist(mnist_dir, fetcher), load_spoken_digits(arabic_dir, fetcher)
+    if mnist_dir is not None or arabic_dir is None:  # what is on disk comes first: a mistake there costs no download
+        mnist = _enough(load_mnist(mnist_dir, fetcher), recipe, tell)
+        spoken = load_spoken_digits(arabic_dir, fetcher)
     else:
         spoken, mnist = load_spoken_digits(arabic_dir, fetcher), load_mnist(mnist_dir, fetcher)
     # Of the numbers: the same data can come packed in several ways.
@@ -88,6 +90,25 @@ def make(
     contents = _contents(spoken, mnist, RECIPES[recipe], seed, tell)
     more = {"zip": spoken.zip_digest, "made_with": _versions()}
     made_folder.write(output, {**contents, "README.md": describe(recipe, seed).encode()}, facts | more)
+
+
+def _enough(mnist: Mnist, recipe: str, tell: Callable[[str], None]) -> Mnist:
+    """The same, where there are as many images of each digit as a recipe takes.
+
+    Raises:
+        DataError: there are fewer.
+    """
+    for name, images, num_each in zip(("train", "t10k"), mnist, RECIPES[recipe], strict=True):
+        counts = np.bincount(images.labels, minlength=NUM_DIGITS)
+        digit = int(counts.argmin())
+        if counts[digit] < num_each:
+            raise DataError(
+                f"{name}: {counts[digit]} images of the digit {digit}, where the recipe {recipe} takes {num_each} of "
+                "each; bring more images of MNIST, or leave out --mnist-dir"
+            )
+    for line in mnist.shortage():
+        tell(line)
+    return mnist
 
 
 _THERE = "made already, and intact"

@@ -14,8 +14,10 @@ from scipy.sparse import issparse
 
 from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
+from mmcli.formats import takes_header
 from mmcli.labels import LABEL_NAMES, LABELS, Labels, LabelSet, make_labels, merged
-from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays
+from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays, refuse_header
+from mmcli.preparation.places import kind_at, place
 from mmcli.wording import counted, listed, shown
 
 
@@ -37,7 +39,15 @@ class Part(NamedTuple):
     labels: Labels | None
 
 
-def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: float | None, seed: int) -> list[str]:
+def make_pairs(
+    named: Sequence[str],
+    output: Path,
+    *,
+    by: str | None,
+    held_out: float | None,
+    seed: int,
+    header: bool | None = None,
+) -> list[str]:
     """Pair the items of files and write them as one.
 
     OUT.npz gets the arrays of all files, a row a pair; `pair_rows` (N, F), the row of each of the F files that it comes
@@ -51,6 +61,7 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
             all files have labels.
         held_out: share of the pairs of each label that goes to OUT_test.npz instead.
         seed: of who is paired with whom, and of who is held out.
+        header: whether the first line of the texts among the files names columns; None has each decide.
 
     Returns:
         Lines that say how many items were used and left, and what was written.
@@ -62,12 +73,13 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
     if len(named) < 2:
         raise UsageError("one file has nothing to be paired with; name two or more")
     outputs = outputs_of(output, held_out)
-    for place in outputs:
-        check_output(place)
-    parts = [read_part(text) for text in named]
-    for place in outputs:
-        if os.path.realpath(place) in {os.path.realpath(part.file) for part in parts}:
-            raise UsageError(f"{shown(str(place))}: is one of the files to be paired; name another with -o")
+    for path in outputs:
+        check_output(path)
+    parts = [read_part(text, header) for text in named]
+    refuse_header([part.file for part in parts], header)
+    for path in outputs:
+        if os.path.realpath(path) in {os.path.realpath(part.file) for part in parts}:
+            raise UsageError(f"{shown(str(path))}: is one of the files to be paired; name another with -o")
     _refuse_collisions(parts)
     without = [part.file for part in parts if part.labels is None]
     if by == "label" and without:
@@ -79,11 +91,11 @@ def make_pairs(named: Sequence[str], output: Path, *, by: str | None, held_out: 
     if held_out is not None:
         chosen = _split(np.zeros(len(rows)) if labels is None else _in_groups(labels), held_out, rng)
     told = [_told(part, len(rows)) for part in parts]
-    for place, pairs in zip(outputs, chosen, strict=True):
+    for path, pairs in zip(outputs, chosen, strict=True):
         own = None if labels is None else labels.of_rows(pairs)
-        write_arrays(place, _arrays(parts, rows[pairs], own))
+        write_arrays(path, _arrays(parts, rows[pairs], own))
         kinds = "" if own is None else f", {counted(len(LabelSet.of(own).numbers), 'label')}{_without_label(own)}"
-        told.append(f"{shown(str(place))}: {counted(len(pairs), 'pair')}{kinds}")
+        told.append(f"{shown(str(path))}: {counted(len(pairs), 'pair')}{kinds}")
     return told
 
 
@@ -92,22 +104,22 @@ def outputs_of(output: Path, held_out: float | None) -> list[Path]:
     return [output] if held_out is None else [output, output.with_name(f"{output.stem}_test.npz")]
 
 
-def read_part(text: str) -> Part:
-    """The arrays of FILE or NAME=FILE.
+def read_part(text: str, header: bool | None = None) -> Part:
+    """The arrays of FILE or NAME=FILE; `header` as for `make_pairs`.
 
     Raises:
         UsageError: there is no such file.
         DataError: it cannot be read.
     """
     name, equals, rest = text.partition("=")
-    own = bool(equals) and not Path(text).exists()
-    file = Path(rest if own else text)
+    own = bool(equals) and kind_at(place(text)) is None
+    file = place(rest if own else text)
     if own and not re.fullmatch(r"\w+", name):
         raise UsageError(f"{shown(text, 120)}: a name is of letters, digits and _")
-    if not file.is_file():
-        raise UsageError(f"{shown(text, 120)}: {'not a file' if file.exists() else 'no such file'}")
+    if kind_at(file) != "file":
+        raise UsageError(f"{shown(text, 120)}: {'is no file' if kind_at(file) else 'no such file'}")
     try:
-        arrays = read_arrays(file)
+        arrays = read_arrays(file, header)
         arrays.pop(PAIR_ROWS, None)  # of files that are not at hand
         for key, array in arrays.items():
             if isinstance(array, DataError):
@@ -197,9 +209,11 @@ def _pair_by_row(parts: Sequence[Part]) -> NDArray[np.int64]:
     for one, other in pairwise(parts):
         if one.num_items != other.num_items:
             counts = f"{one.num_items} and {other.num_items} rows"
-            raise DataError(
-                f"{shown(str(one.file))} and {shown(str(other.file))}: {counts}; --by row pairs as many with as many"
-            )
+            longer = max(one, other, key=lambda part: part.num_items).file
+            may_be = abs(one.num_items - other.num_items) == 1 and takes_header(longer)
+            hint = f"; if the first line of {shown(str(longer))} names its columns, say --header" if may_be else ""
+            both = f"{shown(str(one.file))} and {shown(str(other.file))}"
+            raise DataError(f"{both}: {counts}; --by row pairs as many with as many{hint}")
     labelled = [(part, np.array(part.labels.texts(), np.str_)) for part in parts if part.labels is not None]
     for (one, first), (other, second) in combinations(labelled, 2):
         if (differ := (first != second) & (first != "") & (second != "")).any():

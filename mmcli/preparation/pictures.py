@@ -15,8 +15,11 @@ from mmcli.arrays_out import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
 from mmcli.formats import idx, read_array
 from mmcli.labels import make_labels
+from mmcli.preparation import depth
+from mmcli.preparation.depth import Picture
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, Labels, list_items, number_labels
+from mmcli.preparation.places import place, refuse_other_than_file
 from mmcli.wording import counted, shown
 
 # Those that pillow reads by itself: the reader of EPS, for one, runs another program.
@@ -39,6 +42,7 @@ def make_images(
     *,
     size: tuple[int, int] | None,
     color: bool,
+    white: float | None,
     labels: Path | None,
     label_by: str,
     strict: bool,
@@ -46,14 +50,15 @@ def make_images(
     """Write images as rows of pixels.
 
     OUT.npz gets `images` (N, H W) float32, or (N, H W 3) in color, pixels row by row, from 0 to 1; `image_shape`,
-    (H, W) or (H, W, 3); `image_paths` (N,) where they come from files of their own; `labels` (N,) and `label_names`
-    where there are labels.
+    (H, W) or (H, W, 3); `image_paths` (N,) where they come from files of their own; `image_white`, the value of the
+    files that became 1, where that was asked for or found; `labels` (N,) and `label_names` where there are labels.
 
     Args:
         named: files, folders, globs and lists, see `list_items`; or one IDX file.
         output: OUT.npz.
         size: width and height that images are stretched or shrunk to; None where all have one size.
         color: keep colors, instead of making them gray.
+        white: the value of the files that becomes 1; None is 255 of bytes, and of deeper images what `depth` finds.
         labels: the labels of an IDX file.
         label_by: see `list_items`.
         strict: leave out no image.
@@ -69,29 +74,36 @@ def make_images(
     told: list[str] = []
     arrays: dict[str, Any] = {}
     numbers: Labels | None = None
-    if any(_is_idx(Path(text)) for text in named):
+    if any(_is_idx(place(text)) for text in named):
         if len(named) > 1:
             raise UsageError(f"{len(named)} files, of which some are IDX; name one IDX file, or images of other kinds")
-        images = _images_of_idx(Path(named[0]), size, color=color)
+        pictures = _images_of_idx(place(named[0]), size, color=color, white=white)
+        images = np.stack([picture.pixels for picture in pictures])
+        told = [] if white else depth.notes(pictures, None)
         if labels is not None:
             numbers = Labels(_labels_of_idx(labels, len(images)), None)
     else:
         if labels is not None:
             raise UsageError("--labels is for an IDX file; images of other kinds are labelled by folder, name or list")
-        items = list_items(named, SUFFIXES, label_by)
+        listing = list_items(named, SUFFIXES, label_by)
 
-        def read(item: Item) -> np.ndarray:
-            pixels = read_image(item.path, size, color=color)
-            _refuse_too_many(pixels, len(items))
-            return pixels
+        def read(item: Item) -> Picture:
+            picture = read_image(item.path, size, color=color, white=white)
+            _refuse_too_many(picture.pixels, len(listing.items))
+            return picture
 
-        gathered = gather(items, read, "images", strict=strict)
-        images = _stacked(gathered.values, [item.path for item in gathered.items])
+        gathered = gather(listing, read, "images", strict=strict)
+        found = depth.shared_white(gathered.values)
+        pixels = [depth.scaled(picture, found) for picture in gathered.values]
+        images = _stacked(pixels, [item.path for item in gathered.items])
         arrays["image_paths"] = np.array([str(item.path) for item in gathered.items])
         numbers = number_labels(gathered.items)
-        told = left_out(gathered, "images")
+        told = [*left_out(gathered, "images"), *([] if white else depth.notes(gathered.values, found))]
+        white = white or found
     shape = images.shape[1:] if color else images.shape[1:3]
     arrays = {"images": images.reshape(len(images), math.prod(shape)), "image_shape": np.array(shape)} | arrays
+    if white is not None:
+        arrays["image_white"] = np.array(white)
     if numbers is not None:
         arrays |= numbers.arrays()
     write_arrays(output, arrays)
@@ -100,22 +112,19 @@ def make_images(
     return [*told, f"{shown(str(output))}: {counted(len(images), 'image')} of {kind}, {end}"]
 
 
-def read_image(path: Path, size: tuple[int, int] | None, *, color: bool) -> np.ndarray:
+def read_image(path: Path, size: tuple[int, int] | None, *, color: bool, white: float | None = None) -> Picture:
     """An image as it is seen: turned as its EXIF says, the first of several, on white where it is transparent.
 
     Args:
         path: of the image.
         size: width and height of the result, by Lanczos' filter, whatever the proportions; None keeps its own.
         color: keep colors; otherwise their luminance (ITU-R 601-2).
-
-    Returns:
-        (H, W, 3) or (H, W, 1) float32, 0 to 1.
+        white: the value that becomes 1; None as in `make_images`.
 
     Raises:
         DataError: it is damaged or too large, without the name of the file.
     """
-    if not path.is_file():
-        raise DataError("no such file" if not path.exists() else "no regular file")
+    refuse_other_than_file(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of metadata that are odd; pixels that are missing are errors
@@ -123,7 +132,9 @@ def read_image(path: Path, size: tuple[int, int] | None, *, color: bool) -> np.n
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"{image.width} x {image.height} pixels; make it smaller first")
-                return _resized(_pixels(ImageOps.exif_transpose(image), color=color), size)
+                turned = ImageOps.exif_transpose(image)
+                turned.format = image.format  # which turning forgets
+                return _picture(turned, size, color=color, white=white)
     except _DAMAGES as error:
         reason = str(error) or type(error).__name__
         raise DataError(
@@ -131,28 +142,30 @@ def read_image(path: Path, size: tuple[int, int] | None, *, color: bool) -> np.n
         ) from None
 
 
-def _pixels(image: Image.Image, *, color: bool) -> np.ndarray:
-    """(H, W, 3) or (H, W, 1) float32, 0 to 1, of an image of any mode."""
+def _picture(image: Image.Image, size: tuple[int, int] | None, *, color: bool, white: float | None) -> Picture:
+    """An image of any mode."""
     if image.mode[0] in "IF":  # gray, in 16 or 32 bits
-        values = np.asarray(image).astype(np.float32)
-        most = 1 if image.mode == "F" else 65535
-        if not ((values >= 0) & (values <= most)).all():
-            raise DataError(f"pixels from {values.min():g} to {values.max():g}, where 0 to {most} are read")
-        return np.repeat(values[:, :, None] / most, 3 if color else 1, axis=2)
+        values, white, is_whole = depth.gray_values(image, white)
+        pixels = np.repeat(values[:, :, None] / (white or 1), 3 if color else 1, axis=2)
+        most = float(pixels.max())
+        return Picture(_resized(pixels, size, 1.0 if white else most), most, white is not None, is_whole)
     if image.has_transparency_data:
         opaque = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), opaque)
-    levels = np.asarray(image.convert("RGB" if color else "L"), dtype=np.float32) / 255
-    return levels.reshape(image.height, image.width, -1)
+    levels = np.asarray(image.convert("RGB" if color else "L"), dtype=np.float32)
+    if white is not None and levels.max() > white:
+        raise DataError(f"pixels up to {levels.max():g}, where --white {white:g} is the most")
+    pixels = (levels / np.float32(white or depth.BYTE)).reshape(image.height, image.width, -1)
+    return Picture(_resized(pixels, size, 1.0), float(pixels.max()), True, True)
 
 
-def _resized(pixels: np.ndarray, size: tuple[int, int] | None) -> np.ndarray:
-    """Pixels (H, W, channels) in another size; a filter that overshoots is cut at 0 and 1."""
+def _resized(pixels: np.ndarray, size: tuple[int, int] | None, most: float) -> np.ndarray:
+    """Pixels (H, W, channels) in another size; a filter that overshoots is cut at 0 and `most`."""
     if size is None or size == pixels.shape[1::-1]:
         return pixels
     channels = [Image.fromarray(pixels[:, :, channel]) for channel in range(pixels.shape[2])]
     filtered = [np.asarray(channel.resize(size, Image.Resampling.LANCZOS)) for channel in channels]
-    return np.stack(filtered, axis=2).clip(0, 1)
+    return np.stack(filtered, axis=2).clip(0, most)
 
 
 def _stacked(images: Sequence[np.ndarray], paths: Sequence[Path]) -> np.ndarray:
@@ -174,18 +187,17 @@ def _refuse_too_many(pixels: np.ndarray, num_images: int) -> None:
 
 def _is_idx(file: Path) -> bool:
     """Whether a file is IDX, plain or gzip: no image begins like either."""
-    if not file.is_file():
-        return False
     try:
+        refuse_other_than_file(file)
         with file.open("rb") as stream:
             start = stream.read(idx.MAGIC_SIZE)
-    except OSError:  # whoever reads it says why it cannot
+    except (DataError, OSError):  # whoever reads it says why it cannot
         return False
     return idx.is_idx(start) or start.startswith(b"\x1f\x8b")
 
 
-def _images_of_idx(file: Path, size: tuple[int, int] | None, *, color: bool) -> np.ndarray:
-    """(N, H, W, channels) of an IDX file."""
+def _images_of_idx(file: Path, size: tuple[int, int] | None, *, color: bool, white: float | None) -> list[Picture]:
+    """The images of an IDX file."""
     try:
         array = idx.read_idx(file)
         if array.dtype != np.uint8 or array.ndim not in {3, 4} or (array.ndim == 4 and array.shape[3] != 3):
@@ -193,13 +205,13 @@ def _images_of_idx(file: Path, size: tuple[int, int] | None, *, color: bool) -> 
             raise DataError(f"{text} of {array.dtype}; images are bytes, items x rows x columns, and x 3 in color")
         if not array.size:
             raise DataError("holds no images")
+        return [_picture(Image.fromarray(image), size, color=color, white=white) for image in array]
     except DataError as error:
         raise DataError(error.of(shown(str(file)))) from None
-    return np.stack([_resized(_pixels(Image.fromarray(image), color=color), size) for image in array])
 
 
 def _labels_of_idx(file: Path, num_items: int) -> np.ndarray:
-    """(N,) int64."""
+    """(N,) int64, or uint64 where they are beyond it."""
     try:
         array = read_array(file, None)
         if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) != num_items:

@@ -11,9 +11,11 @@ from scipy.sparse import issparse
 
 from mmcli.errors import DataError, UsageError
 from mmcli.files import write_named
+from mmcli.formats.whole_numbers import is_rounded
 from mmcli.labels import LABEL_NAMES, LABELS
-from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays
+from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays, refuse_header
 from mmcli.preparation.panels import count_labels, is_labels, is_whole_numbers, make_panels
+from mmcli.preparation.places import kind_at
 from mmcli.wording import counted, shown
 
 
@@ -23,7 +25,7 @@ class Holding(NamedTuple):
     Attributes:
         shape: of the array; None where it cannot be read.
         dtype: numpy's name of its type.
-        low: the smallest finite number; None where there is none.
+        low: the smallest finite number, whole where the type is; None where there is none.
         high: the largest.
         zeros: share of the values of rows that are 0; None where there are no rows of values.
         meaning: what it would be to a graph, or why it cannot be read.
@@ -31,8 +33,8 @@ class Holding(NamedTuple):
 
     shape: tuple[int, ...] | None
     dtype: str
-    low: float | None
-    high: float | None
+    low: float | int | None
+    high: float | int | None
     zeros: float | None
     meaning: str
 
@@ -56,23 +58,26 @@ class Contents(NamedTuple):
         return {"file": str(self.file), "arrays": arrays, "labels": self.labels}
 
 
-def show(file: Path, plot: Path | None) -> Contents:
+def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
     """Look into a file.
 
     Args:
         file: of any format that mmcli reads.
         plot: a .png that gets a picture of it: images of each class, or the mean row of each; None draws nothing.
 
+        header: whether the first line of a text names its columns; None has the text decide.
+
     Raises:
         UsageError: there is no such file, or the picture cannot be written.
         DataError: it cannot be read, or holds nothing that can be drawn.
     """
-    if not file.exists():
+    if kind_at(file) is None:
         raise UsageError(f"{shown(str(file))}: no such file")
     if plot is not None and plot.suffix != ".png":
         raise UsageError(f"{shown(str(plot))}: the picture is a PNG; name it .png")
     try:
-        arrays = read_arrays(file)
+        arrays = read_arrays(file, header)
+        refuse_header([file], header)
     except DataError as error:
         raise DataError(error.of(shown(str(file)))) from None
     readable = {name: array for name, array in arrays.items() if not isinstance(array, DataError)}
@@ -102,7 +107,7 @@ def describe(name: str, array: Any) -> Holding:
     if issparse(array):
         return _describe_sparse(array)
     finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array.ravel()
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (None, None)
+    low, high = (finite.min().item(), finite.max().item()) if finite.size else (None, None)
     has_zeros = array.size and array.ndim > 1 and not is_whole(name)
     zeros = 1 - int(np.count_nonzero(array)) / array.size if has_zeros else None
     return Holding(array.shape, str(array.dtype), low, high, zeros, _known_or(name, _meaning(array, low, high)))
@@ -142,6 +147,8 @@ def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
     """The modules that can observe an array (N, D)."""
     absent = np.isnan(array)
     of_rows = absent.all(axis=1)
+    if is_rounded(array).any():
+        return "whole numbers beyond 2^53, where float64 rounds; subtract an offset, or scale them"
     num_missing, num_holed = int(of_rows.sum()), int((absent.any(axis=1) & ~of_rows).sum())
     if num_holed:
         return f"NaN in some columns of {counted(num_holed, 'row')}; fill it, or drop the items"

@@ -14,12 +14,11 @@ from mmcli.formats import array_names, read_array
 from mmcli.preparation.arrays_in import read_text_array
 from mmcli.preparation.gathering import gather, left_out
 from mmcli.preparation.listing import Item, list_items, number_labels
+from mmcli.preparation.places import refuse_other_than_file
+from mmcli.preparation.recordings import read_sound, scale_notes
 from mmcli.wording import counted, listed, shown
 
 SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
-MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; a header that says other than this is damaged
-MAX_SAMPLES = 30_000_000  # over all channels, 240 MB: eleven minutes of 44,100 Hz
-SILENT = 2.0**-15  # one step of 16 bits: a recording that moves less holds nothing
 MAX_BYTES = 4 << 30  # of all counts, while they are made
 
 
@@ -38,6 +37,14 @@ class HacSettings(NamedTuple):
     def min_frames(self) -> int:
         """Frames that an utterance needs to have a pair at each lag."""
         return max(self.lags) + 1
+
+
+class Utterance(NamedTuple):
+    """The MFCCs (T, D) of a recording, and of its samples the peak and the form, see `Recording`."""
+
+    mfcc: np.ndarray
+    peak: float
+    subtype: str
 
 
 class Earlier(NamedTuple):
@@ -85,13 +92,12 @@ def make_hac(
     earlier = None if codebooks is None else read_codebooks(codebooks)
     settings = _settle(asked, codebooks, earlier)
     check_settings(settings.mfcc)
-    items = list_items(named, SUFFIXES, label_by)
-    _refuse_too_wide(settings, len(items))
-    gathered = gather(items, lambda item: _read_mfcc(item, settings), "sounds", strict=strict)
-    books = (
-        fit_codebooks(gathered.values, num_codes=settings.codes, seed=seed) if earlier is None else earlier.codebooks
-    )
-    counts = hac_features(gathered.values, books, settings.lags)
+    listing = list_items(named, SUFFIXES, label_by)
+    _refuse_too_wide(settings, len(listing.items))
+    gathered = gather(listing, lambda item: _read_utterance(item, settings), "sounds", strict=strict)
+    mfccs = [utterance.mfcc for utterance in gathered.values]
+    books = fit_codebooks(mfccs, num_codes=settings.codes, seed=seed) if earlier is None else earlier.codebooks
+    counts = hac_features(mfccs, books, settings.lags)
     arrays: dict[str, Any] = {
         "speech": counts.astype(np.min_scalar_type(counts.max())),
         "speech_paths": np.array([str(item.path) for item in gathered.items]),
@@ -102,39 +108,8 @@ def make_hac(
     write_arrays(output, arrays | _record(settings, books))
     width = f"{settings.num_columns} columns ({settings.codes} codes, lags {listed(map(str, settings.lags))})"
     made = f"{shown(str(output))}: {counted(len(counts), 'sound')}, {width}, {labels.told() if labels else 'no labels'}"
-    return [*left_out(gathered, "sounds"), made]
-
-
-def read_sound(path: Path, rate: int) -> np.ndarray:
-    """A recording as (samples,) float64 at `rate` Hz, channels averaged, full scale being 1.
-
-    Raises:
-        DataError: it is damaged, empty, silent or too long; without the name of the file.
-    """
-    import librosa
-    import soundfile
-
-    if not path.is_file():
-        raise DataError("no such file" if not path.exists() else "no regular file")
-    try:
-        with soundfile.SoundFile(path) as file:
-            if file.frames * file.channels > MAX_SAMPLES:
-                raise DataError(
-                    f"{file.frames} samples of {file.channels} channels at {file.samplerate} Hz; cut it into utterances"
-                )
-            if not MIN_RATE <= file.samplerate <= MAX_RATE:
-                raise DataError(f"damaged: a rate of {file.samplerate} Hz")
-            channels, own_rate = file.read(dtype="float64", always_2d=True), file.samplerate  # (samples, channels)
-    except (soundfile.SoundFileError, OSError, RuntimeError, ValueError, MemoryError) as error:
-        raise DataError(f"cannot be read as sound: {shown(getattr(error, 'error_string', str(error)), 120)}") from None
-    sound = channels.mean(axis=1)
-    if not sound.size:
-        raise DataError("empty")
-    if not np.isfinite(sound).all():
-        raise DataError("holds NaN or infinity")
-    if np.ptp(sound) < SILENT:
-        raise DataError("silent")
-    return sound if own_rate == rate else librosa.resample(sound, orig_sr=own_rate, target_sr=rate)
+    scales = scale_notes([(utterance.peak, utterance.subtype) for utterance in gathered.values])
+    return [*left_out(gathered, "sounds"), *scales, made]
 
 
 def read_codebooks(file: Path) -> Earlier:
@@ -144,8 +119,7 @@ def read_codebooks(file: Path) -> Earlier:
         DataError: it holds no codebooks, or what it says cannot be.
     """
     try:
-        if not file.exists():
-            raise DataError("no such file")
+        refuse_other_than_file(file)
         names = array_names(file)
         prefix = "hac_" if f"hac_{Streams._fields[0]}" in names else ""
         if not {prefix + stream for stream in Streams._fields} <= set(names):
@@ -205,16 +179,16 @@ def _refuse_too_wide(settings: HacSettings, num_items: int) -> None:
         )
 
 
-def _read_mfcc(item: Item, settings: HacSettings) -> np.ndarray:
-    """The MFCCs (T, D) of a recording."""
-    sound = read_sound(item.path, settings.mfcc.rate)
+def _read_utterance(item: Item, settings: HacSettings) -> Utterance:
+    recording = read_sound(item.path, settings.mfcc.rate)
+    num_samples = len(recording.samples)
     least = settings.mfcc.frame_length + (settings.min_frames - 1) * settings.mfcc.hop_length  # samples
-    if len(sound) < least:
+    if num_samples < least:
         raise DataError(
-            f"too short: {1000 * len(sound) / settings.mfcc.rate:.0f} ms, where {settings.min_frames} frames take "
+            f"too short: {1000 * num_samples / settings.mfcc.rate:.0f} ms, where {settings.min_frames} frames take "
             f"{1000 * least / settings.mfcc.rate:.0f} ms"
         )
-    return compute_mfcc(sound, settings.mfcc)
+    return Utterance(compute_mfcc(recording.samples, settings.mfcc), recording.peak, recording.subtype)
 
 
 def _record(settings: HacSettings, books: Streams) -> dict[str, Any]:

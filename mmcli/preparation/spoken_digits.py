@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from mmcli.errors import DataError
 from mmcli.formats.opening import opened
+from mmcli.preparation.places import kind_at
 from mmcli.wording import shown
 
 ARCHIVE = "spoken+arabic+digit.zip"
@@ -68,17 +69,17 @@ def find_texts(place: Path) -> tuple[Path, ...]:
     Raises:
         DataError: they are not there.
     """
-    if not place.exists():
+    if (kind := kind_at(place)) is None:
         raise DataError(f"{shown(str(place))}: no such file or folder")
-    if not place.is_dir():
+    if kind != "folder":
         return (place,)
     texts = (place / TRAIN.name, place / TEST.name)
-    if all(text.exists() for text in texts):
+    lacking = [text.name for text in texts if kind_at(text) is None]
+    if not lacking:
         return texts
-    if (place / ARCHIVE).exists():
+    if kind_at(place / ARCHIVE) is not None:
         return (place / ARCHIVE,)
-    lacking = " and no ".join(text.name for text in texts if not text.exists())
-    raise DataError(f"{shown(str(place))}: no {lacking}, and no {ARCHIVE}; get it from {PAGE}")
+    raise DataError(f"{shown(str(place))}: no {' and no '.join(lacking)}, and no {ARCHIVE}; get it from {PAGE}")
 
 
 def read_spoken_digits(place: Path) -> SpokenDigits:

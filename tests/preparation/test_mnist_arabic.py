@@ -316,6 +316,61 @@ def mnist(on_disk, tmp_path):
     return tmp_path / "mnist"
 
 
+def cut_to(mnist, num_train, num_test):
+    """Leave the first images of each part; the counts of each digit among them."""
+    counts = []
+    for stem, size in (("train", num_train), ("t10k", num_test)):
+        for kind, header in (("images-idx3", 16), ("labels-idx1", 8)):
+            path = mnist / f"{stem}-{kind}-ubyte"
+            content = path.read_bytes()
+            width = 28 * 28 if header == 16 else 1
+            path.unlink()  # the link
+            sizes = content[:4] + np.array([size], ">u4").tobytes() + content[8:header]
+            path.write_bytes(sizes + content[header : header + width * size])
+        counts.append(np.bincount(read_idx(mnist / f"{stem}-labels-idx1-ubyte"), minlength=10))
+    return counts
+
+
+def test_a_part_of_mnist_will_do(fetch, mnist, tmp_path):
+    cut_to(mnist, 5000, 1500)
+
+    done = fetch("-o", tmp_path / "made", mnist_dir=mnist)
+
+    assert done.code == 0, done.err
+    assert done.err.splitlines()[:2] == [
+        "train: 5,000 of MNIST's 60,000 images are there, and are used",
+        "t10k: 1,500 of MNIST's 10,000 images are there, and are used",
+    ]
+    with np.load(tmp_path / "made" / "train.npz") as part:
+        assert part["labels"].tolist() == list(range(10)) * 300
+        assert part["image_indices"].max() < 5000
+        np.testing.assert_array_equal(
+            read_idx(mnist / "train-labels-idx1-ubyte")[part["image_indices"]], part["labels"]
+        )
+
+
+def test_too_small_a_part_of_mnist_is_refused_before_long_work(fetch, mnist, monkeypatch):
+    train, _ = cut_to(mnist, 2000, 1500)
+    monkeypatch.setattr(mnist_arabic, "load_spoken_digits", None)  # it is not come to
+
+    done = fetch(mnist_dir=mnist)
+
+    digit = int(train.argmin())
+    what = f"train: {train[digit]} images of the digit {digit}, where the recipe tutorial takes 300 of each"
+    assert (done.code, done.err) == (2, f"{what}; bring more images of MNIST, or leave out --mnist-dir\n")
+
+
+def test_images_and_labels_are_as_many(fetch, mnist, on_disk):
+    cut_to(mnist, 5000, 1500)
+    (mnist / "t10k-labels-idx1-ubyte").write_bytes((on_disk / "mnist" / "t10k-labels-idx1-ubyte").read_bytes())
+
+    assert fetch(mnist_dir=mnist) == (
+        2,
+        "",
+        "t10k: 1,500 images, but 10,000 labels; get both files from one place\n",
+    )
+
+
 def test_fashion_is_not_mnist(fetch, mnist):
     path = mnist / "train-labels-idx1-ubyte"
     path.unlink()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmcli.preparation import depth
 from mmcli.preparation.pictures import read_image
 
 GRAY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
@@ -108,8 +109,9 @@ def test_any_mode_is_read_as_it_is_seen(tmp_path):
 
     for name, (path, expected) in cases.items():
         image = read_image(path, None, color=False)
-        np.testing.assert_allclose(image[:, :, 0], expected, atol=0.003, err_msg=name)
-        assert read_image(path, None, color=True).shape == (*expected.shape, 3)
+        pixels = depth.scaled(image, depth.shared_white([image]))
+        np.testing.assert_allclose(pixels[:, :, 0], expected, atol=0.003, err_msg=name)
+        assert read_image(path, None, color=True).pixels.shape == (*expected.shape, 3)
 
 
 @pytest.mark.parametrize("suffix", ["", ".gz"])
@@ -165,7 +167,8 @@ def test_what_cannot_be_used_is_listed_and_counted(command, bad_images):
     done = command("data", "images", "images", "-o", "out.npz")
 
     assert done.code == 0
-    *lines, count, made = done.err.splitlines()
+    note, *lines, count, made = done.err.splitlines()
+    assert note == "images: 1 file passed over, of another kind: dog/notes.txt"
     for line, (name, reason) in zip(lines, bad_images.items(), strict=True):
         assert line.startswith(f"images/dog/{name}: {reason}")
     assert (count, made) == (

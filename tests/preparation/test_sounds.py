@@ -10,7 +10,7 @@ import soundfile
 
 from mmcli.features.hac import fit_codebooks, hac_features
 from mmcli.features.mfcc import MfccSettings, compute_mfcc
-from mmcli.preparation.sounds import read_sound
+from mmcli.preparation.recordings import read_sound
 
 BUNDLED = Path(__file__).parents[2] / "data" / "mnist_arabic"
 RATE = 11025
@@ -104,7 +104,7 @@ def test_any_width_of_sample_and_channels_are_averaged(tmp_path, name, subtype, 
     left, right = tone(300), tone(500)
     soundfile.write(tmp_path / name, np.stack([left, right], axis=1), RATE, subtype=subtype)
 
-    sound = read_sound(tmp_path / name, RATE)
+    sound = read_sound(tmp_path / name, RATE).samples
 
     np.testing.assert_allclose(sound, (left + right) / 2, rtol=0, atol=step)
 
@@ -113,7 +113,7 @@ def test_any_width_of_sample_and_channels_are_averaged(tmp_path, name, subtype, 
 def test_any_rate_is_resampled(tmp_path, rate):
     soundfile.write(tmp_path / "a.wav", tone(300, rate=rate), rate, subtype="FLOAT")
 
-    sound = read_sound(tmp_path / "a.wav", RATE)
+    sound = read_sound(tmp_path / "a.wav", RATE).samples
 
     assert abs(len(sound) - len(tone(300))) <= 1
     inner = slice(200, 3000)  # the filter begins and ends with silence
@@ -148,7 +148,9 @@ def test_what_cannot_be_used_is_listed_and_counted(command, bad_sounds):
     done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 4)
 
     assert done.code == 0
-    *lines, count, made = done.err.splitlines()
+    note, hidden, *lines, count, made = done.err.splitlines()
+    assert note == "sounds: 1 file passed over, of another kind: low/text.txt"
+    assert hidden == "sounds: 1 file passed over, hidden: low/._0.wav"
     for line, (name, reason) in zip(lines, bad_sounds.items(), strict=True):
         assert line.startswith(f"sounds/low/{name}.wav: {reason}")
     assert count == "7 of 11 sounds left out"

@@ -1,0 +1,64 @@
+"""Lines of a text, plain or gzip, in blocks, so that a long one is never held whole."""
+
+import codecs
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedIOBase, IncrementalNewlineDecoder
+from pathlib import Path
+from typing import NamedTuple
+
+from mmcli.errors import DataError
+from mmcli.formats.heading import content
+from mmcli.formats.opening import GZIP_MAGIC, opened, refuse_bomb, unpacked
+
+_BLOCK = 1 << 20  # bytes; strings of one number each take fifty times the space
+_LONGEST = 16 << 20  # characters of a line
+
+
+class Lines(NamedTuple):
+    """Lines of a text, without their ends."""
+
+    first: int  # the number of the first, from 1
+    lines: Sequence[str]
+    num_bytes: int  # of the file, read so far
+
+
+@contextmanager
+def blocks(file: Path) -> Iterator[Iterator[Lines]]:
+    with opened(file) as stream:
+        is_gzip = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        stream.seek(0)
+        if not is_gzip:
+            yield _read_blocks(stream, stream, is_gzip=False)
+            return
+        with unpacked(stream) as inside:
+            yield _read_blocks(inside, stream, is_gzip=True)
+
+
+def _read_blocks(stream: BufferedIOBase, raw: BufferedIOBase, *, is_gzip: bool) -> Iterator[Lines]:
+    """The lines of a stream, whatever ends them; `raw` is what the file itself has been read by."""
+    decoder = IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")("replace"), translate=True)
+    number, num_read, rest, is_last = 1, 0, "", False
+    while not is_last:
+        content = stream.read(_BLOCK)
+        num_read, is_last = num_read + len(content), not content
+        if is_gzip:
+            refuse_bomb(num_read, raw.tell(), "gunzip it first")
+        said = rest + decoder.decode(content, final=is_last)
+        if said.isspace():  # splitting millions of blank lines takes long
+            number, rest = number + said.count("\n"), ""
+            continue
+        *lines, rest = said.split("\n")
+        if len(rest) > _LONGEST:
+            raise DataError(f"longer than {_LONGEST >> 20} MB; an item is a line", line=number + len(lines))
+        yield Lines(number, [*lines, rest] if is_last else lines, raw.tell())
+        number += len(lines)
+
+
+def contents(file: Path) -> Iterator[tuple[int, str]]:
+    """The lines that have content, and their numbers."""
+    with blocks(file) as text:
+        for block in text:
+            for number, line in enumerate(block.lines, block.first):
+                if content(line):
+                    yield number, line
