@@ -54,7 +54,7 @@ def test_numbers_that_name_columns_are_no_item(write, name):
     num_items = len(content.splitlines()) - 1
     assert len(found) == num_items
     if expected is not None:
-        np.testing.assert_array_equal(found, np.asarray(expected, np.float32))
+        np.testing.assert_array_equal(np.asarray(found, np.float32), np.asarray(expected, np.float32))
     last = array_names(file)[-1]
     np.testing.assert_array_equal(read_array(file, last), found[:, -1:])
     assert line_of(file, 0) == 2

@@ -34,26 +34,39 @@ def test_labels_from_two_to_the_63rd_are_shown_exactly(command):
 
 
 @pytest.mark.parametrize("by", ["label", "row"])
-def test_labels_from_two_to_the_63rd_are_paired_and_held_out_exactly(command, by):
-    np.savez("u2.npz", c=np.ones((40, 2)), labels=np.load("u1.npz")["labels"])
+def test_labels_from_two_to_the_63rd_are_refused_by_name(command, by):
+    done = command("data", "pair", "u1.npz", "u2.npz", "-o", "out.npz", "--by", by)
+
+    assert done.code == 2
+    assert done.err.startswith(f"u1.npz: {BIG} at row 0 (from 0) and 39 more; labels are below 2^63; ")
+    assert not Path("out.npz").exists()
+
+
+@pytest.mark.parametrize("by", ["label", "row"])
+def test_labels_beyond_two_to_the_53rd_are_paired_and_held_out_exactly(command, by):
+    labels = np.load("u1.npz")["labels"] - np.uint64(1 << 62)
+    np.savez("u1.npz", a=np.ones((40, 2)), labels=labels)
+    np.savez("u2.npz", c=np.ones((40, 2)), labels=labels)
 
     done = command("data", "pair", "u1.npz", "u2.npz", "-o", "out.npz", "--by", by, "--held-out", 0.2)
 
     assert done.code == 0, done.err
     for name, num_each in (("out.npz", 8), ("out_test.npz", 2)):
-        labels = np.load(name)["labels"]
-        assert np.unique(labels, return_counts=True)[0].tolist() == [BIG + k for k in range(4)]
-        assert np.unique(labels, return_counts=True)[1].tolist() == [num_each] * 4
+        values, counts = np.unique(np.load(name)["labels"], return_counts=True)
+        assert values.tolist() == [(1 << 62) + k for k in range(4)]
+        assert counts.tolist() == [num_each] * 4
 
 
 def test_labels_of_text_and_of_arrays_are_compared_exactly(command):
-    Path("a.csv").write_text("x,labels\n" + "".join(f"0.5,{BIG + k}\n" for k in (3, 1, 2, 0)))
+    big = 1 << 62
+    np.savez("u1.npz", a=np.ones((40, 2)), labels=np.arange(40) % 4 + big)
+    Path("a.csv").write_text("x,labels\n" + "".join(f"0.5,{big + k}\n" for k in (3, 1, 2, 0)))
 
     done = command("data", "pair", "a.csv", "u1.npz", "-o", "out.npz")
 
     assert done.code == 0, done.err
-    assert sorted(np.load("out.npz")["labels"].tolist()) == [BIG + k for k in range(4)]
-    assert show(command, "a.csv")["labels"]["labels"] == {str(BIG + k): 1 for k in range(4)}
+    assert sorted(np.load("out.npz")["labels"].tolist()) == [big + k for k in range(4)]
+    assert show(command, "a.csv")["labels"]["labels"] == {str(big + k): 1 for k in range(4)}
 
 
 def test_labels_of_two_types_are_compared_exactly(command):
@@ -73,8 +86,9 @@ def test_labels_of_floats_beyond_2_to_the_53rd_are_refused(command):
 
     done = command("data", "pair", "a.npz", "u1.npz", "-o", "out.npz")
 
-    text = "a.npz: labels of floats beyond 2^53, where float64 rounds whole numbers; save them as int64\n"
-    assert (done.code, done.err) == (2, text)
+    text = f"a.npz: {2**60} at row 0 (from 0); float64 holds whole numbers exactly below 2^53; "
+    assert done.code == 2
+    assert done.err == text + "number the classes, or save an .npz of int64 or text\n"
 
 
 def test_observed_numbers_beyond_2_to_the_53rd_are_named(command):
@@ -130,6 +144,9 @@ def test_a_table_with_a_column_of_text_is_shown_column_by_column(command):
 
 def test_paths_after_a_name_are_expanded(command, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
+    for name in ("u1.npz", "u2.npz"):
+        arrays = dict(np.load(name))
+        np.savez(name, **arrays | {"labels": arrays["labels"] % 4})
 
     done = command("data", "pair", "a=~/u1.npz", "b=$HOME/u2.npz", "-o", "$HOME/out.npz")
 

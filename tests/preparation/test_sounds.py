@@ -183,7 +183,8 @@ def test_a_log_has_lines_without_escape_codes(command, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("sounds")
 def test_a_terminal_has_a_bar(command, monkeypatch):
-    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr("mmcli.streams.Log.isatty", lambda _: True)
+    monkeypatch.setenv("TERM", "xterm")
 
     done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 2)
 
