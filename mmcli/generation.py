@@ -77,5 +77,6 @@ def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) 
 
 def _of_classes(run: TrainedRun, to: str, source: Source) -> dict[str, np.ndarray]:
     classes = run.class_names() if source.of_class is None else np.array([source.of_class])
+    run.refuse_too_many(to, len(classes) * (source.num_items or 1))
     each = np.repeat(classes, source.num_items or 1)
     return {to: run.make_classes(to, each, seed=source.seed), "class": each}
