@@ -107,7 +107,7 @@ data_root_option = click.option(
 @click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
 @data_root_option
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
-@click.option("--threads", type=click.IntRange(min=1), help="CPU threads to compute with [all cores].")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads to compute with [all cores].")
 @click.pass_obj
 def train(
     session: Session,
@@ -197,7 +197,11 @@ def evaluate(
     "--class", "of_class", metavar="K", help="Make it of class K, a number or a name, instead of from other senses."
 )
 @click.option(
-    "-n", "num_items", metavar="N", type=click.IntRange(min=1), help="How many items [all of the data, one of a class]."
+    "-n",
+    "num_items",
+    metavar="N",
+    type=click.IntRange(1, 2**31 - 1),
+    help="How many items [all of the data, one of a class].",
 )
 @click.option("--sample", is_flag=True, help="Draw class and latent variable, instead of taking what is expected.")
 @click.option("--seed", metavar="SEED", type=click.IntRange(0, 2**32 - 1), help="Seed of --sample [0].")

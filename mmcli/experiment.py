@@ -8,8 +8,8 @@ import os
 import platform
 import shlex
 import signal
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -104,8 +104,8 @@ def train(
         watcher.started(run.path, aside, config.rounds, graph.learners)
         if not is_locked:
             watcher.told("this file system has no locks: see that no other process works on this run")
-        for note in datasets.notes:
-            watcher.told(note)
+        for remark in _remarks(datasets):
+            watcher.told(remark)
         checkpoint, is_done = (
             resuming.look_back(run, config, graph, datasets, watcher.told) if resume else resuming.NO_PAST
         )
@@ -118,34 +118,48 @@ def train(
         facts = _facts(config, datasets, threads)
         if checkpoint is not None:
             facts = resuming.go_on(run, checkpoint, facts, watcher.told)
-        for name, labels in datasets.labels.items():
-            if labels.num_unlabelled:
-                watcher.told(
-                    f"{name}: {counted(labels.num_unlabelled, 'item')} of {datasets.num_items} without a label"
-                )
         run.start(dump_config(config), facts)
         os.environ["PJRT_NPROC"] = str(threads)  # read once, when jax starts; nothing has imported jax yet
-        try:
+        with _status_kept(run):
             _learn(experiment, run, watcher, stop, checkpoint)
-        except StoppedError:
-            run.stop()
-            raise
-        except StalledError as error:
-            with suppress(SaveError):
-                run.fail(str(error))
-            raise StalledError(
-                f"{error}; what the last checkpoint holds is safe; go on with: {_go_on(run)}"
-                " (and --threads 1, where it stands still again)"
-            ) from None
-        except Exception as error:
-            with suppress(SaveError):  # the disk may be what failed
-                run.fail(str(error) if isinstance(error, MmcliError) else f"{type(error).__name__}: {error}")
-            raise
-        except BaseException:
-            run.fail("interrupted")
-            raise
         run.finish()
     return run.path
+
+
+@contextmanager
+def _status_kept(run: RunDirectory) -> Iterator[None]:
+    """Record in meta.json how training ended where it did not end well.
+
+    Raises:
+        StalledError: with the command that resumes the run.
+    """
+    try:
+        yield
+    except StoppedError:
+        run.stop()
+        raise
+    except StalledError as error:
+        with suppress(SaveError):
+            run.fail(str(error))
+        raise StalledError(
+            f"{error}; what the last checkpoint holds is safe; go on with: {_go_on(run)}"
+            " (and --threads 1, where it stands still again)"
+        ) from None
+    except Exception as error:
+        with suppress(SaveError):  # the disk may be what failed
+            run.fail(str(error) if isinstance(error, MmcliError) else f"{type(error).__name__}: {error}")
+        raise
+    except BaseException:
+        run.fail("interrupted")
+        raise
+
+
+def _remarks(datasets: Datasets) -> Iterator[str]:
+    """Lines on data that are sound but may surprise."""
+    yield from datasets.notes
+    for name, labels in datasets.labels.items():
+        if labels.num_unlabelled:
+            yield f"{name}: {counted(labels.num_unlabelled, 'item')} of {datasets.num_items} without a label"
 
 
 def compare(paths: Iterable[Path], plot: Path | None = None) -> Comparison:
@@ -221,12 +235,12 @@ def _learn(
             watcher.updated(line)
         number = stop()
         if number is not None and moment.updates < num_updates:
-            kind = "all is saved"
-            if kept != (moment.updates, moment.iterations):
-                try:
+            is_saved = kept == (moment.updates, moment.iterations)
+            with suppress(StalledError):
+                if not is_saved:
                     keep(_save_in_time(rounds.save, moment))
-                except StalledError:
-                    kind = "its threads stand still; what the last checkpoint holds is saved"
+                    is_saved = True
+            kind = "all is saved" if is_saved else "its threads stand still; what the last checkpoint holds is saved"
             where = f"in round {event.round}, module {event.module}"
             raise StoppedError(
                 f"stopped by {signal.Signals(number).name} {where}; {kind}; go on with: {_go_on(run)}", number

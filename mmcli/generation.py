@@ -81,6 +81,7 @@ def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) 
 def _of_classes(run: TrainedRun, to: str, source: Source) -> dict[str, np.ndarray]:
     names = run.class_names()
     classes = [*names] if source.of_class is None else [run.class_number(source.of_class)]
+    run.refuse_too_many(to, len(classes) * (source.num_items or 1))
     each = np.repeat(np.array(classes, np.int64), source.num_items or 1)
     arrays: dict[str, np.ndarray] = {to: run.make_classes(to, each, seed=source.seed), "class": each}
     if any(text != str(number) for number, text in names.items()):

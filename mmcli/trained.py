@@ -263,12 +263,8 @@ class TrainedRun:
         watch: Watch | None = None,
     ) -> NDArray[np.floating[Any]]:
         """As `generate`, from datasets without the sense and what is `told` of classes (see `Recognizer.recognize`)."""
-        self.refuse_unknown(to)
+        self.refuse_too_many(to, datasets.num_items)
         module = self.senses[to]
-        size = sparse.dense_bytes((datasets.num_items, self.widths[module]))
-        if size > sparse.MAX_DENSE:
-            rows = f"{datasets.num_items} rows of {self.widths[module]} columns"
-            raise UsageError(f"{to}: {rows} would fill {size / 1e9:.1f} GB; make fewer at a time")
         units = self._units_made(module, is_drawn=seed is not None)
         made = np.empty((datasets.num_items, self.widths[module]), np.float32 if units is None else np.float64)
         rest = made
@@ -293,6 +289,15 @@ class TrainedRun:
         known = {name: np.zeros(len(classes), bool) for name in self.widths}
         nothing = Datasets(observations, known, {}, len(classes), {}, self.units)
         return self.make(to, nothing, self._told(classes), seed=seed)
+
+    def refuse_too_many(self, sense: str, num_items: int) -> None:
+        """Raise UsageError where so many rows of a sense are too many to make at a time, or it is unknown."""
+        self.refuse_unknown(sense)
+        width = self.widths[self.senses[sense]]
+        size = sparse.dense_bytes((num_items, width))
+        if size > sparse.MAX_DENSE:
+            rows = f"{num_items} rows of {width} columns"
+            raise UsageError(f"{sense}: {rows} would fill {size / 1e9:.1f} GB; make fewer at a time")
 
     def refuse_unknown(self, sense: str) -> None:
         """Raise UsageError where no sense goes by that name."""

@@ -230,3 +230,22 @@ def test_numbers_are_those_that_float32_holds(key, value, command, tiny_config):
     assert f"--set {key}=" in done.err
     assert "must be a number that float32 holds, 1.2e-38 to 3.4e+38 (got 1e" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("-n", 2**31), "Invalid value for '-n': 2147483648 is not in the range 1<=x<=2147483647."),
+        (("-n", 2**31 - 1), "images: 2147483647 rows of 12 columns would fill 103.1 GB; make fewer at a time"),
+    ],
+)
+def test_more_items_than_can_be_made_are_refused_before_they_are_counted_out(arguments, text, command, trained):
+    done = command("generate", trained.run, "--to", "images", "--class", "0", "-o", "made.npz", *arguments)
+
+    assert (done.code, done.err.startswith(f"mmcli: error: {text}")) == (2, True), done.err
+
+
+def test_more_threads_than_a_machine_starts_are_refused(command, tiny_config):
+    done = command("train", tiny_config, "--threads", 1025)
+
+    assert (done.code, "1025 is not in the range 1<=x<=1024" in done.err) == (2, True)
