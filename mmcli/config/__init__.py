@@ -1,0 +1,1 @@
+"""A config file: YAML text to a checked, frozen config and its graph."""

@@ -1,0 +1,1 @@
+"""Observed data: arrays of any format, validated for the modules that observe them."""

@@ -1,0 +1,1 @@
+"""Graphs of built modules: training, recognition and their state."""

@@ -1,0 +1,1 @@
+"""Public data sets from the web or from disk."""

@@ -1,0 +1,1 @@
+"""Run directories: reading, writing, checkpoints."""

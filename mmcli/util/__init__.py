@@ -1,0 +1,1 @@
+"""Text, files and progress that every part uses."""
