@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from mmcli.config import dump_config, load_config
+from mmcli.config.reader import dump_config, load_config
 from mmcli.errors import MmcliError
-from mmcli.store import RunDirectory
+from mmcli.runs.writer import RunDirectory
 
 
 def mmcli(*arguments: str) -> str:

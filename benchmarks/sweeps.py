@@ -15,10 +15,10 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from timing import bundled, compile_update, ratio, take_turns
 
-from mmcli.counts import on_device
-from mmcli.messages import Counts, Points, neutral
-from mmcli.module import Inputs
-from mmcli.modules import GmmOptions, Kind, MldaOptions, Port, build
+from mmcli.modules.api import Inputs
+from mmcli.modules.counts import on_device
+from mmcli.modules.messages import Counts, Points, neutral
+from mmcli.modules.registry import GmmOptions, Kind, MldaOptions, Port, build
 
 NUM_CLASSES = 10
 NUM_FEATURES = 18  # the tutorial's latent space

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from mmcli.module import Inputs, Module
+from mmcli.modules.api import Inputs, Module
 
 PAIRS = Path(__file__).parents[1] / "data" / "mnist_arabic" / "train.npz"
 

@@ -16,7 +16,7 @@ from seeds import has_finished, mmcli
 from sklearn.svm import SVC
 
 from mmcli import load_run
-from mmcli.config import dump_config, load_config
+from mmcli.config.reader import dump_config, load_config
 
 MISSING = 0.3  # of the rows of each sense; no item lacks both
 

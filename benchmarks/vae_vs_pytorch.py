@@ -12,9 +12,9 @@ import numpy as np
 from cores import restart_on_one_core
 from timing import bundled, compile_update, ratio, take_turns
 
-from mmcli.messages import Points, neutral
-from mmcli.module import Inputs
-from mmcli.modules import Kind, Port, VaeOptions, build
+from mmcli.modules.api import Inputs
+from mmcli.modules.messages import Points, neutral
+from mmcli.modules.registry import Kind, Port, VaeOptions, build
 
 try:
     import torch

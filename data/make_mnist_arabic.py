@@ -24,9 +24,9 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 from sklearn.cluster import KMeans
 
-from mmcli.features.hac import fit_codebooks, hac_features
-from mmcli.features.mfcc import MfccSettings, compute_mfcc
-from mmcli.metrics import evaluate
+from mmcli.ingest.features.hac import fit_codebooks, hac_features
+from mmcli.ingest.features.mfcc import MfccSettings, compute_mfcc
+from mmcli.runs.metrics import evaluate
 
 try:
     import librosa

@@ -1,5 +1,5 @@
 """`python -m mmcli`: the same as the command `mmcli`."""
 
-from mmcli.cli import main
+from mmcli.cli.main import main
 
 main()

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from tiny import TINY, tiny_arrays
 
-from mmcli import rounds
-from mmcli.cli import main
-from mmcli.graph import Graph
-from mmcli.program import RoundState
-from mmcli.rounds import Moment, Progress, Update
+from mmcli.cli.main import main
+from mmcli.config.graph import Graph
+from mmcli.engine import schedule
+from mmcli.engine.program import RoundState
+from mmcli.engine.schedule import Moment, Progress, Update
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.
@@ -115,5 +115,5 @@ def train(command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tiny_co
             yield Update(number, name, -1234.5, np.zeros(2), report, params, 0.25, 1.0, after)
 
     monkeypatch.chdir(tiny_config.parent)
-    monkeypatch.setattr(rounds, "train_rounds", give_classes)
+    monkeypatch.setattr(schedule, "train_rounds", give_classes)
     return lambda *options: command("train", "tiny.yaml", *options)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 
-from mmcli.preparation.mnist import COUNTS
-from mmcli.preparation.spoken_digits import TEST, TRAIN, Text
+from mmcli.ingest.fetch.mnist import COUNTS
+from mmcli.ingest.fetch.spoken_digits import TEST, TRAIN, Text
 
 NUM_LINES = 997  # different frames
 

@@ -12,7 +12,7 @@ class Place(click.Path):
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
         from mmcli.errors import UsageError
-        from mmcli.preparation.places import place
+        from mmcli.ingest.places import place
 
         try:
             return place(value)
@@ -59,7 +59,7 @@ def fetch(
     mnist-arabic: MNIST's images and Spoken Arabic Digit of UCI, as configs/mnist_arabic_uci.yaml trains on. Downloads
     are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and a broken one goes on where it was.
     """
-    from mmcli.preparation import mnist_arabic
+    from mmcli.ingest.fetch import mnist_arabic
 
     makers = {"mnist-arabic": mnist_arabic.make}
     makers[name](output, recipe, seed, _tell, mnist_dir=mnist_dir, arabic_dir=arabic_dir, force=force)
@@ -152,7 +152,7 @@ def hac(
     path,label. Below a folder, a sub-folder is a label. OUT.npz holds speech, speech_paths, labels, label_names, and
     the codebooks that were fitted on these sounds; give it by --codebooks to make the same columns of others.
     """
-    from mmcli.preparation.sounds import make_hac
+    from mmcli.ingest.sounds import make_hac
 
     asked = {name: value for name, value in settings.items() if value is not None}
     _tell(*make_hac(files, output, asked, codebooks=codebooks, label_by=label_by, seed=seed, strict=strict))
@@ -190,7 +190,7 @@ def images(
     taken, and what is transparent becomes white. OUT.npz holds images, image_shape, image_paths, labels, label_names,
     and image_white where images are deeper than 8 bits.
     """
-    from mmcli.preparation.pictures import make_images
+    from mmcli.ingest.images import make_images
 
     told = make_images(
         files, output, size=size, color=color, white=white, labels=labels, label_by=label_by, strict=strict
@@ -220,7 +220,7 @@ def pair(
     drawn from those of one label; labels count as the same by their names or, without names, by their numbers. NAME=
     tells arrays of one name apart: it becomes NAME_ and the array's name.
     """
-    from mmcli.preparation.pairing import make_pairs, outputs_of
+    from mmcli.ingest.pairing import make_pairs, outputs_of
 
     _tell(*make_pairs(files, output, by=by, held_out=held_out, seed=seed, header=header))
     for place in outputs_of(output, held_out):
@@ -234,8 +234,8 @@ def pair(
 @HEADER
 def show(file: Path, as_json: bool, plot: Path | None, header: bool | None) -> None:
     """List the arrays of FILE: shapes, ranges, zeros, labels, and what each would be to a graph."""
-    from mmcli import tables
-    from mmcli.preparation import showing
+    from mmcli.cli import tables
+    from mmcli.ingest import contents as showing
 
     contents = showing.show(file, plot, header)
     click.echo(json.dumps(contents.record()) if as_json else tables.contents(contents))

@@ -12,9 +12,9 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from mmcli.experiment import Watcher
-from mmcli.history import HistoryLine
-from mmcli.watching import BAR_WIDTH, live_console
+from mmcli.runs.history import HistoryLine
+from mmcli.util.progress import BAR_WIDTH, live_console
+from mmcli.workflows.train import Watcher
 
 
 @contextmanager

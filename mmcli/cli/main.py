@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from mmcli import __version__, environment
-from mmcli.cli_data import data
+from mmcli import __version__
+from mmcli.cli import environment
+from mmcli.cli.data import data
+from mmcli.cli.signals import heeded, leave, stop_requests
+from mmcli.cli.streams import standard_streams
 from mmcli.errors import (
     ConfigError,
     DataError,
@@ -25,13 +28,11 @@ from mmcli.errors import (
     StoppedError,
     UsageError,
 )
-from mmcli.stopping import heeded, leave, stop_requests
-from mmcli.streams import standard_streams
-from mmcli.watching import following, looks_on
-from mmcli.workers import are_busy
+from mmcli.util.progress import following, looks_on
+from mmcli.util.workers import are_busy
 
 if TYPE_CHECKING:
-    from mmcli.unseen import Request
+    from mmcli.data.selection import Request
 
 
 @dataclass
@@ -43,7 +44,7 @@ class Session:
 
     def tell_ignored(self) -> None:
         """Name the variables that would have changed what a command computes."""
-        from mmcli.wording import listed
+        from mmcli.util.text import listed
 
         if self.ignored:
             click.echo(f"mmcli: ignored, so that they change nothing: {listed(self.ignored)}", err=True)
@@ -79,7 +80,7 @@ def data_options(command: Callable[..., None]) -> Callable[..., None]:
     def with_request(
         data: tuple[str, ...], test: bool, known: tuple[str, ...], missing: Literal["nan"] | None, **others: Any
     ) -> None:
-        from mmcli.unseen import Request
+        from mmcli.data.selection import Request
 
         command(request=Request(data, test, known, missing), **others)
 
@@ -122,7 +123,7 @@ def train(
     threads: int | None,
 ) -> None:
     """Train the model in CONFIG and print the run directory."""
-    from mmcli import checking
+    from mmcli.workflows import check as checking
 
     for option, is_given in (("--force", force), ("--resume", resume)):
         if is_given and output is None:
@@ -134,9 +135,10 @@ def train(
     resumed = output if resume else None
     checked = checking.check(config, overrides, seed=seed, rounds=rounds, resumed=resumed, data_root=data_root)
     session.tell_ignored()
-    from mmcli import experiment, progress
+    from mmcli.cli import display
+    from mmcli.workflows import train as experiment
 
-    with stop_requests() as stop, progress.display() as watcher:
+    with stop_requests() as stop, display.display() as watcher:
         run = experiment.train(checked, watcher, stop, output=output, force=force, resume=resume, threads=threads)
     try:
         click.echo(run)
@@ -170,8 +172,9 @@ def evaluate(
     parameters frozen, writes them to *_recog files, and compares them where there are labels. Classes keep the names
     that training gave them, and labels are compared by name; ACC with the classes matched anew stands beside.
     """
-    from mmcli import evaluation, tables
-    from mmcli.unseen import Request
+    from mmcli.cli import tables
+    from mmcli.data.selection import Request
+    from mmcli.workflows import evaluate as evaluation
 
     if without or request != Request():
         session.tell_ignored()
@@ -230,7 +233,7 @@ def generate(
     OUT.npz holds the array SENSE (N, width), and where classes were asked for class (and class_name, if they have
     names); counts come as shares of an item's words. Images go to OUT.png too.
     """
-    from mmcli import generation
+    from mmcli.workflows import generate as generation
 
     if seed is not None and not sample:
         raise UsageError("--seed changes nothing without --sample; add it, or leave --seed out")
@@ -254,7 +257,7 @@ def report(run_dir: Path, in_browser: bool, output: Path | None, data_root: Path
     """
     import webbrowser
 
-    from mmcli import reporting
+    from mmcli.workflows import report as reporting
 
     page = reporting.report(run_dir, output, data_root)
     click.echo(page)
@@ -275,8 +278,9 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
     A run a line: the settings that differ, ACC, ARI, NMI, seconds of learning, status. Finished runs that differ in
     nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
     """
-    from mmcli import experiment, tables
-    from mmcli.wording import listed
+    from mmcli.cli import tables
+    from mmcli.util.text import listed
+    from mmcli.workflows import train as experiment
 
     if as_json and as_csv:
         raise UsageError("--json and --csv: ask for one of them")
@@ -293,7 +297,8 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
 @click.argument("config", type=click.Path(path_type=Path))
 def check(config: Path) -> None:
     """Check CONFIG and its data without computing anything."""
-    from mmcli import checking, tables
+    from mmcli.cli import tables
+    from mmcli.workflows import check as checking
 
     checked = checking.check(config)
     click.echo(tables.graph(checked))
@@ -305,9 +310,9 @@ def check(config: Path) -> None:
 @click.argument("type_name", metavar="[TYPE]", required=False)
 def modules(type_name: str | None) -> None:
     """List the types of modules, or the options of one TYPE."""
-    from mmcli import tables
-    from mmcli.modules import MODULES
-    from mmcli.wording import suggestion
+    from mmcli.cli import tables
+    from mmcli.modules.registry import MODULES
+    from mmcli.util.text import suggestion
 
     if type_name is not None and type_name not in MODULES:
         raise UsageError(f"no module type {type_name}{suggestion(type_name, MODULES)}; `mmcli modules` lists them")
@@ -374,7 +379,7 @@ def _explain(error: Exception) -> int:
         case MmcliError():
             _say(str(error))
         case OSError(errno=int()):  # the file system refuses; without a number it is a library's own error
-            from mmcli.files import refusal
+            from mmcli.util.atomic import refusal
 
             _say(refusal(error))
             code = UsageError.exit_code

@@ -6,15 +6,15 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from mmcli.modules import MODULES, ModuleType
-from mmcli.wording import counted, described, listed, shown
+from mmcli.modules.registry import MODULES, ModuleType
+from mmcli.util.text import counted, described, listed, shown
 
 if TYPE_CHECKING:
-    from mmcli.checking import Experiment
-    from mmcli.comparison import Comparison, Run
-    from mmcli.evaluation import Evaluation
-    from mmcli.metrics import Metrics
-    from mmcli.preparation.showing import Contents, Holding
+    from mmcli.ingest.contents import Contents, Holding
+    from mmcli.runs.metrics import Metrics
+    from mmcli.workflows.check import Experiment
+    from mmcli.workflows.compare import Comparison, Run
+    from mmcli.workflows.evaluate import Evaluation
 
 
 MAX_NAME = 24  # characters of a label in a table

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mmcli.config.model import Config, Keys, ModuleConfig
 from mmcli.errors import ConfigError
-from mmcli.modules import MODULES, Kind, Port
-from mmcli.spec import Config, Keys, ModuleConfig
-from mmcli.wording import listed, located, shown, suggestion
+from mmcli.modules.registry import MODULES, Kind, Port
+from mmcli.util.text import listed, located, shown, suggestion
 
 
 class Node(NamedTuple):

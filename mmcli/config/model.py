@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from mmcli.modules import Options
+from mmcli.modules.registry import Options
 
 Keys: TypeAlias = tuple[str | int, ...]  # ("modules", "vae", "epochs"); an index inside a list
 

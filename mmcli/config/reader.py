@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from mmcli.schema import Checker
-from mmcli.spec import Config, DataSource, ModuleConfig, Place, Places
-from mmcli.wording import dotted, got, shown
-from mmcli.yaml_source import CoreDumper, Problems, Reader, is_stream, read_text
+from mmcli.config.model import Config, DataSource, ModuleConfig, Place, Places
+from mmcli.config.schema import Checker
+from mmcli.config.source import CoreDumper, Problems, Reader, is_stream, read_text
+from mmcli.util.text import dotted, got, shown
 
 __all__ = [
     "Config",

@@ -9,11 +9,11 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from mmcli.graph import find_problems
-from mmcli.modules import MODULES, Options, PositiveInt
-from mmcli.spec import Config, DataSource, Keys, ModuleConfig, Places
-from mmcli.wording import closest, described, got, listed, shown, suggestion
-from mmcli.yaml_source import Problems
+from mmcli.config.graph import find_problems
+from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places
+from mmcli.config.source import Problems
+from mmcli.modules.registry import MODULES, Options, PositiveInt
+from mmcli.util.text import closest, described, got, listed, shown, suggestion
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _MAX_NAME = 64  # a folder of a run directory is called after it

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from mmcli.config.model import Keys, Place, Places
 from mmcli.errors import ConfigError
-from mmcli.spec import Keys, Place, Places
-from mmcli.wording import located, shown
+from mmcli.util.text import located, shown
 
 MAX_BYTES = 256 * 1024  # PyYAML reads some 100 KB/s
 MAX_DEPTH = 20

@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli.config.graph import Node
+from mmcli.data.sparse import HostRows
 from mmcli.errors import DataError
-from mmcli.graph import Node
-from mmcli.modules import MODULES
-from mmcli.sparse import HostRows
+from mmcli.modules.registry import MODULES
 
 # Sums of a row: beyond these, scaling it to its weight leaves float32.
 FEWEST_SCALED, MOST_SCALED = 1e-25, 1e35

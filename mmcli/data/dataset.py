@@ -10,20 +10,20 @@ from typing import NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import sparse, streamed
+from mmcli.config.graph import Graph
+from mmcli.config.model import Config, DataSource, Place, Places
+from mmcli.data import sparse, streamed
+from mmcli.data.formats import line_of, stream_array
+from mmcli.data.formats.opening import digest
+from mmcli.data.labels import Labels, read_labels
+from mmcli.data.masks import as_mask
+from mmcli.data.observations import Learned, Observed, Observer, read_observation
+from mmcli.data.sparse import HostRows
+from mmcli.data.streamed import Forms, RowSource, SentRows
+from mmcli.data.units import Units
+from mmcli.data.validation import WrongValueError
 from mmcli.errors import DataError
-from mmcli.formats import line_of, stream_array
-from mmcli.formats.opening import digest
-from mmcli.graph import Graph
-from mmcli.labels import Labels, read_labels
-from mmcli.masks import as_mask
-from mmcli.observations import Learned, Observed, Observer, read_observation
-from mmcli.sparse import HostRows
-from mmcli.spec import Config, DataSource, Place, Places
-from mmcli.streamed import Forms, RowSource, SentRows
-from mmcli.units import Units
-from mmcli.values import WrongValueError
-from mmcli.wording import located, shown
+from mmcli.util.text import located, shown
 
 _Checked = TypeVar("_Checked")
 

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import sparse
+from mmcli.data import sparse
+from mmcli.data.formats import array_names, read_array
+from mmcli.data.masks import dimensions
+from mmcli.data.validation import WrongValueError
 from mmcli.errors import DataError
-from mmcli.formats import array_names, read_array
-from mmcli.masks import dimensions
-from mmcli.values import WrongValueError
-from mmcli.wording import counted, listed
+from mmcli.util.text import counted, listed
 
 LABELS, LABEL_NAMES = "labels", "label_names"  # the array of an .npz whose names another one holds, and that one
 INT64 = np.iinfo(np.int64)

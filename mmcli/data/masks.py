@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import streamed
+from mmcli.data import streamed
+from mmcli.data.streamed import RowSource, StreamedRows
+from mmcli.data.validation import BLOCK_VALUES, refuse
 from mmcli.errors import DataError
-from mmcli.streamed import RowSource, StreamedRows
-from mmcli.values import BLOCK_VALUES, refuse
 
 
 def as_mask(array: RowSource) -> NDArray[np.bool_]:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from mmcli.errors import UsageError
-from mmcli.files import write_named
-from mmcli.wording import shown
+from mmcli.util.atomic import write_named
+from mmcli.util.text import shown
 
 
 def check_output(output: Path) -> None:

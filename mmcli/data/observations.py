@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import sparse, streamed
-from mmcli.census import Census
+from mmcli.config.graph import Graph, Node
+from mmcli.config.model import DataSource
+from mmcli.data import sparse, streamed
+from mmcli.data.census import Census
+from mmcli.data.masks import dimensions
+from mmcli.data.sparse import HostRows
+from mmcli.data.streamed import Forms, RowSource, SentRows, StreamedRows
+from mmcli.data.units import LARGEST, Survey, Units
+from mmcli.data.validation import TOO_FAR, Rule, Watcher, block_size, checked, converted
 from mmcli.errors import DataError
-from mmcli.graph import Graph, Node
-from mmcli.masks import dimensions
-from mmcli.modules import MODULES, Kind
-from mmcli.sparse import HostRows
-from mmcli.spec import DataSource
-from mmcli.streamed import Forms, RowSource, SentRows, StreamedRows
-from mmcli.units import LARGEST, Survey, Units
-from mmcli.values import TOO_FAR, Rule, Watcher, block_size, checked, converted
+from mmcli.modules.registry import MODULES, Kind
 
 
 class Learned(NamedTuple):

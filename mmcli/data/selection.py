@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from mmcli.config.model import Config, DataSource, Place, Places
+from mmcli.data.formats import array_names, is_table, read_array, takes_header
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import array_names, is_table, read_array, takes_header
-from mmcli.spec import Config, DataSource, Place, Places
-from mmcli.wording import listed, shown, suggestion
+from mmcli.util.text import listed, shown, suggestion
 
 
 class Request(NamedTuple):

@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.graph import Graph
-from mmcli.modules import MODULES
-from mmcli.sparse import HostRows, dense
-from mmcli.wording import listed
+from mmcli.config.graph import Graph
+from mmcli.data.sparse import HostRows, dense
+from mmcli.modules.registry import MODULES
+from mmcli.util.text import listed
 
 OUTERMOST = 0.01  # of a column's values, at each end: where they lie moves no unit
 FARTHEST = 1e12  # scales from the centre; the fourth power still fits float32

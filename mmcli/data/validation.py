@@ -10,13 +10,13 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mmcli import sparse, streamed
+from mmcli.data import sparse, streamed
+from mmcli.data.formats.whole_numbers import is_rounded
+from mmcli.data.sparse import HostRows
+from mmcli.data.streamed import RowSource, StreamedRows
+from mmcli.data.units import Units
 from mmcli.errors import DataError
-from mmcli.formats.whole_numbers import is_rounded
-from mmcli.sparse import HostRows
-from mmcli.streamed import RowSource, StreamedRows
-from mmcli.units import Units
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 BLOCK_VALUES = 1 << 20  # of a file that are checked at a time: 8 MiB of float64
 

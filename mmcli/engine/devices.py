@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 import jax
 
 from mmcli.errors import MemoryShortError, UsageError
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 # Variables that name a device to compute on.
 _NAMING = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_CUDA_VISIBLE_DEVICES", "JAX_ROCM_VISIBLE_DEVICES")

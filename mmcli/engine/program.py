@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mmcli.counts import SparseRows, on_device, scaled
-from mmcli.graph import Graph
-from mmcli.messages import Categorical, Counts, Message, Points, combine, neutral
-from mmcli.module import Info, Inputs, Module
-from mmcli.modules import Kind, Port, Rule, build
-from mmcli.sparse import HostRows
-from mmcli.streamed import Forms
+from mmcli.config.graph import Graph
+from mmcli.data.sparse import HostRows
+from mmcli.data.streamed import Forms
+from mmcli.modules.api import Info, Inputs, Module
+from mmcli.modules.counts import SparseRows, on_device, scaled
+from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral
+from mmcli.modules.registry import Kind, Port, Rule, build
 
 Edge: TypeAlias = tuple[str, str]  # parent, child
 

@@ -14,18 +14,28 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mmcli.counts import Rows, on_device
-from mmcli.devices import own_settings, start
+from mmcli.config.graph import Graph
+from mmcli.data.sparse import is_sparse
+from mmcli.data.streamed import SentRows, blocks_of
+from mmcli.engine.devices import own_settings, start
+from mmcli.engine.program import (
+    Edge,
+    Program,
+    RoundState,
+    build_program,
+    hear,
+    module_key,
+    observe,
+    speak,
+    watched_seconds,
+)
+from mmcli.engine.pytrees import restore
 from mmcli.errors import StalledError
-from mmcli.graph import Graph
-from mmcli.messages import Categorical, Message, combine
-from mmcli.module import Inputs
-from mmcli.modules import Rule
-from mmcli.program import Edge, Program, RoundState, build_program, hear, module_key, observe, speak, watched_seconds
-from mmcli.sparse import is_sparse
-from mmcli.streamed import SentRows, blocks_of
-from mmcli.trees import restore
-from mmcli.workers import STILL_SECONDS, result, worker
+from mmcli.modules.api import Inputs
+from mmcli.modules.counts import Rows, on_device
+from mmcli.modules.messages import Categorical, Message, combine
+from mmcli.modules.registry import Rule
+from mmcli.util.workers import STILL_SECONDS, result, worker
 
 BATCH = 500
 AGAIN = "run the command again (with PJRT_NPROC=1 in its environment, for one thread, where it stands still again)"

@@ -12,13 +12,11 @@ import jax
 import numpy as np
 from jax import Array
 
-from mmcli import workers
-from mmcli.devices import memory_told
-from mmcli.errors import DivergedError, StalledError
-from mmcli.graph import Graph
-from mmcli.messages import Message
-from mmcli.modules import MODULES, Rule
-from mmcli.program import (
+from mmcli.config.graph import Graph
+from mmcli.data.sparse import HostRows
+from mmcli.data.streamed import Forms
+from mmcli.engine.devices import memory_told
+from mmcli.engine.program import (
     Compiled,
     Edge,
     Ended,
@@ -32,10 +30,12 @@ from mmcli.program import (
     observe,
     watched_seconds,
 )
-from mmcli.sparse import HostRows
-from mmcli.streamed import Forms
-from mmcli.trees import KEY_IMPL, named_leaves, restore
-from mmcli.workers import Worker
+from mmcli.engine.pytrees import KEY_IMPL, named_leaves, restore
+from mmcli.errors import DivergedError, StalledError
+from mmcli.modules.messages import Message
+from mmcli.modules.registry import MODULES, Rule
+from mmcli.util import workers
+from mmcli.util.workers import Worker
 
 CHUNK_SECONDS = 0.5  # what a call of `advance` is to take; it takes longer where one iteration does
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from mmcli.data.formats import array_names, npz, read_array, takes_header
+from mmcli.data.formats.columns import side_by_side
+from mmcli.data.formats.opening import opened
+from mmcli.data.labels import LABELS
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import array_names, npz, read_array, takes_header
-from mmcli.formats.columns import side_by_side
-from mmcli.formats.opening import opened
-from mmcli.labels import LABELS
 
 PAIR_ROWS = "pair_rows"  # (N, files) the row that each item of a pair had in its file
 

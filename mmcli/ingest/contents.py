@@ -9,14 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from mmcli.data.formats.whole_numbers import is_rounded
+from mmcli.data.labels import LABEL_NAMES, LABELS
 from mmcli.errors import DataError, UsageError
-from mmcli.files import write_named
-from mmcli.formats.whole_numbers import is_rounded
-from mmcli.labels import LABEL_NAMES, LABELS
-from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays, refuse_header
-from mmcli.preparation.panels import count_labels, is_labels, is_whole_numbers, make_panels
-from mmcli.preparation.places import kind_at
-from mmcli.wording import counted, shown
+from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
+from mmcli.ingest.panels import count_labels, is_labels, is_whole_numbers, make_panels
+from mmcli.ingest.places import kind_at
+from mmcli.util.atomic import write_named
+from mmcli.util.text import counted, shown
 
 
 class Holding(NamedTuple):
@@ -89,7 +89,7 @@ def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
         if not is_whole(name) and is_labels(name, array)
     }
     if plot is not None:
-        from mmcli.preparation.charts import overview_png
+        from mmcli.plotting.charts import overview_png
 
         if not (panels := make_panels(readable)):
             raise DataError(f"{shown(str(file))}: holds no array of items by columns, so there is nothing to draw")

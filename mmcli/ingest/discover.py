@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError, UsageError
-from mmcli.preparation.folders import matches, read_folder
-from mmcli.preparation.places import kind_at, place
-from mmcli.wording import counted, listed, shown
+from mmcli.ingest.folders import matches, read_folder
+from mmcli.ingest.places import kind_at, place
+from mmcli.util.text import counted, listed, shown
 
 HEADINGS = ("path", "file", "filename")  # how the first line of a CSV begins that is no item
 MAX_LABEL = 2**63 - 1  # as a number

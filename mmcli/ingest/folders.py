@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import NamedTuple
 
-from mmcli.preparation.places import kind_at, reason
-from mmcli.wording import counted, listed, shown
+from mmcli.ingest.places import kind_at, reason
+from mmcli.util.text import counted, listed, shown
 
 
 class Folder(NamedTuple):

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from mmcli.arrays_out import check_output, write_arrays
+from mmcli.data.formats import idx, read_array
+from mmcli.data.labels import make_labels
+from mmcli.data.npz import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import idx, read_array
-from mmcli.labels import make_labels
-from mmcli.preparation import depth
-from mmcli.preparation.depth import Picture
-from mmcli.preparation.gathering import gather, left_out
-from mmcli.preparation.listing import Item, Labels, list_items, number_labels
-from mmcli.preparation.places import place, refuse_other_than_file
-from mmcli.wording import counted, shown
+from mmcli.ingest import depth
+from mmcli.ingest.depth import Picture
+from mmcli.ingest.discover import Item, Labels, list_items, number_labels
+from mmcli.ingest.places import place, refuse_other_than_file
+from mmcli.ingest.reading import gather, left_out
+from mmcli.util.text import counted, shown
 
 # Those that pillow reads by itself: the reader of EPS, for one, runs another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")

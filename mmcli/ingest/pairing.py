@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from mmcli.arrays_out import check_output, write_arrays
+from mmcli.data.formats import takes_header
+from mmcli.data.labels import LABEL_NAMES, LABELS, Labels, LabelSet, make_labels, merged
+from mmcli.data.npz import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
-from mmcli.formats import takes_header
-from mmcli.labels import LABEL_NAMES, LABELS, Labels, LabelSet, make_labels, merged
-from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole, read_arrays, refuse_header
-from mmcli.preparation.places import kind_at, place
-from mmcli.wording import counted, listed, shown
+from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
+from mmcli.ingest.places import kind_at, place
+from mmcli.util.text import counted, listed, shown
 
 
 class Part(NamedTuple):

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from mmcli.labels import LABEL_NAMES, LABELS
-from mmcli.preparation.arrays_in import PAIR_ROWS, is_whole
-from mmcli.wording import shown
+from mmcli.data.labels import LABEL_NAMES, LABELS
+from mmcli.ingest.arrays import PAIR_ROWS, is_whole
+from mmcli.util.text import shown
 
 MAX_LABELS = 200  # distinct whole numbers that are taken for labels
 MAX_CLASSES, MAX_IMAGES = 20, 10  # that a picture shows: classes, and images of each

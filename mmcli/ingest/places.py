@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from mmcli.errors import DataError, UsageError
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 Kind = Literal["file", "folder", "other"]
 

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 from mmcli.errors import DataError
-from mmcli.preparation.listing import Item, Listing
-from mmcli.watching import following
-from mmcli.wording import shown
+from mmcli.ingest.discover import Item, Listing
+from mmcli.util.progress import following
+from mmcli.util.text import shown
 
 _Read = TypeVar("_Read")
 

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError
-from mmcli.preparation.places import refuse_other_than_file
-from mmcli.preparation.sound_headers import shortfall
-from mmcli.wording import counted, shown
+from mmcli.ingest.places import refuse_other_than_file
+from mmcli.ingest.sound_headers import shortfall
+from mmcli.util.text import counted, shown
 
 MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; a header that says other than this is damaged
 MAX_SAMPLES = 30_000_000  # over all channels, 240 MB: eleven minutes of 44,100 Hz

@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from mmcli.arrays_out import check_output, write_arrays
+from mmcli.data.formats import array_names, read_array
+from mmcli.data.npz import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
-from mmcli.features.hac import LAGS, NUM_CODES, Streams, fit_codebooks, hac_features
-from mmcli.features.mfcc import MfccSettings, check_settings, compute_mfcc, require_librosa
-from mmcli.formats import array_names, read_array
-from mmcli.preparation.arrays_in import read_text_array
-from mmcli.preparation.gathering import gather, left_out
-from mmcli.preparation.listing import Item, list_items, number_labels
-from mmcli.preparation.places import refuse_other_than_file
-from mmcli.preparation.recordings import read_sound, scale_notes
-from mmcli.wording import counted, listed, shown
+from mmcli.ingest.arrays import read_text_array
+from mmcli.ingest.discover import Item, list_items, number_labels
+from mmcli.ingest.features.hac import LAGS, NUM_CODES, Streams, fit_codebooks, hac_features
+from mmcli.ingest.features.mfcc import MfccSettings, check_settings, compute_mfcc, require_librosa
+from mmcli.ingest.places import refuse_other_than_file
+from mmcli.ingest.reading import gather, left_out
+from mmcli.ingest.recordings import read_sound, scale_notes
+from mmcli.util.text import counted, listed, shown
 
 SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
 MAX_BYTES = 4 << 30  # of all counts, while they are made

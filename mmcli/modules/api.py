@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.messages import Message
+from mmcli.modules.messages import Message
 
 
 class Inputs(NamedTuple):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules import Kind, Port
+from mmcli.modules.registry import Kind, Port
 
 
 class Points(NamedTuple):

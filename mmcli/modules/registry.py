@@ -164,13 +164,13 @@ class ModuleType:
     sends: tuple[Kind, ...]
     max_inputs: int | None
     width: Callable[[Any], int] | None
-    input_range: Callable[[Any], tuple[float, float] | None] = lambda options: None
-    memory: Callable[[Any, Load], int] = lambda options, load: 0
+    input_range: Callable[[Any], tuple[float, float] | None] = lambda _: None
+    memory: Callable[[Any, Load], int] = lambda *_: 0
     remedy: str = ""
     memory_remedy: str = ""
     trace: str = "loglik"
     in_units_of_input: tuple[str, ...] = ()
-    scales_counts: Callable[[Any], bool] = lambda options: False
+    scales_counts: Callable[[Any], bool] = lambda _: False
 
 
 MODULES: Mapping[str, ModuleType] = {
@@ -224,7 +224,7 @@ MODULES: Mapping[str, ModuleType] = {
 
 
 def build(type_name: str, options: Options, ports: Sequence[Port], rule: Rule) -> Any:
-    """The `mmcli.module.Module` of a type; this is where jax comes in.
+    """The `mmcli.modules.api.Module` of a type; this is where jax comes in.
 
     Args:
         type_name: a key of MODULES other than `observation`.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure, SubFigure
 
-from mmcli.figures import own_look
-from mmcli.preparation.panels import MAX_IMAGES, Panel
+from mmcli.ingest.panels import MAX_IMAGES, Panel
+from mmcli.plotting.defaults import own_look
 
 WIDTH = 8.0  # inches, as all here
 IMAGE, ROW, AROUND = 0.62, 0.24, 1.0  # height of a row of images, of means, and of what is around them

@@ -6,10 +6,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from mmcli.report.draw_graph import draw_graph
-from mmcli.report.panels import Bars, Counts, Curves, GraphPanel, Panel, Pictures, Scatter
-from mmcli.report.style import COLORS, INK, LINES, MARKERS, PAPER, STRONG, WIDTH, Files, look, save
-from mmcli.wording import shown
+from mmcli.plotting.draw_graph import draw_graph
+from mmcli.plotting.panels import Bars, Counts, Curves, GraphPanel, Panel, Pictures, Scatter
+from mmcli.plotting.style import COLORS, INK, LINES, MARKERS, PAPER, STRONG, WIDTH, Files, look, save
+from mmcli.util.text import shown
 
 MAX_WRITTEN = 30  # rows or columns of a table whose cells show their number
 MAX_NAMED = 30  # groups of a scatter that are named

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.path import Path
 
-from mmcli.report.panels import Box, GraphPanel
-from mmcli.report.style import INK, LINES, PAPER, WIDTH
+from mmcli.plotting.panels import Box, GraphPanel
+from mmcli.plotting.style import INK, LINES, PAPER, WIDTH
 
 _BOX = (1.05, 0.54)  # inches
 _LAYER = 1.15  # inches from a layer to the next

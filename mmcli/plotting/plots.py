@@ -18,12 +18,12 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from matplotlib.typing import ColorType, LineStyleType
 
-from mmcli.figures import own_look
-from mmcli.wording import shown
+from mmcli.plotting.defaults import own_look
+from mmcli.util.text import shown
 
 if TYPE_CHECKING:
-    from mmcli.comparison import Comparison, Run
-    from mmcli.metrics import Metrics
+    from mmcli.runs.metrics import Metrics
+    from mmcli.workflows.compare import Comparison, Run
 
 MAX_NAMED = 40  # lines that a legend names; so many combinations of stroke and colour are there
 MAX_VALUE = 32  # characters of a setting in a legend

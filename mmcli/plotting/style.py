@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from matplotlib.figure import Figure
 
-from mmcli.figures import own_look
+from mmcli.plotting.defaults import own_look
 
 WIDTH = 4.8  # inches
 PAPER, INK, GRID = "#ffffff", "#1c2128", "#c4c9d1"

@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from mmcli.config import Config
-from mmcli.datasets import Datasets
-from mmcli.graph import Graph
+from mmcli.config.graph import Graph
+from mmcli.config.reader import Config
+from mmcli.data.dataset import Datasets
+from mmcli.plotting.panels import Report, Section
 from mmcli.report.course import graph_section, results, rounds_section, time_section
 from mmcli.report.findings import read_findings
 from mmcli.report.groups import agreement_section, confusion_section, latent_section
-from mmcli.report.panels import Report, Section
 from mmcli.report.pictures import mistakes_section, pictures_section, uncertain_section
-from mmcli.run_files import RunFiles
+from mmcli.runs.reader import RunFiles
 
 
 def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | None, problem: str) -> Report:

@@ -4,11 +4,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from mmcli.graph import Graph
-from mmcli.history import HistoryLine
-from mmcli.modules import MODULES
+from mmcli.config.graph import Graph
+from mmcli.modules.registry import MODULES
+from mmcli.plotting.panels import Bars, Box, Curves, GraphPanel, Line, Section, Table
 from mmcli.report.findings import Findings
-from mmcli.report.panels import Bars, Box, Curves, GraphPanel, Line, Section, Table
+from mmcli.runs.history import HistoryLine
 
 _MEASURES: Mapping[str, tuple[str, Callable[[HistoryLine], float | None], str]] = {
     "acc": ("ACC", lambda line: line.acc, "The share of items whose class, matched to the labels, is their label."),

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmcli.datasets import Datasets
-from mmcli.graph import Graph, Node
-from mmcli.history import HistoryLine
-from mmcli.labels import Labels, LabelSet
-from mmcli.modules import MODULES, Kind
-from mmcli.run_files import CLASSES, HISTORY, RunFiles, Stage
+from mmcli.config.graph import Graph, Node
+from mmcli.data.dataset import Datasets
+from mmcli.data.labels import Labels, LabelSet
+from mmcli.modules.registry import MODULES, Kind
+from mmcli.runs.history import HistoryLine
+from mmcli.runs.reader import CLASSES, HISTORY, RunFiles, Stage
 
 
 class Classes(NamedTuple):

@@ -7,11 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.decomposition import PCA
 
-from mmcli import metrics
-from mmcli.labels import LabelSet
-from mmcli.metrics import Metrics
+from mmcli.data.labels import LabelSet
+from mmcli.plotting.panels import Counts, Scatter, Section, Table
 from mmcli.report.findings import Classes, Findings
-from mmcli.report.panels import Counts, Scatter, Section, Table
+from mmcli.runs import metrics
+from mmcli.runs.metrics import Metrics
 
 MAX_POINTS = 3000  # in a scatter; of more, every n-th is drawn
 MAX_PAIRS = 6  # of modules whose classes are compared cell by cell

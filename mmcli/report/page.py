@@ -6,9 +6,9 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from mmcli import __version__
-from mmcli.report.draw import draw
-from mmcli.report.panels import Report
-from mmcli.report.style import Files
+from mmcli.plotting.draw import draw
+from mmcli.plotting.panels import Report
+from mmcli.plotting.style import Files
 
 
 class Page(NamedTuple):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from mmcli.plotting.panels import Pictures, Section, Strip, Table
 from mmcli.report.findings import Classes, Findings, Shown
 from mmcli.report.groups import confusions
-from mmcli.report.panels import Pictures, Section, Strip, Table
 
 PER_ROW = 10
 NUM_REBUILT = 20

@@ -4,9 +4,9 @@ import errno
 import re
 from pathlib import Path
 
-from mmcli import files
-from mmcli.checkpoint import Checkpoint, pack, unpack
 from mmcli.errors import DamagedRunError
+from mmcli.runs.checkpoint import Checkpoint, pack, unpack
+from mmcli.util import atomic
 
 NUM_KEPT = 2
 
@@ -25,12 +25,12 @@ class Shelf:
         Raises:
             SaveError: it cannot be written, or does not come back; those before it are still there.
         """
-        files.make_folder(self._folder)
+        atomic.make_folder(self._folder)
         path = self._folder / _name(checkpoint)
         content = pack(checkpoint)
-        files.write(path, content)
-        with files.saving(path):
-            if files.read(path) != content:
+        atomic.write(path, content)
+        with atomic.saving(path):
+            if atomic.read(path) != content:
                 raise OSError(errno.EIO, "it does not come back as it was written")
         self._drop_old()
 
@@ -43,7 +43,7 @@ class Shelf:
         problems = []
         for _, path in reversed(self._all()):
             try:
-                checkpoint = unpack(files.read(path))
+                checkpoint = unpack(atomic.read(path))
                 if _name(checkpoint) != path.name:
                     raise ValueError("it holds another moment than its name says")
             except (OSError, ValueError, MemoryError) as error:
@@ -62,12 +62,12 @@ class Shelf:
         """
         for position, path in self._all():
             if position > (checkpoint.updates, checkpoint.iterations):
-                files.remove(path)
+                atomic.remove(path)
         self._drop_old()
 
     def _drop_old(self) -> None:
         for _, old in self._all()[:-NUM_KEPT]:
-            files.remove(old)
+            atomic.remove(old)
 
     def _all(self) -> list[tuple[tuple[int, int], Path]]:
         """Updates done, iterations of the next, and the file, of each; the earliest first."""

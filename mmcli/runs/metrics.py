@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
-from mmcli.labels import Labels, LabelSet, free_numbers
+from mmcli.data.labels import Labels, LabelSet, free_numbers
 
 
 class Metrics(NamedTuple):

@@ -11,13 +11,13 @@ from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
-from mmcli import files
+from mmcli.data.formats import npz
+from mmcli.data.formats.opening import opened
+from mmcli.data.labels import LabelSet
 from mmcli.errors import DamagedRunError, DataError, UsageError
-from mmcli.formats import npz
-from mmcli.formats.opening import opened
-from mmcli.history import HistoryLine, read_line
-from mmcli.labels import LabelSet
-from mmcli.wording import shown
+from mmcli.runs.history import HistoryLine, read_line
+from mmcli.util import atomic
+from mmcli.util.text import shown
 
 Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
 
@@ -41,7 +41,7 @@ _LOG = re.compile(r"(?:.+[._-])?(?:log|out|err)(?:\.\d+)?")  # slurm-17.out, log
 
 def is_run(path: Path) -> bool:
     """Whether a folder holds what every run has, be it a link whose content is elsewhere."""
-    return any(files.is_there(path / name) for name in (META, CONFIG))
+    return any(atomic.is_there(path / name) for name in (META, CONFIG))
 
 
 def may_precede(path: Path) -> bool:
@@ -49,7 +49,7 @@ def may_precede(path: Path) -> bool:
 
     That is what a run leaves that was killed at its very start, and a log: the shell makes that of `> DIR/log` first.
     """
-    if path.name == LOCK or path.suffix == files.TEMPORARY:
+    if path.name == LOCK or path.suffix == atomic.TEMPORARY:
         return True
     return path.is_file() and (_LOG.fullmatch(path.name) is not None or _is_written_to(path))
 
@@ -109,7 +109,7 @@ class RunFiles:
 
     @property
     def is_finished(self) -> bool:
-        return files.is_there(self.path / SUMS)
+        return atomic.is_there(self.path / SUMS)
 
     @property
     def has_links(self) -> bool:
@@ -185,7 +185,7 @@ class RunFiles:
     def class_names(self, folder: str, num_classes: int) -> np.ndarray:
         """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
         name = f"{folder}/name_learn.txt"
-        if not files.is_there(self.path / name):
+        if not atomic.is_there(self.path / name):
             return np.arange(num_classes)
         return self._whole_numbers(name, num_classes, "names where the module has", "classes")
 
@@ -215,7 +215,7 @@ class RunFiles:
 
     def history(self) -> list[HistoryLine]:
         """What history.jsonl says, a line an update; empty before the first."""
-        if not files.is_there(self.path / HISTORY):
+        if not atomic.is_there(self.path / HISTORY):
             return []
         try:
             return [read_line(line) for line in self._read(HISTORY).splitlines()]
@@ -225,7 +225,7 @@ class RunFiles:
     def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
         """An array of finite numbers that `write_arrays` wrote, of `ndim` axes; None where there is none."""
         text, binary = (f"{folder}/{name}_{kind}{suffix}" for suffix in (".txt", ".npy"))
-        found = next((file for file in (text, binary) if files.is_there(self.path / file)), None)
+        found = next((file for file in (text, binary) if atomic.is_there(self.path / file)), None)
         if found is None:
             return None
         try:
@@ -246,7 +246,7 @@ class RunFiles:
                 f"{shown(str(link))}: a link to {target}, which is not here; bring it (git annex get, dvc pull)"
             )
         if error.errno in (errno.EACCES, errno.EPERM):
-            return UsageError(files.refusal(error))
+            return UsageError(atomic.refusal(error))
         return self.damaged(name, error.strerror or type(error).__name__)
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
@@ -255,7 +255,7 @@ class RunFiles:
 
     def _read(self, name: str) -> str:
         try:
-            return files.read(self.path / name).decode()
+            return atomic.read(self.path / name).decode()
         except OSError as error:
             raise self._unreadable(name, error) from None
 
@@ -273,7 +273,7 @@ class RunFiles:
     def _compare(self, digests: Mapping[str, str]) -> None:
         for name, digest in digests.items():
             try:
-                found = files.digest(self.path / name)
+                found = atomic.digest(self.path / name)
             except OSError as error:
                 raise self._unreadable(name, error) from None
             except ValueError as error:

@@ -16,11 +16,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from mmcli import files
-from mmcli.checkpoint import Checkpoint
-from mmcli.encoding import encode, encode_rows, npy_header, suffix_of
 from mmcli.errors import UsageError
-from mmcli.run_files import (
+from mmcli.runs.arrays import encode, encode_rows, npy_header, suffix_of
+from mmcli.runs.checkpoint import Checkpoint
+from mmcli.runs.checkpoints import Shelf
+from mmcli.runs.reader import (
     CHECKPOINTS,
     CONFIG,
     CONFUSION,
@@ -37,7 +37,7 @@ from mmcli.run_files import (
     Stage,
     may_precede,
 )
-from mmcli.shelf import Shelf
+from mmcli.util import atomic
 
 _FOLDER = re.compile(r"module\d{3,}_[\w-]+", re.ASCII)  # of a module
 _RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
@@ -86,7 +86,7 @@ class RunDirectory(RunFiles):
         """
         if not path.exists():
             return cls.create(path)
-        if not path.is_dir() or not (files.is_there(path / META) or all(map(may_precede, path.iterdir()))):
+        if not path.is_dir() or not (atomic.is_there(path / META) or all(map(may_precede, path.iterdir()))):
             raise UsageError(f"{path}: no run directory, so --resume leaves it alone; name another with -o")
         return cls(path)
 
@@ -109,22 +109,22 @@ class RunDirectory(RunFiles):
         Raises:
             UsageError: another process holds it.
         """
-        return files.locked(self.path / LOCK)
+        return atomic.locked(self.path / LOCK)
 
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
         """Write the resolved config and the meta data of a run that begins now, or goes on."""
         for folder in self._folders():  # killed before its first checkpoint, it may have left something, too
-            files.sweep(folder)
+            atomic.sweep(folder)
         self._write_meta({**facts, "status": "running", "started": facts.get("started", _now())})
         self._put(CONFIG, config.encode())
 
     def go_on(self, checkpoint: Checkpoint) -> None:
         """Make the directory say what a checkpoint says; what is later goes."""
         for name in (SUMS, EVALUATION["learn"]):
-            files.remove(self.path / name)
+            atomic.remove(self.path / name)
         for folder in self._folders():
             for path in (folder / CONFUSION["learn"], *folder.glob("*_recog.*")):
-                files.remove(path)
+                atomic.remove(path)
         self.checkpoints.go_on_from(checkpoint)
         self._digests = dict(checkpoint.files)
         self._put(HISTORY, b"".join(json.dumps(line).encode() + b"\n" for line in checkpoint.history))
@@ -136,7 +136,7 @@ class RunDirectory(RunFiles):
     def finish(self) -> None:
         self.note(status="finished", ended=_now())
         names = sorted(self._digests, key=lambda name: (name == META, name))
-        files.write(self.path / SUMS, "".join(f"{self._digests[name]}  {name}\n" for name in names).encode())
+        atomic.write(self.path / SUMS, "".join(f"{self._digests[name]}  {name}\n" for name in names).encode())
 
     def fail(self, error: str) -> None:
         self.note(status="failed", error=error, ended=_now())
@@ -200,8 +200,8 @@ class RunDirectory(RunFiles):
                 suffix = suffix_of(array)
                 file = f"{folder}/{name}_recog{suffix}"
                 if file not in appends:
-                    files.make_folder(self.path / folder)
-                    appends[file] = whole.enter_context(files.writing(self.path / file))
+                    atomic.make_folder(self.path / folder)
+                    appends[file] = whole.enter_context(atomic.writing(self.path / file))
                     if suffix == ".npy":
                         appends[file](npy_header(array, num_items))
                 appends[file](encode_rows(array))
@@ -217,14 +217,14 @@ class RunDirectory(RunFiles):
             self.path / EVALUATION["recog"],
             *(file for folder in folders for file in folder.glob("*_recog.*")),
         ):
-            if path.suffix != files.TEMPORARY:
-                files.remove(path)
+            if path.suffix != atomic.TEMPORARY:
+                atomic.remove(path)
 
     def why_read_only(self, folders: Iterable[str]) -> str | None:
         """Why nothing can be written to the run or to these folders in it; None if it can."""
         # A run directory that is a link is the user's own way to name it; inside, links lead elsewhere.
         places = (self.path.resolve(), *(self.path / folder for folder in folders))
-        return next((why for place in places if place.exists() and (why := files.why_read_only(place))), None)
+        return next((why for place in places if place.exists() and (why := atomic.why_read_only(place))), None)
 
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
         self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
@@ -255,8 +255,8 @@ class RunDirectory(RunFiles):
                 if old.suffix in (".png", ".svg") and old.name not in figures:
                     old.unlink()
             for name, content in figures.items():
-                files.replace(folder / FIGURES / name, content)
-            files.replace(folder / PAGE, page)
+                atomic.replace(folder / FIGURES / name, content)
+            atomic.replace(folder / PAGE, page)
         except OSError as error:
             raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another folder with -o") from None
         return folder / PAGE
@@ -272,8 +272,8 @@ class RunDirectory(RunFiles):
         """Write a file of the run, and remember what was written."""
         path = self.path / name
         if path.parent != self.path:
-            files.make_folder(path.parent)
-        files.write(path, content)
+            atomic.make_folder(path.parent)
+        atomic.write(path, content)
         self._digests[name] = hashlib.sha256(content).hexdigest()
 
 
@@ -286,11 +286,11 @@ def set_aside(path: Path) -> Path | None:
     path = path.absolute()  # "." has no name to append to
     if not path.exists():
         return None
-    if not path.is_dir() or (any(path.iterdir()) and not files.is_there(path / META)):
+    if not path.is_dir() or (any(path.iterdir()) and not atomic.is_there(path / META)):
         raise UsageError(f"{path}: no run directory, so --force leaves it alone; name another with -o")
-    with files.locked(path / LOCK):
-        aside = files.set_aside(path)
-        files.remove(aside / LOCK)
+    with atomic.locked(path / LOCK):
+        aside = atomic.set_aside(path)
+        atomic.remove(aside / LOCK)
     return aside
 
 

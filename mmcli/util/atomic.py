@@ -15,7 +15,7 @@ from io import BufferedReader
 from pathlib import Path
 
 from mmcli.errors import SaveError, UsageError
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 TEMPORARY = ".tmp"  # what a file is called at the end until it is whole
 _REMEDIES = {

@@ -47,7 +47,7 @@ def following(
     # Here, not above: `mmcli --help` waits for none of it.
     from rich import progress
 
-    from mmcli.wording import shown
+    from mmcli.util.text import shown
 
     console, what = live_console(), shown(what, 60)
     if console is None:

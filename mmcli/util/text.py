@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from mmcli.spec import Keys, Place
+from mmcli.config.model import Keys, Place
 
 
 def shown(text: str, limit: int | None = None) -> str:

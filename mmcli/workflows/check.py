@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from mmcli.config import load_config
-from mmcli.graph import Graph, build_graph
-from mmcli.spec import Config
+from mmcli.config.graph import Graph, build_graph
+from mmcli.config.model import Config
+from mmcli.config.reader import load_config
 
 if TYPE_CHECKING:
-    from mmcli.datasets import Datasets
+    from mmcli.data.dataset import Datasets
 
 
 class Experiment(NamedTuple):
@@ -46,9 +46,9 @@ def check(
     is_resolved = resumed is not None and os.path.realpath(path.parent) == os.path.realpath(resumed)  # the run's own
     config = load_config(path, overrides, seed=seed, rounds=rounds, is_resolved=is_resolved)
     graph = build_graph(config)
-    from mmcli import relocation
-    from mmcli.datasets import load_datasets
-    from mmcli.memory import refuse_what_cannot_fit
+    from mmcli.data.dataset import load_datasets
+    from mmcli.workflows import relocation
+    from mmcli.workflows.memory import refuse_what_cannot_fit
 
     if resumed is not None:
         config = relocation.relocated_for_resuming(config, graph, resumed, data_root)

@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmcli.config import read_settings
+from mmcli.config.reader import read_settings
 from mmcli.errors import ConfigError
-from mmcli.history import HistoryLine
-from mmcli.run_files import CONFIG, HISTORY, RunFiles, is_run
+from mmcli.runs.history import HistoryLine
+from mmcli.runs.reader import CONFIG, HISTORY, RunFiles, is_run
 
 MEASURES = ("acc", "ari", "nmi")
 SEED = "seed"

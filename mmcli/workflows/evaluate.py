@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mmcli.data.labels import Labels, translated
+from mmcli.data.selection import Request, Sources, choose
 from mmcli.errors import DataError, UsageError
-from mmcli.labels import Labels, translated
-from mmcli.store import RunDirectory
-from mmcli.trained import TrainedRun, Watch, load_run
-from mmcli.unseen import Request, Sources, choose
-from mmcli.wording import located, shown
+from mmcli.runs.writer import RunDirectory
+from mmcli.util.text import located, shown
+from mmcli.workflows.trained_run import TrainedRun, Watch, load_run
 
 if TYPE_CHECKING:
-    from mmcli.metrics import Metrics
+    from mmcli.runs.metrics import Metrics
 
 
 class Evaluation(NamedTuple):
@@ -61,7 +61,8 @@ def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
     datasets = run.load(choose(run.config, Request(), without=()))
     found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
 
-    from mmcli import metrics, plots
+    from mmcli.plotting import plots
+    from mmcli.runs import metrics
 
     measures = {name: metrics.evaluate(found[name], datasets.labels[labels]) for name, labels in measured.items()}
     record = {"modules": {name: measure.record() for name, measure in measures.items()}}
@@ -120,7 +121,8 @@ def recognize(
                     classes[name].append(found["class"])
                 append(run.graph.folder(name), found)
 
-    from mmcli import metrics, plots
+    from mmcli.plotting import plots
+    from mmcli.runs import metrics
 
     measures, rematched, unknown, absent = {}, {}, {}, {}
     for name, labels in own.items():

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mmcli.arrays_out import check_output, write_arrays
+from mmcli.data.npz import check_output, write_arrays
+from mmcli.data.selection import Request, choose
 from mmcli.errors import UsageError
-from mmcli.files import write_named
-from mmcli.trained import TrainedRun, Watch, load_run
-from mmcli.unseen import Request, choose
+from mmcli.util.atomic import write_named
+from mmcli.workflows.trained_run import TrainedRun, Watch, load_run
 
 MAX_SHOWN = 400  # of many images, the first
 MAX_PER_ROW = 20
@@ -57,7 +57,7 @@ def generate(
     write_arrays(output, arrays)
     side = math.isqrt(run.widths[run.senses[to]])
     if side > 1 and side**2 == run.widths[run.senses[to]]:
-        from mmcli import plots
+        from mmcli.plotting import plots
 
         images = arrays[to][:MAX_SHOWN].reshape(-1, side, side)
         names = run.class_names() if "class" in arrays else {}

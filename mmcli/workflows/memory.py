@@ -5,13 +5,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mmcli import sparse
-from mmcli.datasets import Datasets
+from mmcli.config.graph import Graph
+from mmcli.config.model import Config
+from mmcli.data import sparse
+from mmcli.data.dataset import Datasets
 from mmcli.errors import ConfigError
-from mmcli.graph import Graph
-from mmcli.modules import MAX_COUNT, MODULES, Load
-from mmcli.spec import Config
-from mmcli.wording import located
+from mmcli.modules.registry import MAX_COUNT, MODULES, Load
+from mmcli.util.text import located
 
 # Bytes of a process that trains a tiny model: in memory, and of addresses, which libraries and threads reserve more of.
 PROCESS, ADDRESSES = 0.45e9, 2.0e9

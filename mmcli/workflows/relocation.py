@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from mmcli.config import Config, read_settings
-from mmcli.datasets import Datasets
+from mmcli.config.graph import Graph
+from mmcli.config.model import DataSource, Places
+from mmcli.config.reader import Config, read_settings
+from mmcli.data.dataset import Datasets
+from mmcli.data.formats.opening import digest
 from mmcli.errors import DataError, MmcliError, UsageError
-from mmcli.formats.opening import digest
-from mmcli.graph import Graph
-from mmcli.run_files import RunFiles, is_run
-from mmcli.spec import DataSource, Places
-from mmcli.wording import located, shown
+from mmcli.runs.reader import RunFiles, is_run
+from mmcli.util.text import located, shown
 
 Recorded: TypeAlias = Mapping[tuple[str, str], str]  # (section, name of the data): SHA-256 of the file learned from
 

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from mmcli.datasets import load_datasets
+from mmcli.data.dataset import load_datasets
 from mmcli.errors import DataError
-from mmcli.relocation import recorded_by, refuse_changed, refuse_missing
-from mmcli.store import RunDirectory
-from mmcli.trained import read_graph
+from mmcli.runs.writer import RunDirectory
+from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing
+from mmcli.workflows.trained_run import read_graph
 
 
 def report(path: Path, folder: Path | None = None, data_root: Path | None = None) -> Path:

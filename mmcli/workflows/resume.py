@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from mmcli.checkpoint import VERSION, Checkpoint
-from mmcli.config import Config, config_differences, plain_config, settings_of
-from mmcli.datasets import Datasets
+from mmcli.config.graph import Graph
+from mmcli.config.reader import Config, config_differences, plain_config, settings_of
+from mmcli.data.dataset import Datasets
 from mmcli.errors import UsageError
-from mmcli.graph import Graph
-from mmcli.relocation import Recorded, recorded_by, recorded_digests, refuse_changed
-from mmcli.run_files import CONFIG
-from mmcli.store import RunDirectory
-from mmcli.trained import read_graph
+from mmcli.runs.checkpoint import VERSION, Checkpoint
+from mmcli.runs.reader import CONFIG
+from mmcli.runs.writer import RunDirectory
+from mmcli.workflows.relocation import Recorded, recorded_by, recorded_digests, refuse_changed
+from mmcli.workflows.trained_run import read_graph
 
 
 class Past(NamedTuple):

@@ -16,25 +16,27 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from mmcli import __version__, resuming, workers
-from mmcli.checking import Experiment
-from mmcli.checkpoint import Checkpoint
-from mmcli.comparison import Comparison, compare_runs
-from mmcli.config import dump_config, plain_config
-from mmcli.datasets import Datasets
+from mmcli import __version__
+from mmcli.config.model import Config
+from mmcli.config.reader import dump_config, plain_config
+from mmcli.data.dataset import Datasets
+from mmcli.data.labels import LabelSet
+from mmcli.data.units import in_data_units
 from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError, UsageError
-from mmcli.files import require_room
-from mmcli.history import HistoryLine
-from mmcli.labels import LabelSet
-from mmcli.modules import MODULES
-from mmcli.run_files import CHECKPOINTS, Stage
-from mmcli.spec import Config
-from mmcli.store import RunDirectory, set_aside
-from mmcli.units import in_data_units
-from mmcli.wording import counted
+from mmcli.modules.registry import MODULES
+from mmcli.runs.checkpoint import Checkpoint
+from mmcli.runs.history import HistoryLine
+from mmcli.runs.reader import CHECKPOINTS, Stage
+from mmcli.runs.writer import RunDirectory, set_aside
+from mmcli.util import workers
+from mmcli.util.atomic import require_room
+from mmcli.util.text import counted
+from mmcli.workflows import resume as resuming
+from mmcli.workflows.check import Experiment
+from mmcli.workflows.compare import Comparison, compare_runs
 
 if TYPE_CHECKING:
-    from mmcli.rounds import Moment, Saved, Update
+    from mmcli.engine.schedule import Moment, Saved, Update
 
 RUNS = Path("runs")  # where a run goes that is not told where
 FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
@@ -175,7 +177,7 @@ def compare(paths: Iterable[Path], plot: Path | None = None) -> Comparison:
     if plot is not None:
         if not comparison.modules:
             raise UsageError("--plot: no module of these runs has been measured against labels yet")
-        from mmcli import plots
+        from mmcli.plotting import plots
 
         try:
             plot.write_bytes(plots.comparison_figure(comparison, plot.suffix.removeprefix(".")))
@@ -192,7 +194,7 @@ def _learn(
     checkpoint: Checkpoint | None,
 ) -> None:
     """Train to the end, from a checkpoint or from the beginning, or until a signal asks to stop."""
-    from mmcli import devices, rounds
+    from mmcli.engine import devices, schedule
 
     config, graph, datasets = experiment
     run.note(device=devices.start().device_kind)
@@ -202,15 +204,15 @@ def _learn(
     for name, units in datasets.units.items():
         run.write_params(graph.folder(name), units._asdict())
 
-    def keep(saved: rounds.Saved) -> tuple[int, int]:
+    def keep(saved: schedule.Saved) -> tuple[int, int]:
         run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
         return saved.updates, saved.iterations
 
     begun = checkpoint is not None and checkpoint.updates + checkpoint.iterations > 0
-    saved = rounds.Saved(*checkpoint[:3]) if checkpoint and begun else None
-    kept = saved[:2] if saved else keep(rounds.Saved(0, 0, {}))
+    saved = schedule.Saved(*checkpoint[:3]) if checkpoint and begun else None
+    kept = saved[:2] if saved else keep(schedule.Saved(0, 0, {}))
     try:
-        events = rounds.train_rounds(
+        events = schedule.train_rounds(
             graph,
             datasets.observations,
             datasets.known,
@@ -223,7 +225,7 @@ def _learn(
         raise run.damaged(CHECKPOINTS, str(error)) from None
     for event in events:
         moment = event.moment
-        if isinstance(event, rounds.Progress):
+        if isinstance(event, schedule.Progress):
             watcher.advanced(event.round, event.module, event.done, event.iterations)
             before = moment
         elif (line := _record(experiment, run, event, stop)) is None:
@@ -231,14 +233,14 @@ def _learn(
         else:
             history.append(line._asdict())
             if moment.updates % config.checkpoint_every == 0 or moment.updates == num_updates:
-                kept = keep(rounds.save(moment))
+                kept = keep(schedule.save(moment))
             watcher.updated(line)
         number = stop()
         if number is not None and moment.updates < num_updates:
             is_saved = kept == (moment.updates, moment.iterations)
             with suppress(StalledError):
                 if not is_saved:
-                    keep(_save_in_time(rounds.save, moment))
+                    keep(_save_in_time(schedule.save, moment))
                     is_saved = True
             kind = "all is saved" if is_saved else "its threads stand still; what the last checkpoint holds is saved"
             where = f"in round {event.round}, module {event.module}"
@@ -266,7 +268,7 @@ def _record(
     experiment: Experiment, run: RunDirectory, update: "Update", stop: Callable[[], int | None]
 ) -> HistoryLine | None:
     """Measure an update and write its files; None where a signal came before all were, and they are written anew."""
-    from mmcli import metrics
+    from mmcli.runs import metrics
 
     config, graph, datasets = experiment
     module = config.modules[update.module]

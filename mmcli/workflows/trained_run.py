@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmcli import sparse
-from mmcli.config import Config, load_config
-from mmcli.datasets import Datasets, absent, load_arrays, load_sources
+from mmcli.config.graph import Graph, build_graph
+from mmcli.config.reader import Config, load_config
+from mmcli.data import sparse
+from mmcli.data.dataset import Datasets, absent, load_arrays, load_sources
+from mmcli.data.labels import LabelSet
+from mmcli.data.units import Units, in_data_units, stored_units
 from mmcli.errors import ConfigError, UsageError
-from mmcli.graph import Graph, build_graph
-from mmcli.labels import LabelSet
-from mmcli.modules import MODULES, Kind
-from mmcli.relocation import recorded_by, refuse_changed, refuse_missing, relocated
-from mmcli.run_files import CONFIG
-from mmcli.store import RunDirectory
-from mmcli.units import Units, in_data_units, stored_units
-from mmcli.wording import listed, shown, suggestion
+from mmcli.modules.registry import MODULES, Kind
+from mmcli.runs.reader import CONFIG
+from mmcli.runs.writer import RunDirectory
+from mmcli.util.text import listed, shown, suggestion
+from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing, relocated
 
 if TYPE_CHECKING:
-    from mmcli.recognition import Recognition, Recognizer
-    from mmcli.unseen import Sources
+    from mmcli.data.selection import Sources
+    from mmcli.engine.recognizer import Recognition, Recognizer
 
 Watch: TypeAlias = Callable[[int, int], None]  # told how many items of how many are done
 
@@ -147,7 +147,7 @@ class TrainedRun:
 
     @cached_property
     def _recognizer(self) -> "Recognizer":
-        from mmcli.recognition import Recognizer  # imports jax
+        from mmcli.engine.recognizer import Recognizer  # imports jax
 
         recognizer = Recognizer(self.graph, self.widths, self.config.messages)
         for name, node in self.graph.nodes.items():

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmcli import __version__, rounds
+from mmcli import __version__
+from mmcli.engine import schedule
 from mmcli.errors import DivergedError
-from mmcli.modules import MODULES
+from mmcli.modules.registry import MODULES
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -21,7 +22,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*_arguments, **_options):
         raise error
 
-    monkeypatch.setattr(rounds, "train_rounds", fail)
+    monkeypatch.setattr(schedule, "train_rounds", fail)
 
 
 # help, version, modules, check
@@ -220,8 +221,8 @@ def test_a_reader_that_leaves_is_no_error(tmp_path):
 
 def test_reading_a_long_text_is_told(command, tiny_config, monkeypatch):
     monkeypatch.chdir(tiny_config.parent)
-    monkeypatch.setattr("mmcli.watching.LONG", 0)
-    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
+    monkeypatch.setattr("mmcli.util.progress.LONG", 0)
+    monkeypatch.setattr("mmcli.util.progress.SECONDS_A_LINE", 0)
     np.savetxt("words.txt", np.load("tiny.npz")["words"])
     tiny_config.write_text(tiny_config.read_text().replace("{file: tiny.npz, key: words}", "{file: words.txt}"))
 

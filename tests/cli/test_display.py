@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from mmcli import progress
-from mmcli.history import HistoryLine
+from mmcli.cli import display
+from mmcli.runs.history import HistoryLine
 
 
 def update(
@@ -15,7 +15,7 @@ def update(
     return HistoryLine(number, module, acc, acc, acc, bound, seconds, compile_seconds)
 
 
-def rendered(board: progress.Board) -> list[str]:
+def rendered(board: display.Board) -> list[str]:
     console = Console(width=80, color_system=None, force_terminal=True)
     with console.capture() as capture:
         console.print(board.render())
@@ -23,14 +23,14 @@ def rendered(board: progress.Board) -> list[str]:
 
 
 @pytest.fixture
-def board(monkeypatch) -> progress.Board:
+def board(monkeypatch) -> display.Board:
     """A board 65 seconds after it was begun."""
-    monkeypatch.setattr(progress.time, "monotonic", iter([100.0, *([165.0] * 9)]).__next__)
-    return progress.Board(Console(stderr=True))
+    monkeypatch.setattr(display.time, "monotonic", iter([100.0, *([165.0] * 9)]).__next__)
+    return display.Board(Console(stderr=True))
 
 
 def test_a_log_gets_one_line_per_update_with_columns_in_line(capsys):
-    lines = progress.Lines()
+    lines = display.Lines()
 
     lines.started(Path("runs/x-s0-001"), None, 10, ["vae", "mlda"])
     lines.advanced(1, "vae", 1, 2)
@@ -45,8 +45,8 @@ def test_a_log_gets_one_line_per_update_with_columns_in_line(capsys):
 
 
 def test_what_is_no_terminal_gets_lines():
-    with progress.display() as watcher:
-        assert isinstance(watcher, progress.Lines)
+    with display.display() as watcher:
+        assert isinstance(watcher, display.Lines)
 
 
 def test_a_board_says_nothing_before_the_start(board):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mmcli import load_run
-from mmcli.environment import settle
+from mmcli.cli.environment import settle
 
 # Each of them changed a result, ended the process, or was told as a fault of mmcli.
 HOSTILE = {

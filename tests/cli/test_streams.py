@@ -83,7 +83,7 @@ def test_all_three_streams_may_be_closed(tiny_config):
 def test_a_file_never_gets_the_number_of_a_closed_stream(tmp_path):
     program = (
         "import os\n"
-        "from mmcli.streams import standard_streams\n"
+        "from mmcli.cli.streams import standard_streams\n"
         "with standard_streams():\n"
         "    descriptor = os.open('file', os.O_WRONLY | os.O_CREAT)\n"
         "    os.write(2, b'of a library')\n"

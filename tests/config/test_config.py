@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmcli.config import Config, dump_config, load_config
-from mmcli.modules import GmmOptions, MldaOptions, VaeOptions
-from mmcli.spec import Place
-from mmcli.yaml_source import Problems, Reader
+from mmcli.config.model import Place
+from mmcli.config.reader import Config, dump_config, load_config
+from mmcli.config.source import Problems, Reader
+from mmcli.modules.registry import GmmOptions, MldaOptions, VaeOptions
 
-CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.yaml"))
-TUTORIAL = Path(__file__).parent.parent / "configs" / "mnist_arabic.yaml"
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+TUTORIAL = Path(__file__).parents[2] / "configs" / "mnist_arabic.yaml"
 
 SMALL = """\
 modules:
@@ -225,9 +225,9 @@ def test_two_configs_are_equal_if_they_ask_for_the_same(small, tmp_path):
 def test_checking_a_config_imports_no_jax():
     script = (
         "import sys\n"
-        "from mmcli.config import load_config\n"
-        "from mmcli.datasets import load_datasets\n"
-        "from mmcli.graph import build_graph\n"
+        "from mmcli.config.reader import load_config\n"
+        "from mmcli.data.dataset import load_datasets\n"
+        "from mmcli.config.graph import build_graph\n"
         f"build_graph(load_config({str(TUTORIAL)!r}))\n"
         "print(sys.modules.keys() & {'jax', 'jaxlib', 'optax', 'sklearn', 'matplotlib', 'scipy'})\n"
     )

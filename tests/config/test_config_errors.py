@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import model_validator
 
-from mmcli.config import load_config
+from mmcli.config.reader import load_config
 from mmcli.errors import ConfigError
-from mmcli.modules import MODULES, Options
+from mmcli.modules.registry import MODULES, Options
 
 GOOD = """\
 seed: 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mmcli.config import load_config
+from mmcli.config.reader import load_config
 from mmcli.errors import ConfigError
 
 CHECK = f"{sys.executable} -m mmcli check"
@@ -98,7 +98,7 @@ def test_a_problem_of_a_config_on_stdin_has_its_place(tmp_path):
 def test_a_run_of_a_config_on_stdin_is_called_after_it(train, command, monkeypatch):
     train()  # in the folder of the config, with a stand-in for learning
     with Path("tiny.yaml").open("rb") as config:
-        monkeypatch.setattr("mmcli.yaml_source.STDIN", config.fileno())
+        monkeypatch.setattr("mmcli.config.source.STDIN", config.fileno())
 
         done = command("train", "-")
 

@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 
-from mmcli.config import load_config
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import load_config
 from mmcli.errors import ConfigError
-from mmcli.graph import build_graph
-from mmcli.modules import MODULES, Kind, Port
+from mmcli.modules.registry import MODULES, Kind, Port
 
 DATA = "data: {a: {file: a.npz, key: a}, b: {file: a.npz, key: b}}\nmodules:\n"
 TUTORIAL = """\

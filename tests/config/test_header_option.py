@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmcli.config import dump_config, load_config
-from mmcli.datasets import load_datasets
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import dump_config, load_config
+from mmcli.data.dataset import load_datasets
+from mmcli.data.selection import Request, choose
 from mmcli.errors import ConfigError, DataError
-from mmcli.graph import build_graph
-from mmcli.unseen import Request, choose
 
 N = 240
 RNG = np.random.default_rng(0)

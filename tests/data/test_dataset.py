@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from bad_files import DIGITS, IMAGES, SPEECH, UNKNOWN, N
 
-from mmcli.config import load_config
-from mmcli.datasets import load_datasets
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import load_config
+from mmcli.data.dataset import load_datasets
+from mmcli.data.formats import read_array
 from mmcli.errors import DataError
-from mmcli.formats import read_array
-from mmcli.graph import build_graph
 
 CONFIG = bad_files.CONFIG.replace("good.npz", "a.npz")
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from mmcli.data.labels import Labels, LabelSet, free_numbers, make_labels, merged, read_labels, translated
 from mmcli.errors import DataError
-from mmcli.labels import Labels, LabelSet, free_numbers, make_labels, merged, read_labels, translated
 
 LOW, HIGH = -(2**63), 2**63 - 1
 EXACT = "whole numbers exactly below 2^{}; number the classes, or save an .npz of int64 or text"

@@ -7,12 +7,13 @@ import pytest
 from scipy import sparse as scipy_sparse
 from scipy.sparse import csr_array
 
-from mmcli import load_run, sparse
-from mmcli.config import load_config
-from mmcli.datasets import load_datasets, load_sources
+from mmcli import load_run
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import load_config
+from mmcli.data import sparse
+from mmcli.data.dataset import load_datasets, load_sources
+from mmcli.data.selection import Request, choose
 from mmcli.errors import DataError, UsageError
-from mmcli.graph import build_graph
-from mmcli.unseen import Request, choose
 
 CONFIG = """\
 data:

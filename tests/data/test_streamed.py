@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from tiny import TINY, tiny_arrays
 
-from mmcli import load_run, streamed, values
-from mmcli.config import load_config
-from mmcli.datasets import load_datasets, load_sources
+from mmcli import load_run
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import load_config
+from mmcli.data import streamed, validation
+from mmcli.data.dataset import load_datasets, load_sources
+from mmcli.data.selection import Request, choose
+from mmcli.data.streamed import StreamedRows
 from mmcli.errors import DataError
-from mmcli.graph import build_graph
-from mmcli.streamed import StreamedRows
-from mmcli.unseen import Request, choose
 
 ARRAYS = tiny_arrays()
 N, D = ARRAYS["words"].shape
@@ -26,7 +27,7 @@ RANGE = "modules.vae takes 0 to 1: scale the array, or change the module's optio
 def folder(tmp_path, monkeypatch):
     """The working directory, and blocks of 7 rows: 60 are eight of them and a shorter one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(values, "BLOCK_VALUES", 7 * D)
+    monkeypatch.setattr(validation, "BLOCK_VALUES", 7 * D)
     return Path(os.path.realpath(tmp_path))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmcli.units import Survey, Units, stored_units
+from mmcli.data.units import Survey, Units, stored_units
 
 
 def surveyed(rows, known=None, size=64, dtype=None):

@@ -93,7 +93,7 @@ def test_every_program_of_a_run_and_of_what_is_asked_of_it(tmp_path):
     (tmp_path / "model.yaml").write_text(MODEL)
     ask = (
         "import sys\n"
-        "from mmcli.cli import cli\n"
+        "from mmcli.cli.main import cli\n"
         "for line in ('train model.yaml -o run', 'generate run --to here --sample -o here.npz',"
         " 'generate run --to words --from here -o words.npz', 'evaluate run --data x.npz'):\n"
         "    cli.main(line.split(), standalone_mode=False)\n"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from jax import Array
 
-from mmcli import trees
+from mmcli.engine import pytrees
 
 
 class Kept(NamedTuple):
@@ -23,16 +23,16 @@ KEPT = Kept({"a": jnp.ones((2, 3)), "b": jnp.zeros(0)}, (jnp.int32(4), jnp.array
 
 @pytest.mark.parametrize("shapes", [KEPT, jax.eval_shape(lambda: KEPT)], ids=["arrays", "shapes"])
 def test_a_tree_comes_back_from_its_named_leaves(shapes):
-    named = trees.named_leaves(KEPT)
+    named = pytrees.named_leaves(KEPT)
 
-    restored = trees.restore(shapes, named)
+    restored = pytrees.restore(shapes, named)
 
     assert list(named) == ["weights.a", "weights.b", "labels.0", "labels.1", "key"]
     assert jax.tree.structure(restored) == jax.tree.structure(KEPT)
     assert [(leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(restored)] == [
         (leaf.shape, leaf.dtype) for leaf in jax.tree.leaves(KEPT)
     ]
-    for name, array in trees.named_leaves(restored).items():
+    for name, array in pytrees.named_leaves(restored).items():
         np.testing.assert_array_equal(array, named[name])
 
 
@@ -50,7 +50,7 @@ def test_a_tree_comes_back_from_its_named_leaves(shapes):
     ],
 )
 def test_what_is_not_the_tree_is_not_restored(change, message):
-    arrays = {name: array for name, array in (trees.named_leaves(KEPT) | change).items() if array is not None}
+    arrays = {name: array for name, array in (pytrees.named_leaves(KEPT) | change).items() if array is not None}
 
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        trees.restore(KEPT, arrays)
+        pytrees.restore(KEPT, arrays)

@@ -10,15 +10,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmcli import module as contract
-from mmcli.config import load_config
-from mmcli.datasets import load_datasets, load_sources
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import load_config
+from mmcli.data.dataset import load_datasets, load_sources
 from mmcli.errors import DataError
-from mmcli.graph import build_graph
-from mmcli.messages import Points, neutral
-from mmcli.metrics import evaluate
-from mmcli.module import Inputs
-from mmcli.modules import GmmOptions, Kind, Port, VaeOptions, gmm, vae
+from mmcli.modules import api as contract
+from mmcli.modules.api import Inputs
+from mmcli.modules.gmm.model import build as build_gmm
+from mmcli.modules.messages import Points, neutral
+from mmcli.modules.registry import GmmOptions, Kind, Port, VaeOptions
+from mmcli.modules.vae.model import build as build_vae
+from mmcli.runs.metrics import evaluate
 
 N, K, D = 240, 4, 3
 CONFIG = """\
@@ -70,7 +72,7 @@ def find():
     def classes(points, num_classes=K, seed=0):
         if num_classes not in updates:
             options = GmmOptions(num_classes=num_classes, sweeps=15, chains=2)
-            module = gmm.build(options, (Port(Kind.POINTS, D),), "cavity")
+            module = build_gmm(options, (Port(Kind.POINTS, D),), "cavity")
             updates[num_classes] = module.init, jax.jit(lambda *args: contract.step(module, *args))
         init, update = updates[num_classes]
         rows = Points(jnp.asarray(load(points).observations["point"]), jnp.ones(N))
@@ -197,7 +199,7 @@ def rebuild():
     options = VaeOptions(
         latent_dim=2, hidden_dim=16, epochs=60, batch_size=40, learning_rate=0.01, likelihood="gaussian"
     )
-    module = vae.build(options, (Port(Kind.POINTS, D),), "cavity")
+    module = build_vae(options, (Port(Kind.POINTS, D),), "cavity")
     update = jax.jit(lambda *args: contract.step(module, *args))
     config = CONFIG.replace("gmm:   {type: gmm, inputs: [point], num_classes: 4, sweeps: 15, chains: 2, labels: kinds}",
                             "vae: {type: vae, inputs: [point], latent_dim: 2, likelihood: gaussian}")  # fmt: skip

@@ -12,16 +12,17 @@ import pytest
 from jax import Array
 from scipy.special import log_softmax, logsumexp
 
-from mmcli import rounds, workers
-from mmcli.config import load_config
+from mmcli.config.graph import Graph, Node, build_graph
+from mmcli.config.model import ModuleConfig
+from mmcli.config.reader import load_config
+from mmcli.engine import schedule
+from mmcli.engine.program import Program, RoundState, hear, module_key, observe, speak
+from mmcli.engine.schedule import Moment, Progress, Update
 from mmcli.errors import DivergedError
-from mmcli.graph import Graph, Node, build_graph
-from mmcli.messages import Categorical, Counts, Points, combine, neutral, normalized
-from mmcli.module import Info, Module, Outputs
-from mmcli.modules import MODULES, Kind, Port
-from mmcli.program import Program, RoundState, hear, module_key, observe, speak
-from mmcli.rounds import Moment, Progress, Update
-from mmcli.spec import ModuleConfig
+from mmcli.modules.api import Info, Module, Outputs
+from mmcli.modules.messages import Categorical, Counts, Points, combine, neutral, normalized
+from mmcli.modules.registry import MODULES, Kind, Port
+from mmcli.util import workers
 
 N, STATES = 5, 3
 PORT = Port(Kind.CATEGORICAL, STATES)
@@ -134,7 +135,7 @@ def make_program(tree, module_rule="cavity", rule="cavity", **options):
 
 def updates_of(program, num_rounds):
     """The updates of a run by round and module."""
-    steps = rounds.run(program, Moment(observed(program, OBSERVATIONS)), jax.random.key(0), num_rounds)
+    steps = schedule.run(program, Moment(observed(program, OBSERVATIONS)), jax.random.key(0), num_rounds)
     return {(update.round, update.module): update for update in steps if isinstance(update, Update)}
 
 
@@ -234,10 +235,10 @@ def test_a_key_depends_on_seed_name_and_round():
 
 
 def test_progress_and_updates_are_told_in_order(monkeypatch):
-    monkeypatch.setattr(rounds, "CHUNK_SECONDS", 0)  # one iteration at a time
+    monkeypatch.setattr(schedule, "CHUNK_SECONDS", 0)  # one iteration at a time
     program = make_program({"a": TREE["a"], "b": TREE["b"]})
 
-    steps = list(rounds.run(program, Moment(observed(program, OBSERVATIONS)), jax.random.key(0), 2))
+    steps = list(schedule.run(program, Moment(observed(program, OBSERVATIONS)), jax.random.key(0), 2))
 
     expected = [
         step
@@ -255,36 +256,37 @@ def test_progress_and_updates_are_told_in_order(monkeypatch):
 
 
 def test_iterations_are_made_as_many_at_a_time_as_fill_half_a_second():
-    assert rounds.next_stride(1, 0.01) == 50
-    assert rounds.next_stride(50, 0.25) == 100
-    assert rounds.next_stride(100, 1.0) == 50
-    assert rounds.next_stride(3, 60.0) == 1
-    assert rounds.next_stride(1, 0.0) > 1000
+    assert schedule.next_stride(1, 0.01) == 50
+    assert schedule.next_stride(50, 0.25) == 100
+    assert schedule.next_stride(100, 1.0) == 50
+    assert schedule.next_stride(3, 60.0) == 1
+    assert schedule.next_stride(1, 0.0) > 1000
 
 
 @pytest.mark.parametrize("slow", ["init", "begin", "advance", "end"])
 def test_a_run_can_be_stopped_while_something_long_is_computed(monkeypatch, slow):
     program, goes_on = make_program({"a": TREE["a"]}), threading.Event()
-    compile_module = rounds.compile_module
+    compile_module = schedule.compile_module
 
     def compile_slow(*args):
         compiled = compile_module(*args)
         call = getattr(compiled, slow)
         return compiled._replace(**{slow: lambda *args: (goes_on.wait(), call(*args))[1]})
 
-    monkeypatch.setattr(rounds, "compile_module", compile_slow)
+    monkeypatch.setattr(schedule, "compile_module", compile_slow)
     monkeypatch.setattr(workers, "PATIENCE", 0.01)
     beginning = Moment(observed(program, OBSERVATIONS))
     before = ("init", "begin", "advance", "end").index(slow)
-    steps = rounds.run(program, beginning, jax.random.key(0), 1)
+    steps = schedule.run(program, beginning, jax.random.key(0), 1)
     for step in steps:  # it would never end if it waited
         if (again := next(steps)) == step and step.done == (2 if slow == "end" else 0):
             break
-    saved = rounds.save(again.moment)
+    saved = schedule.save(again.moment)
     goes_on.set()
 
     assert (saved.updates, saved.iterations, "work.draw" in saved.arrays) == (0, 2 * (before == 3), before == 3)
-    resumed = rounds.run(program, rounds.load(program, jax.random.key(0), beginning.state, saved), jax.random.key(0), 1)
+    root = jax.random.key(0)
+    resumed = schedule.run(program, schedule.load(program, root, beginning.state, saved), root, 1)
     assert contents(list(resumed)[-1]) == contents(list(steps)[-1])
 
 
@@ -351,7 +353,7 @@ def train(tmp_path_factory):
         "image": rng.random((REAL_ITEMS, 7), np.float32),
         "speech": rng.poisson(2.0, (REAL_ITEMS, 6)).astype(np.float32),
     }
-    compile_module, compiled = rounds.compile_module, {}
+    compile_module, compiled = schedule.compile_module, {}
 
     def compile_once(program, name, *args):
         if name not in compiled:
@@ -359,9 +361,9 @@ def train(tmp_path_factory):
         return compiled[name]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rounds, "compile_module", compile_once)
+        patch.setattr(schedule, "compile_module", compile_once)
         known = {"image": np.arange(REAL_ITEMS) != 9, "speech": np.arange(REAL_ITEMS) > 4}  # some rows are missing
-        yield lambda seed, saved=None: rounds.train_rounds(
+        yield lambda seed, saved=None: schedule.train_rounds(
             graph, observations, known, seed=seed, rounds=3, rule="cavity", saved=saved
         )
 
@@ -389,7 +391,7 @@ def test_nothing_compiles_after_the_first_round_where_several_hear_one():
     observations = {name: np.ones((num_items, STATES), np.float32) for name in OBSERVATIONS}
     program = make_program(TREE)._replace(num_items=num_items)
 
-    done = record(rounds.run(program, Moment(observed(program, observations)), jax.random.key(0), 3))
+    done = record(schedule.run(program, Moment(observed(program, observations)), jax.random.key(0), 3))
 
     *_, after_first = done.compiles[: len(TREE)]
     assert after_first >= 4 * len(TREE)
@@ -418,8 +420,8 @@ def test_same_seed_same_bytes_and_another_seed_others(train, trained_once):
 
 def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(rounds, "CHUNK_SECONDS", 0)  # one iteration at a time
-        saved = [rounds.save(step.moment) for step in train(0)]
+        patch.setattr(schedule, "CHUNK_SECONDS", 0)  # one iteration at a time
+        saved = [schedule.save(step.moment) for step in train(0)]
     # Between updates and in the middle of one; of the mlda's 42 sweeps before and after it turns variational.
     saved = [at for at in saved if at.iterations in (0, 1, 2, 40, 41, 42)]
     assert len({(at.updates, at.iterations) for at in saved}) == 10 + 3 * (2 + 2 + 5)
@@ -440,7 +442,7 @@ def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once, mo
     ],
 )
 def test_what_was_saved_elsewhere_is_refused(train, change, message):
-    at = next(rounds.save(step.moment) for step in train(0) if isinstance(step, Update) and step.module == "gmm")
+    at = next(schedule.save(step.moment) for step in train(0) if isinstance(step, Update) and step.module == "gmm")
 
     with pytest.raises(ValueError, match=message):
         train(0, at._replace(**change))

@@ -12,8 +12,8 @@ import pytest
 from web import answers, breaks_off, gives, gives_chunks, gives_part, gives_whole, served, talks
 
 from mmcli.errors import DataError, SaveError, UsageError
-from mmcli.preparation.fetching import Fetcher, Patience
-from mmcli.preparation.transfer import Redirects, RefusedError, Resource
+from mmcli.ingest.fetch.download import Fetcher, Patience
+from mmcli.ingest.fetch.transfer import Redirects, RefusedError, Resource
 
 CONTENT = bytes(range(256)) * 40  # 10,240 bytes
 SIZE = len(CONTENT)
@@ -61,7 +61,7 @@ def kept(tmp_path):
 
 
 def test_a_file_is_downloaded_once(web, fetch, told, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
+    monkeypatch.setattr("mmcli.util.progress.SECONDS_A_LINE", 0)
     url = web.put("/a", gives(CONTENT))
 
     assert fetch(url) == CONTENT

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmcli.errors import DataError, UsageError
-from mmcli.preparation.listing import Item, list_items, number_labels
+from mmcli.ingest.discover import Item, list_items, number_labels
 
 NOBODY = 65534
 

@@ -12,15 +12,15 @@ import pytest
 from recordings import frames, mfccs, num_frames, write_mnist, write_spoken_digits
 from web import answers, gives, served
 
-from mmcli.features import hac
-from mmcli.features.hac import Streams, hac_features
-from mmcli.formats.cache import cache_folder
-from mmcli.formats.idx import read_idx
-from mmcli.preparation import mnist_arabic, sources
-from mmcli.preparation.fetching import Fetcher, Patience
-from mmcli.preparation.mnist import Images
-from mmcli.preparation.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits
-from mmcli.preparation.transfer import Resource
+from mmcli.data.formats.cache import cache_folder
+from mmcli.data.formats.idx import read_idx
+from mmcli.ingest.features import hac
+from mmcli.ingest.features.hac import Streams, hac_features
+from mmcli.ingest.fetch import mnist_arabic, sources
+from mmcli.ingest.fetch.download import Fetcher, Patience
+from mmcli.ingest.fetch.mnist import Images
+from mmcli.ingest.fetch.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits
+from mmcli.ingest.fetch.transfer import Resource
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mnist_arabic_uci.yaml"
 

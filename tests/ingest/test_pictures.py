@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmcli.preparation import depth
-from mmcli.preparation.pictures import read_image
+from mmcli.ingest import depth
+from mmcli.ingest.images import read_image
 
 GRAY = np.arange(0, 240, 20, dtype=np.uint8).reshape(3, 4)
 COLORS = np.stack([GRAY, GRAY[::-1], np.full_like(GRAY, 50)], axis=2)
@@ -205,7 +205,7 @@ def test_what_cannot_be_used_is_listed_and_counted(command, bad_images):
 )
 @pytest.mark.usefixtures("images")
 def test_bad_input_is_refused(command, monkeypatch, arguments, message):
-    monkeypatch.setattr("mmcli.preparation.pictures.MAX_BYTES", 1 << 20)
+    monkeypatch.setattr("mmcli.ingest.images.MAX_BYTES", 1 << 20)
     Path("list.csv").write_text("gone.png,1\n")
     Image.fromarray(GRAY[:2, :2]).save("small.png")
     write_idx(Path("pixels"), np.zeros((2, 2, 2)))

@@ -7,8 +7,8 @@ import pytest
 import soundfile
 
 from mmcli.errors import DataError
-from mmcli.preparation.recordings import read_sound
-from mmcli.preparation.sound_headers import shortfall
+from mmcli.ingest.recordings import read_sound
+from mmcli.ingest.sound_headers import shortfall
 
 RATE = 11025
 SOUND = 0.5 * np.sin(np.arange(3000) ** 1.2 / 9)
@@ -74,7 +74,7 @@ def test_a_flac_that_is_cut_short_is_refused(tmp_path):
 
 
 def test_a_cut_sound_is_listed_and_counted(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 1e9)
+    monkeypatch.setattr("mmcli.util.progress.SECONDS_A_LINE", 1e9)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sounds").mkdir()
     for name in ("a", "b", "c"):
@@ -92,7 +92,7 @@ def test_a_cut_sound_is_listed_and_counted(command, tmp_path, monkeypatch):
 
 
 def test_a_full_scale_that_is_in_doubt_is_said(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 1e9)
+    monkeypatch.setattr("mmcli.util.progress.SECONDS_A_LINE", 1e9)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sounds").mkdir()
     soundfile.write("sounds/a.wav", SOUND, RATE, subtype="PCM_16")

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from scipy.sparse import csr_array
 
-from mmcli.preparation.panels import make_panels
-from mmcli.preparation.showing import Holding, describe
+from mmcli.ingest.contents import Holding, describe
+from mmcli.ingest.panels import make_panels
 
 
 @pytest.fixture

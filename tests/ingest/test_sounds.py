@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmcli.features.hac import fit_codebooks, hac_features
-from mmcli.features.mfcc import MfccSettings, compute_mfcc
-from mmcli.preparation.recordings import read_sound
+from mmcli.ingest.features.hac import fit_codebooks, hac_features
+from mmcli.ingest.features.mfcc import MfccSettings, compute_mfcc
+from mmcli.ingest.recordings import read_sound
 
 BUNDLED = Path(__file__).parents[2] / "data" / "mnist_arabic"
 RATE = 11025
@@ -169,7 +169,7 @@ def test_strict_writes_nothing(command):
 
 
 def test_a_log_has_lines_without_escape_codes(command, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
+    monkeypatch.setattr("mmcli.util.progress.SECONDS_A_LINE", 0)
     monkeypatch.chdir(tmp_path)
     for index in range(5):
         soundfile.write(f"{index}.wav", tone(200 + 50 * index), RATE)
@@ -183,7 +183,7 @@ def test_a_log_has_lines_without_escape_codes(command, tmp_path, monkeypatch):
 
 @pytest.mark.usefixtures("sounds")
 def test_a_terminal_has_a_bar(command, monkeypatch):
-    monkeypatch.setattr("mmcli.streams.Log.isatty", lambda _: True)
+    monkeypatch.setattr("mmcli.cli.streams.Log.isatty", lambda _: True)
     monkeypatch.setenv("TERM", "xterm")
 
     done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 2)
@@ -268,7 +268,8 @@ def test_a_failed_write_leaves_the_older_file(command, monkeypatch):
     assert command("data", "hac", "sounds", "-o", "out.npz", "--codes", 2).code == 0
     before = Path("out.npz").read_bytes()
     shutil.copy("sounds/low/0.wav", "sounds/high/2.wav")
-    monkeypatch.setattr("mmcli.files.os.fsync", lambda _: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr("mmcli.util.atomic.os.fsync", lambda _: (_ for _ in ()).throw(full))
 
     done = command("data", "hac", "sounds", "-o", "out.npz", "--codes", 2)
 

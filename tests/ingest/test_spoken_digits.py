@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmcli.errors import DataError
-from mmcli.preparation.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits, read_utterances
+from mmcli.ingest.fetch.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits, read_utterances
 
 FRAME = " ".join(f"{value}.5" for value in range(13))
 

@@ -11,10 +11,10 @@ import pytest
 from hlo import num_blocking, unordered
 from scipy.sparse import csr_array
 
-from mmcli.counts import on_device
-from mmcli.messages import Categorical, Counts, Message, Points, neutral, normalized
-from mmcli.module import Info, Inputs, Module, Outputs
-from mmcli.modules import MODULES, Kind, ModuleType, Options, Port, Rule, build
+from mmcli.modules.api import Info, Inputs, Module, Outputs
+from mmcli.modules.counts import on_device
+from mmcli.modules.messages import Categorical, Counts, Message, Points, neutral, normalized
+from mmcli.modules.registry import MODULES, Kind, ModuleType, Options, Port, Rule, build
 
 random_key = functools.partial(jax.random.key, impl="rbg")  # as a run has it
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from mmcli import counts as sums
-from mmcli.counts import SparseRows, on_device
+from mmcli.modules import counts as sums
+from mmcli.modules.counts import SparseRows, on_device
 
 N, V, K = 7, 11, 10  # more topics than one pass takes
 EMPTY_ITEMS, UNUSED_WORDS = [0, 3, N - 1], [0, 4, V - 1]

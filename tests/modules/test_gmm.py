@@ -9,10 +9,11 @@ import pytest
 from scipy import stats
 from scipy.special import gammaln, log_softmax, logsumexp, multigammaln
 
-from mmcli import module as contract
-from mmcli.messages import Categorical, Points, neutral, normalized
-from mmcli.module import Inputs
-from mmcli.modules import GmmOptions, Kind, Port, gmm
+from mmcli.modules import api as contract
+from mmcli.modules.api import Inputs
+from mmcli.modules.gmm import model
+from mmcli.modules.messages import Categorical, Points, neutral, normalized
+from mmcli.modules.registry import GmmOptions, Kind, Port
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails one of these tests
 PRIOR_SCALE = 1.0  # little less, and few sweeps leave a labeling of five points
@@ -32,7 +33,7 @@ def prior_of(values, weight, prior_scale=PRIOR_SCALE):
 
 
 def prepared(points):
-    return gmm.prepare(points, gmm.data_prior(points, PRIOR_SCALE))
+    return model.prepare(points, model.data_prior(points, PRIOR_SCALE))
 
 
 def posterior_of(members, m0, kappa0, nu0, s0):
@@ -96,7 +97,7 @@ def last_labels(key, points, log_prior):
     chains, sweeps, data = 4096, 60, prepared(points)
 
     def sweep(labels, key):
-        labels, _ = jax.vmap(gmm.gibbs_sweep, (0, 0, None, None, None))(
+        labels, _ = jax.vmap(model.gibbs_sweep, (0, 0, None, None, None))(
             jax.random.split(key, chains), labels, points, data, log_prior
         )
         return labels, None
@@ -143,7 +144,7 @@ def test_posterior_of_parameters_in_float64():
     values, weight, labels = random_data()
     with jax.enable_x64(True):
         data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
-        posterior = jax.tree.map(np.asarray, gmm.niw_posterior(data, jnp.asarray(labels), 4))
+        posterior = jax.tree.map(np.asarray, model.niw_posterior(data, jnp.asarray(labels), 4))
 
     prior = prior_of(values, weight)
     for k in range(4):  # the last class is empty
@@ -157,7 +158,7 @@ def test_posterior_of_parameters_in_float64():
 def test_scatter_of_far_off_points_does_not_cancel_in_float32():
     values, weight, labels = random_data(far=1e3)
     data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
-    chol = np.asarray(gmm.niw_posterior(data, jnp.asarray(labels), 3).chol_scatters)
+    chol = np.asarray(model.niw_posterior(data, jnp.asarray(labels), 3).chol_scatters)
 
     for k in range(3):
         *_, scatter = posterior_of(values[(labels == k) & (weight > 0)], *prior_of(values, weight))
@@ -170,7 +171,7 @@ def test_features_that_are_sums_of_others_have_a_covariance_at_any_scale(num_ite
     rng = np.random.default_rng(0)
     values = scale * rng.normal(size=(num_items, 2)) @ rng.normal(size=(2, 6))  # of rank 2
     data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.ones(num_items)))
-    chol = np.asarray(gmm.niw_posterior(data, jnp.arange(num_items) % 3, 4).chol_scatters, float)
+    chol = np.asarray(model.niw_posterior(data, jnp.arange(num_items) % 3, 4).chol_scatters, float)
 
     for k in range(3):
         *_, scatter = posterior_of(values[k::3], *prior_of(values, np.ones(num_items)))
@@ -185,9 +186,9 @@ def test_features_that_are_sums_of_others_have_a_covariance_at_any_scale(num_ite
 def test_the_floor_of_a_covariance_touches_no_other():
     alike = np.eye(3)[[0, 1, 1]] @ np.eye(3)[:, [0, 1, 1]]  # the last feature is the one before it
     scatters = jnp.stack([1e-5 * jnp.eye(3), jnp.asarray(alike, jnp.float32), 1e5 * jnp.eye(3)])
-    floors = 1e-6 * gmm.diagonal(scatters)
+    floors = 1e-6 * model.diagonal(scatters)
 
-    chol, plain = gmm.floored_cholesky(scatters, floors), jnp.linalg.cholesky(scatters)
+    chol, plain = model.floored_cholesky(scatters, floors), jnp.linalg.cholesky(scatters)
 
     np.testing.assert_array_equal(chol[::2], plain[::2])
     assert np.isnan(plain[1]).any()
@@ -200,10 +201,10 @@ def test_neither_scale_nor_offset_changes_a_posterior(scale, offset):
     values, weight, labels = random_data()
     values = np.round(values, 2)
     near, far = (
-        gmm.niw_posterior(prepared(Points(jnp.asarray(scale * points), jnp.asarray(weight))), jnp.asarray(labels), 3)
+        model.niw_posterior(prepared(Points(jnp.asarray(scale * points), jnp.asarray(weight))), jnp.asarray(labels), 3)
         for points in (values, values + offset)
     )
-    plain = gmm.niw_posterior(prepared(Points(jnp.asarray(values), jnp.asarray(weight))), jnp.asarray(labels), 3)
+    plain = model.niw_posterior(prepared(Points(jnp.asarray(values), jnp.asarray(weight))), jnp.asarray(labels), 3)
 
     for posterior, shift in ((near, 0), (far, offset)):
         np.testing.assert_allclose(posterior.means / scale - shift, plain.means, atol=1e-3)
@@ -217,7 +218,7 @@ def test_an_outlier_moves_no_prior():
 
     for kept, moved in zip(*(prior_of(points, weight) for points in (values, wild)), strict=True):
         np.testing.assert_allclose(moved, kept, atol=0.1)
-    found = gmm.data_prior(Points(jnp.asarray(wild, jnp.float32), jnp.asarray(weight)), PRIOR_SCALE)
+    found = model.data_prior(Points(jnp.asarray(wild, jnp.float32), jnp.asarray(weight)), PRIOR_SCALE)
     np.testing.assert_allclose(found.centre, prior_of(wild, weight)[0], rtol=1e-4)
     np.testing.assert_allclose(np.diag(found.scatter), prior_of(wild, weight)[3], rtol=1e-4)
 
@@ -225,8 +226,8 @@ def test_an_outlier_moves_no_prior():
 def test_what_does_not_vary_has_the_prior_of_the_broadest_or_of_1():
     values = np.stack([np.full(9, 7.1), np.arange(9.0), np.arange(9.0) / 100], axis=1)
 
-    found = gmm.data_prior(Points(jnp.asarray(values, jnp.float32), jnp.ones(9)), 0.1)
-    nothing = gmm.data_prior(Points(jnp.asarray(values[:, :1], jnp.float32), jnp.ones(9)), 0.1)
+    found = model.data_prior(Points(jnp.asarray(values, jnp.float32), jnp.ones(9)), 0.1)
+    nothing = model.data_prior(Points(jnp.asarray(values[:, :1], jnp.float32), jnp.ones(9)), 0.1)
 
     assert found.scatter[0] == found.scatter[1] > 1000 * found.scatter[2]
     assert nothing.scatter[0] == pytest.approx(0.1)
@@ -237,13 +238,13 @@ def posterior():
     """Of three classes in two dimensions, the last of them empty."""
     values, weight, labels = random_data(num_features=2)
     data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
-    return jax.tree.map(np.asarray, gmm.niw_posterior(data, jnp.asarray(labels % 2), 3))
+    return jax.tree.map(np.asarray, model.niw_posterior(data, jnp.asarray(labels % 2), 3))
 
 
 @pytest.fixture(scope="module")
 def draws(posterior):
     """5000 draws of weights (R, K), means (R, K, D), precisions (R, K, D, D) and log |A|."""
-    params = jax.jit(jax.vmap(gmm.draw_params, (0, None)))(jax.random.split(jax.random.key(0), 5000), posterior)
+    params = jax.jit(jax.vmap(model.draw_params, (0, None)))(jax.random.split(jax.random.key(0), 5000), posterior)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     return params, np.exp(params.log_weights), np.swapaxes(params.whiteners, -1, -2) @ params.whiteners
 
@@ -308,7 +309,7 @@ def test_log_determinants_are_of_the_whiteners(draws):
 
 
 def test_mean_parameters_are_the_posterior_means(posterior):
-    params = jax.tree.map(np.asarray, gmm.mean_params(posterior))
+    params = jax.tree.map(np.asarray, model.mean_params(posterior))
 
     np.testing.assert_allclose(
         np.exp(params.log_weights), (1 + posterior.counts) / (3 + posterior.counts.sum()), rtol=1e-5
@@ -322,8 +323,8 @@ def test_mean_parameters_are_the_posterior_means(posterior):
 
 def test_log_joint_is_weight_times_density(posterior):
     values, weight, _ = random_data(num_features=2)
-    params = gmm.mean_params(posterior)
-    scores = gmm.log_joint(params, Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
+    params = model.mean_params(posterior)
+    scores = model.log_joint(params, Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
 
     for k in range(3):
         covariance = posterior.chol_scatters[k] @ posterior.chol_scatters[k].T / (posterior.nu[k] - 3)
@@ -340,12 +341,12 @@ def test_shared_evidence_adds_the_information_that_points_and_message_share():
 
     with jax.enable_x64(True):
         agreed, opposed, constant = (
-            float(gmm.shared_evidence(scores, said, np.ones(30), 2.5))
+            float(model.shared_evidence(scores, said, np.ones(30), 2.5))
             for said in (message, message[:, [1, 2, 0]], np.tile(np.log([0.7, 0.2, 0.1]), (30, 1)))
         )
         told, known = np.arange(30) % 3 > 0, np.arange(30) % 5 > 0
         some = float(
-            gmm.shared_evidence(scores, np.where(told[:, None], message, -np.log(3)), known.astype(float), 2.5)
+            model.shared_evidence(scores, np.where(told[:, None], message, -np.log(3)), known.astype(float), 2.5)
         )
 
     assert constant == pytest.approx(evidence, rel=1e-12)
@@ -375,7 +376,7 @@ def partition(classes):
 def clustered():
     """Three classes of which two are near each other, a module for them, and its update jitted."""
     points, truth = blobs([[0.0, 0.0], [0.0, 1.2], [9.0, 9.0]], 20, 0.5)
-    module = gmm.build(GmmOptions(num_classes=3, sweeps=40), (Port(Kind.POINTS, 2),), "cavity")
+    module = model.build(GmmOptions(num_classes=3, sweeps=40), (Port(Kind.POINTS, 2),), "cavity")
     return points, truth, module, jax.jit(lambda *args: contract.step(module, *args))
 
 
@@ -426,10 +427,10 @@ def test_the_message_counts_by_its_weight():
     swapped = normalized(0.5 * jax.nn.one_hot(1 - truth, 2))
     classes = {}
     for weight in (1.0, 1e4):
-        module = gmm.build(GmmOptions(num_classes=2, message_weight=weight), (Port(Kind.POINTS, 2),), "cavity")
+        module = model.build(GmmOptions(num_classes=2, message_weight=weight), (Port(Kind.POINTS, 2),), "cavity")
         state = module.init(jax.random.key(0), Inputs((points,), swapped))
         data = prepared(points)
-        params = gmm.mean_params(gmm.niw_posterior(data, jnp.asarray(truth), 2))
+        params = model.mean_params(model.niw_posterior(data, jnp.asarray(truth), 2))
         heard = Inputs((points,), swapped)
         classes[weight] = jax.jit(module.infer)(state._replace(params=params), heard).items["class"]
 
@@ -458,7 +459,7 @@ def test_constant_columns_and_identical_points_leave_classes_empty_and_numbers_f
 
 
 def test_one_item_and_more_classes():
-    module = gmm.build(GmmOptions(num_classes=3, sweeps=5, chains=2), (Port(Kind.POINTS, 2),), "cavity")
+    module = model.build(GmmOptions(num_classes=3, sweeps=5, chains=2), (Port(Kind.POINTS, 2),), "cavity")
     inputs = Inputs((Points(jnp.array([[3.0, 4.0]]), jnp.ones(1)),), neutral(Port(Kind.CATEGORICAL, 3), 1))
 
     state, outputs, info = jax.jit(lambda *args: contract.step(module, *args))(

@@ -4,8 +4,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from mmcli.messages import Categorical, Counts, Points, combine, neutral, normalized
-from mmcli.modules import Kind, Port
+from mmcli.modules.messages import Categorical, Counts, Points, combine, neutral, normalized
+from mmcli.modules.registry import Kind, Port
 
 N, WIDTH = 4, 3
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from mmcli.mixture import merits, topic_scores
+from mmcli.modules.mlda.mixture import merits, topic_scores
 
 BETA = 0.3
 N, R, K = 6, 2, 3

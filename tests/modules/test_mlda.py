@@ -11,16 +11,17 @@ from scipy import integrate, stats
 from scipy.sparse import csr_array
 from scipy.special import digamma, gammaln, logsumexp, softmax
 
-from mmcli import module as contract
-from mmcli.counts import BLOCK, expected_counts, on_device
-from mmcli.messages import Categorical, Counts, neutral, normalized
-from mmcli.metrics import evaluate
-from mmcli.module import Inputs
-from mmcli.modules import Kind, MldaOptions, Port, mlda
+from mmcli.modules import api as contract
+from mmcli.modules.api import Inputs
+from mmcli.modules.counts import BLOCK, expected_counts, on_device
+from mmcli.modules.messages import Categorical, Counts, neutral, normalized
+from mmcli.modules.mlda import model
+from mmcli.modules.registry import Kind, MldaOptions, Port
+from mmcli.runs.metrics import evaluate
 
 random_key = functools.partial(jax.random.key, impl="rbg")  # as a run has it
 ALPHA, BETA = 0.4, 0.3
-ITEM_CONCENTRATIONS = jax.jit(mlda.item_concentrations)
+ITEM_CONCENTRATIONS = jax.jit(model.item_concentrations)
 PORTS = (Port(Kind.COUNTS, 5), Port(Kind.CATEGORICAL, 3))
 
 
@@ -37,8 +38,8 @@ def test_kl_of_two_dirichlets_by_quadrature():
     pairs = np.array([[[0.7, 2.0], [0.1, 0.1]], [[5.0, 1.5], [0.6, 3.0]], [[30.0, 20.0], [1.0, 1.0]]])
 
     with jax.enable_x64(True):
-        divergences = mlda.dirichlet_kl(pairs[:, 0], pairs[:, 1])
-        same = mlda.dirichlet_kl(pairs[:, 0], pairs[:, 0])
+        divergences = model.dirichlet_kl(pairs[:, 0], pairs[:, 1])
+        same = model.dirichlet_kl(pairs[:, 0], pairs[:, 0])
 
     for divergence, (one, other) in zip(divergences, pairs, strict=True):
         q, p = stats.beta(*one), stats.beta(*other)
@@ -51,7 +52,7 @@ def test_kl_of_dirichlets_of_many_topics_is_cross_entropy_less_entropy():
     one, other = np.random.default_rng(0).gamma(1.0, size=(2, 4, 6))
 
     with jax.enable_x64(True):
-        divergences = mlda.dirichlet_kl(one, other)
+        divergences = model.dirichlet_kl(one, other)
 
     entropy = np.array([stats.dirichlet(row).entropy() for row in one])
     cross = log_beta(other) - ((other - 1) * expected_log(one)).sum(-1)
@@ -69,7 +70,7 @@ def random_corpus(num_items=6, num_topics=3, seed=0):
 def test_bound_is_the_sum_over_words_written_out():
     concentrations, topics, prior, words = random_corpus()
     with jax.enable_x64(True):
-        bound = float(mlda.elbo(jnp.asarray(concentrations), prior, list(map(jnp.asarray, topics)), words, BETA))
+        bound = float(model.elbo(jnp.asarray(concentrations), prior, list(map(jnp.asarray, topics)), words, BETA))
 
     log_theta = expected_log(concentrations)  # (N, K)
     entropy = np.sum([stats.dirichlet(row).entropy() for row in (*concentrations, *topics[0], *topics[1])])
@@ -89,8 +90,8 @@ def test_sweeps_never_lower_the_bound():
 
         @jax.jit
         def sweep(concentrations, topics):
-            swept = mlda.variational_sweep(concentrations, topics, prior, words, BETA)
-            return *swept, mlda.elbo(*swept[:1], prior, swept[1], words, BETA)
+            swept = model.variational_sweep(concentrations, topics, prior, words, BETA)
+            return *swept, model.elbo(*swept[:1], prior, swept[1], words, BETA)
 
         solution, bounds = (jnp.asarray(concentrations), tuple(map(jnp.asarray, topics))), []
         for _ in range(60):
@@ -118,10 +119,10 @@ def test_the_bound_is_below_the_evidence_of_all_topic_assignments():
     with jax.enable_x64(True):
         prior = np.full((2, num_topics), ALPHA)
         solution = prior + jnp.array([[3.0, 1.0], [1.0, 3.0]]), (jnp.array([[3.0, 1.0, 0.4], [0.4, 1.0, 3.0]]),)
-        sweep = jax.jit(lambda *solution: mlda.variational_sweep(*solution, prior, words, BETA))
+        sweep = jax.jit(lambda *solution: model.variational_sweep(*solution, prior, words, BETA))
         for _ in range(200):
             solution = sweep(*solution)
-        bound = float(mlda.elbo(solution[0], prior, solution[1], words, BETA))
+        bound = float(model.elbo(solution[0], prior, solution[1], words, BETA))
 
     # Of the two ways to number the topics the bound sees one: log 2 and the dependence of theta, phi and z are missed.
     assert log_evidence - 3 < bound < log_evidence
@@ -168,7 +169,7 @@ def test_an_item_settles_where_its_bound_is_highest():
     _, topics, prior, words = random_corpus()
     with jax.enable_x64(True):
         found = ITEM_CONCENTRATIONS(topics, jnp.asarray(prior), [jnp.asarray(counts) for counts in words])
-        bound = jax.jit(mlda.elbo)
+        bound = jax.jit(model.elbo)
         best = bound(found, prior, topics, words, BETA)
         for direction in np.random.default_rng(0).normal(size=(5, *found.shape)):
             moved = np.asarray(found) * np.exp(0.05 * direction)
@@ -195,7 +196,7 @@ def found():
     """What updates of 20 seeds found among planted classes."""
     inputs, truth = planted()
     ports = (Port(Kind.COUNTS, 20), Port(Kind.CATEGORICAL, 5))
-    module = mlda.build(MldaOptions(num_classes=5, weights=(30.0, 30.0)), ports, "cavity")
+    module = model.build(MldaOptions(num_classes=5, weights=(30.0, 30.0)), ports, "cavity")
     step = jax.jit(lambda *args: contract.step(module, *args))
     state = module.init(random_key(0), inputs)
     return module, step, inputs, truth, [step(random_key(seed), state, inputs) for seed in range(20)]
@@ -239,10 +240,10 @@ def test_fractional_counts_are_scaled_and_never_cut():
     classes = normalized(jnp.asarray(rng.normal(size=(50, 7)), jnp.float32))
 
     for message, values in ((rows, rows.values), (classes, jnp.exp(classes.log_probs))):
-        scaled = mlda.as_counts(message, 200.0)
+        scaled = model.as_counts(message, 200.0)
         np.testing.assert_allclose(scaled.sum(-1), 200, rtol=1e-6)
         np.testing.assert_allclose(scaled / 200, values / values.sum(-1, keepdims=True), rtol=1e-5)
-        np.testing.assert_array_equal(mlda.as_counts(message, None), values)
+        np.testing.assert_array_equal(model.as_counts(message, None), values)
 
 
 def test_rows_that_say_nothing_are_missing():
@@ -250,8 +251,8 @@ def test_rows_that_say_nothing_are_missing():
     classes = Categorical(jnp.log(jnp.array([[0.5, 0.5], [0.25, 0.75]])))
 
     for message in (rows, classes):
-        np.testing.assert_allclose(mlda.as_counts(message, 8.0), [[0, 0], [2, 6]], rtol=1e-6)
-        np.testing.assert_array_equal(mlda.as_counts(message, None)[0], [0, 0])
+        np.testing.assert_allclose(model.as_counts(message, 8.0), [[0, 0], [2, 6]], rtol=1e-6)
+        np.testing.assert_array_equal(model.as_counts(message, None)[0], [0, 0])
 
 
 @pytest.fixture(scope="module")
@@ -264,9 +265,9 @@ def trained():
     )
     inputs = Inputs(parents, normalized(jnp.asarray(rng.normal(size=(8, 3)), jnp.float32)))
     topics = tuple(jnp.asarray(1 + 20 * rng.random((3, port.width)), jnp.float32) for port in PORTS)
-    state = mlda.MldaState(topics, jnp.full((8, 3), 1 / 3), jnp.array(True))
+    state = model.MldaState(topics, jnp.full((8, 3), 1 / 3), jnp.array(True))
     options = MldaOptions(num_classes=3, weights=(10.0, 10.0))
-    return state, inputs, {rule: jax.jit(mlda.build(options, PORTS, rule).infer) for rule in ("cavity", "serket")}
+    return state, inputs, {rule: jax.jit(model.build(options, PORTS, rule).infer) for rule in ("cavity", "serket")}
 
 
 def test_serkets_form_differs_from_the_cavity_in_what_goes_back_only(trained):
@@ -303,7 +304,7 @@ def test_what_goes_back_is_the_words_expected_of_the_other_inputs(trained):
     for place, probs in enumerate(
         (counts.values / inputs.parents[0].values.sum(-1, keepdims=True), jnp.exp(classes.log_probs))
     ):
-        heard = mlda.as_counts(inputs.parents[1 - place], 10.0)
+        heard = model.as_counts(inputs.parents[1 - place], 10.0)
         prior = 0.1 * 3 * jnp.exp(inputs.child.log_probs)
         theta = ITEM_CONCENTRATIONS([state.topics[1 - place]], prior, [heard])
         theta /= theta.sum(-1, keepdims=True)
@@ -317,7 +318,7 @@ def test_an_update_of_sparse_counts_is_that_of_the_same_dense_ones():
     rows = csr_array(np.asarray(inputs.parents[0].values).astype(float))
     ports = (Port(Kind.COUNTS, 20), Port(Kind.CATEGORICAL, 5))
     options = MldaOptions(num_classes=5, weights=(30.0, 30.0), sweeps=10, anneal_sweeps=10, restarts=2)
-    module = mlda.build(options, ports, "cavity")
+    module = model.build(options, ports, "cavity")
 
     with jax.enable_x64(True):
         heard = jax.tree.map(lambda leaf: leaf.astype(float), inputs)
@@ -336,7 +337,7 @@ def test_a_missing_input_is_as_if_it_were_not_there(trained):
     state, inputs, infer = trained
     without = inputs._replace(parents=(inputs.parents[0], neutral(PORTS[1], 8)))
     options = MldaOptions(num_classes=3, weights=(10.0,))
-    alone = mlda.build(options, PORTS[:1], "cavity").infer
+    alone = model.build(options, PORTS[:1], "cavity").infer
     only = jax.jit(alone)(state._replace(topics=state.topics[:1]), inputs._replace(parents=inputs.parents[:1]))
 
     outputs = infer["cavity"](state, without)
@@ -351,7 +352,7 @@ def test_an_item_of_which_nothing_else_is_known_hears_nothing_back():
     ports = (Port(Kind.COUNTS, 5), Port(Kind.CATEGORICAL, 3))
     options = MldaOptions(num_classes=2, weights=(20, 20), sweeps=5, anneal_sweeps=5, restarts=2)
     inputs = Inputs((Counts(counts), parent), neutral(Port(Kind.CATEGORICAL, 2), 6))
-    module = mlda.build(options, ports, "cavity")
+    module = model.build(options, ports, "cavity")
 
     _, outputs, _ = contract.step(module, jax.random.key(0), module.init(jax.random.key(0), inputs), inputs)
 

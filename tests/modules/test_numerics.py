@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from scipy.special import expit, xlog1py, xlogy
 
-from mmcli.numerics import bernoulli_nll, draw_gamma, kmeans
+from mmcli.modules.numerics import bernoulli_nll, draw_gamma, kmeans
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails one of these tests
 KMEANS = jax.jit(kmeans, static_argnums=3)

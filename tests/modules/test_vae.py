@@ -11,11 +11,12 @@ from jax.flatten_util import ravel_pytree
 from scipy import integrate, stats
 from scipy.special import expit
 
-from mmcli import module as contract
-from mmcli.messages import Points
-from mmcli.module import Inputs
-from mmcli.modules import Kind, Port, VaeOptions, vae
-from mmcli.numerics import bernoulli_nll
+from mmcli.modules import api as contract
+from mmcli.modules.api import Inputs
+from mmcli.modules.messages import Points
+from mmcli.modules.numerics import bernoulli_nll
+from mmcli.modules.registry import Kind, Port, VaeOptions
+from mmcli.modules.vae import model
 
 FALSE_ALARM = 1e-6  # probability that correct draws fail one of these tests
 random_key = functools.partial(jax.random.key, impl="rbg")  # as a run has it
@@ -27,9 +28,9 @@ def random_params(seed=0, latent_dim=D):
     rng = np.random.default_rng(seed)
 
     def layer(fan_in, fan_out):
-        return vae.Dense(rng.normal(size=(fan_in, fan_out)), rng.normal(size=fan_out))
+        return model.Dense(rng.normal(size=(fan_in, fan_out)), rng.normal(size=fan_out))
 
-    return vae.VaeParams(layer(X, H), layer(H, 2 * latent_dim), layer(latent_dim, H), layer(H, X))
+    return model.VaeParams(layer(X, H), layer(H, 2 * latent_dim), layer(latent_dim, H), layer(H, X))
 
 
 def random_inputs(num_items, seed=0, dtype=np.float32):
@@ -57,15 +58,15 @@ def test_loss_is_the_formula_written_out(likelihood, kl_weight):
     x, prior_mean, noise = rng.random((3, X)), rng.normal(size=(3, D)), rng.normal(size=(3, D))
 
     with jax.enable_x64(True):
-        nll = bernoulli_nll if likelihood == "bernoulli" else vae.gaussian_nll
-        losses = vae.losses(params, x, prior_mean, noise, nll=nll, kl_weight=kl_weight)
+        nll = bernoulli_nll if likelihood == "bernoulli" else model.gaussian_nll
+        losses = model.losses(params, x, prior_mean, noise, nll=nll, kl_weight=kl_weight)
 
     mean, log_var = encode(params, x)
     output = decode(params, mean + np.exp(log_var / 2) * noise)
     if likelihood == "bernoulli":
         log_likelihood = (x * np.log(expit(output)) + (1 - x) * np.log(expit(-output))).sum(-1)
     else:
-        log_likelihood = stats.norm(output, np.sqrt(vae.NOISE)).logpdf(x).sum(-1)
+        log_likelihood = stats.norm(output, np.sqrt(model.NOISE)).logpdf(x).sum(-1)
     kl = -0.5 * (1 + log_var - (mean - prior_mean) ** 2 - np.exp(log_var)).sum(-1)
     np.testing.assert_allclose(losses, -log_likelihood + kl_weight * kl, rtol=1e-12)
 
@@ -74,7 +75,7 @@ def test_kl_is_that_of_two_gaussians():
     mean, log_var, prior_mean = np.random.default_rng(0).normal(0, 1.5, (3, 4, 1))
 
     with jax.enable_x64(True):
-        kl = vae.kl_to_prior(mean, log_var, prior_mean)
+        kl = model.kl_to_prior(mean, log_var, prior_mean)
 
     z = np.linspace(-60, 60, 400_001)[:, None]
     q, p = stats.norm(mean[:, 0], np.exp(log_var[:, 0] / 2)), stats.norm(prior_mean[:, 0], 1)
@@ -97,7 +98,7 @@ def test_the_mean_loss_misses_the_evidence_by_the_kl_to_the_true_posterior():
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     with jax.enable_x64(True):
         rows = len(nodes)
-        losses = vae.losses(
+        losses = model.losses(
             params,
             np.tile(x, (rows, 1)),
             np.tile(prior_mean, (rows, 1)),
@@ -119,7 +120,7 @@ def flat(tree):
 def quiet(state):
     """A state whose q(z | x) has no variance to speak of, so that no noise is in the loss."""
     weights, bias = state.params.code
-    code = vae.Dense(weights.at[:, D:].set(0), bias.at[D:].set(-60))
+    code = model.Dense(weights.at[:, D:].set(0), bias.at[D:].set(-60))
     return state._replace(params=state.params._replace(code=code))
 
 
@@ -127,8 +128,8 @@ def quiet(state):
 @jax.grad
 def mean_gradient(params, x, prior_mean):
     """Of the loss of a batch without noise, written out."""
-    mean, log_var = vae.encode(params, x)
-    logits = vae.decode(params, mean)
+    mean, log_var = model.encode(params, x)
+    logits = model.decode(params, mean)
     nll = -(x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)).sum(-1)
     kl = 0.5 * (jnp.exp(log_var) + (mean - prior_mean) ** 2 - 1 - log_var).sum(-1)
     return (nll + kl).mean()
@@ -149,7 +150,7 @@ def adam_by_hand(params, batches, inputs, rate):
 def test_one_batch_of_all_items_is_one_step_of_adam():
     with jax.enable_x64(True):
         options = VaeOptions(latent_dim=D, hidden_dim=H, epochs=1, batch_size=100, learning_rate=0.01)
-        module, inputs = vae.build(options, PORTS, "cavity"), random_inputs(3, dtype=np.float64)
+        module, inputs = model.build(options, PORTS, "cavity"), random_inputs(3, dtype=np.float64)
         state = quiet(jax.jit(module.init)(random_key(0), inputs))
         after = jax.jit(module.advance)(module.begin(random_key(1), state, inputs), inputs, jnp.int32(1)).state
         expected = adam_by_hand(state.params, [(0, 1, 2)], inputs, 0.01)
@@ -160,7 +161,7 @@ def test_one_batch_of_all_items_is_one_step_of_adam():
 def test_what_fills_up_the_last_batch_teaches_nothing():
     with jax.enable_x64(True):
         options = VaeOptions(latent_dim=D, hidden_dim=H, epochs=1, batch_size=2, learning_rate=0.01)
-        module, inputs = vae.build(options, PORTS, "cavity"), random_inputs(3, dtype=np.float64)
+        module, inputs = model.build(options, PORTS, "cavity"), random_inputs(3, dtype=np.float64)
         state = quiet(jax.jit(module.init)(random_key(0), inputs))
         advance = jax.jit(module.advance)
         begun = [module.begin(random_key(seed), state, inputs) for seed in range(12)]
@@ -180,7 +181,7 @@ OPTIONS = VaeOptions(latent_dim=D, hidden_dim=H, epochs=30, batch_size=4, learni
 
 @pytest.fixture(scope="module")
 def module():
-    built = vae.build(OPTIONS, PORTS, "cavity")
+    built = model.build(OPTIONS, PORTS, "cavity")
     return built._replace(
         init=jax.jit(built.init), advance=jax.jit(built.advance), end=jax.jit(built.end), infer=jax.jit(built.infer)
     )
@@ -226,7 +227,7 @@ def test_backward_goes_what_the_child_expects_and_in_serkets_form_the_reconstruc
     inputs = random_inputs(10)
     state = jax.jit(module.init)(random_key(0), inputs)
     other = inputs._replace(parents=random_inputs(10, seed=7).parents)
-    serket = vae.build(OPTIONS, PORTS, "serket")
+    serket = model.build(OPTIONS, PORTS, "serket")
 
     outputs, others = module.infer(state, inputs), module.infer(state, other)
     contained = jax.jit(serket.infer)(state, inputs)
@@ -243,7 +244,7 @@ def test_backward_goes_what_the_child_expects_and_in_serkets_form_the_reconstruc
 
 def test_samples_are_drawn_from_the_posterior():
     inputs = with_unknown(random_inputs(2000), 4, 0.25)
-    module = vae.build(OPTIONS.model_copy(update={"sends": "sample", "likelihood": "gaussian"}), PORTS, "cavity")
+    module = model.build(OPTIONS.model_copy(update={"sends": "sample", "likelihood": "gaussian"}), PORTS, "cavity")
     state = jax.jit(module.init)(random_key(0), inputs)
 
     _, outputs, _ = jax.jit(module.end)(module.begin(random_key(3), state, inputs), inputs)

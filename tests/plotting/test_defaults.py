@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from mmcli import figures, plots
-from mmcli.comparison import Comparison, Run
-from mmcli.history import HistoryLine
-from mmcli.metrics import evaluate
-from mmcli.preparation.charts import overview_png
-from mmcli.preparation.panels import make_panels
-from mmcli.report.draw import draw
-from mmcli.report.panels import Bars
+from mmcli.ingest.panels import make_panels
+from mmcli.plotting import defaults, plots
+from mmcli.plotting.charts import overview_png
+from mmcli.plotting.draw import draw
+from mmcli.plotting.panels import Bars
+from mmcli.runs.history import HistoryLine
+from mmcli.runs.metrics import evaluate
+from mmcli.workflows.compare import Comparison, Run
 
 THEIRS = {
     "axes.facecolor": "red",
@@ -72,7 +72,7 @@ def test_the_settings_of_the_test_do_change_a_figure():
 
     with mpl.rc_context(THEIRS):
         theirs = drawn()
-        with figures.own_look():
+        with defaults.own_look():
             ours = drawn()
 
     assert (theirs, ours) == ((0, 0, 0, 1), (1, 1, 1, 1))
@@ -82,7 +82,7 @@ def test_a_matplotlibrc_in_the_folder_changes_nothing(tmp_path):
     (tmp_path / "matplotlibrc").write_text("".join(f"{name}: {value}\n" for name, value in THEIRS.items()))
     program = (
         "import hashlib, matplotlib, numpy\n"
-        "from mmcli import plots\n"
+        "from mmcli.plotting import plots\n"
         "assert matplotlib.rcParams['text.usetex']\n"
         "image = numpy.arange(16.0).reshape(1, 4, 4) / 16\n"
         "print(hashlib.sha256(plots.images_png(image, ['0'])).hexdigest())\n"

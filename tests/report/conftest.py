@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmcli import reporting
-from mmcli.config import dump_config, load_config
-from mmcli.datasets import load_datasets
-from mmcli.graph import build_graph
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import dump_config, load_config
+from mmcli.data.dataset import load_datasets
+from mmcli.plotting.panels import Report, Section
 from mmcli.report.content import gather
-from mmcli.report.panels import Report, Section
-from mmcli.store import RunDirectory
+from mmcli.runs.writer import RunDirectory
+from mmcli.workflows import report as reporting
 
 VOID = {"meta", "img", "link", "br", "hr", "input"}  # elements without an end
 LABELS = np.repeat([0, 1], 20)

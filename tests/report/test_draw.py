@@ -6,10 +6,10 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from mmcli.report import style
-from mmcli.report.draw import draw
-from mmcli.report.draw_graph import layout
-from mmcli.report.panels import Box, Counts, Curves, Line, Pictures, Scatter, Strip
+from mmcli.plotting import style
+from mmcli.plotting.draw import draw
+from mmcli.plotting.draw_graph import layout
+from mmcli.plotting.panels import Box, Counts, Curves, Line, Pictures, Scatter, Strip
 
 
 @pytest.mark.parametrize(

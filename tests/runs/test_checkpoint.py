@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from mmcli.checkpoint import Checkpoint, pack, unpack
 from mmcli.errors import DamagedRunError, SaveError
-from mmcli.shelf import Shelf
+from mmcli.runs.checkpoint import Checkpoint, pack, unpack
+from mmcli.runs.checkpoints import Shelf
 
 ARRAYS = {
     "work.key": np.arange(4, dtype=np.uint32),
@@ -160,7 +160,7 @@ def test_one_that_does_not_come_back_is_an_error_and_the_others_stay(tmp_path, m
     shelf = Shelf(tmp_path)
     for updates in (1, 2):
         shelf.save(checkpoint(updates))
-    monkeypatch.setattr("mmcli.files.read", lambda _: b"mud")
+    monkeypatch.setattr("mmcli.util.atomic.read", lambda _: b"mud")
 
     with pytest.raises(SaveError) as error:
         shelf.save(checkpoint(3))

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from mmcli.labels import LabelSet, make_labels
-from mmcli.metrics import class_names, evaluate, evaluate_named, match_classes
+from mmcli.data.labels import LabelSet, make_labels
+from mmcli.runs.metrics import class_names, evaluate, evaluate_named, match_classes
 
 LABELS = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2, 2])
 CLASSES = np.array([7, 7, 4, 4, 4, 4, 9, 9, 9, 7])  # 7 is mostly 0, 4 mostly 1, 9 is 2

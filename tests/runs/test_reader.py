@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mmcli.errors import DamagedRunError, UsageError
-from mmcli.history import HistoryLine
-from mmcli.store import RunDirectory
+from mmcli.runs.history import HistoryLine
+from mmcli.runs.writer import RunDirectory
 
 
 @pytest.fixture

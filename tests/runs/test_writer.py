@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from mmcli.errors import DamagedRunError, SaveError, UsageError
-from mmcli.store import RunDirectory, set_aside
+from mmcli.runs.writer import RunDirectory, set_aside
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_a_write_that_breaks_off_leaves_the_old_file_alone(run, monkeypatch):
 def test_a_reader_never_sees_half_a_file(run):
     """Another process rewrites meta.json without pause; whatever is read meanwhile is whole."""
     writer = (
-        "import sys; from pathlib import Path; from mmcli.store import RunDirectory\n"
+        "import sys; from pathlib import Path; from mmcli.runs.writer import RunDirectory\n"
         "run = RunDirectory(Path(sys.argv[1]))\n"
         "while True: run.note(filler='x' * 100_000)"
     )

@@ -49,7 +49,7 @@ MORE = [
 # Prints whether jax was imported, when the command has ended.
 RUN = """
 import sys
-from mmcli.cli import main
+from mmcli.cli.main import main
 try:
     main()
 finally:
@@ -58,7 +58,7 @@ finally:
 
 
 def main() -> None:
-    here = Path(__file__).resolve().parents[1] / "test_config_errors.py"
+    here = Path(__file__).resolve().parents[1] / "config" / "test_config_errors.py"
     spec = importlib.util.spec_from_file_location("test_config_errors", here)
     assert spec is not None
     assert spec.loader is not None

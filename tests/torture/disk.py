@@ -10,7 +10,7 @@ from pathlib import Path
 from lab import Done, call, explain, is_one_line, lay_out, options, report, results, spread, watched_calls
 
 from mmcli.errors import MmcliError
-from mmcli.store import RunDirectory
+from mmcli.runs.writer import RunDirectory
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES, errno.EROFS)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from lab import explain, finish, lay_out, report, train
 
-from mmcli.store import RunDirectory
+from mmcli.runs.writer import RunDirectory
 
 # What to set, in which graph, and what to multiply the images by.
 WAYS = [

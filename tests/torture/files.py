@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from lab import options, report
 
+from mmcli.data.formats import read_array
 from mmcli.errors import DataError
-from mmcli.formats import read_array
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from bad_files import BAD_FILES, GOOD_FILES, SLOW_FILES
@@ -25,7 +25,7 @@ LONG_SECONDS, LONG_MEGABYTES = 40.0, 1500.0
 RUN = """
 import encodings.cp437, encodings.utf_8_sig, os, sys  # nobody may not find what comes with Python
 from mmcli import experiment, tables
-from mmcli.cli import main
+from mmcli.cli.main import main
 if not os.geteuid() and os.path.isfile("bad") and not os.stat("bad").st_mode & 0o444:
     os.setuid(65534)
 main()

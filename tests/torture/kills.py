@@ -26,7 +26,7 @@ class Whole(NamedTuple):
 
 def kill_at(point: int, arguments: list[str]) -> None:
     """Train in this process, which ends by SIGKILL before (even points) or after (odd) a call; -1 counts the calls."""
-    from mmcli.cli import main
+    from mmcli.cli.main import main
 
     run = Path(arguments[arguments.index("-o") + 1]).resolve()
     num_points = 0

@@ -17,8 +17,8 @@ from unittest import mock
 
 import numpy as np
 
-from mmcli import files
-from mmcli.cli import main
+from mmcli.cli.main import main
+from mmcli.util import atomic
 
 NUM_ITEMS = 30
 DATA = (
@@ -135,7 +135,7 @@ def report(what: str, num_right: int, num_trials: int, begun: float) -> None:
 def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int], None]) -> Iterator[None]:
     """Number, from 0, each call that writes a run; `before` and `after` it something is done.
 
-    Counted are what `mmcli.files` opens, writes and syncs, and names made, replaced and deleted in `run`.
+    Counted are what `mmcli.util.atomic` opens, writes and syncs, and names made, replaced and deleted in `run`.
     """
     count = 0
 
@@ -155,7 +155,7 @@ def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int
         return watch
 
     class FilesOs:
-        """The module `os` as `mmcli.files` sees it."""
+        """The module `os` as `mmcli.util.atomic` sees it."""
 
         def __getattr__(self, name: str) -> Any:
             call = getattr(os, name)
@@ -163,7 +163,7 @@ def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int
 
     inside = str(run)
     with (
-        mock.patch.object(files, "os", FilesOs()),
+        mock.patch.object(atomic, "os", FilesOs()),
         mock.patch.multiple(
             os,
             **{
@@ -177,8 +177,8 @@ def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int
 
 def learn_nothing(_graph: object, *_data: object, **asked: Any) -> Iterator[Any]:
     """In place of `rounds.train_rounds`: three modules whose results follow from the state that is handed on."""
-    from mmcli.program import RoundState
-    from mmcli.rounds import Moment, Progress, Update
+    from mmcli.engine.program import RoundState
+    from mmcli.engine.schedule import Moment, Progress, Update
 
     saved, names = asked["saved"], ("vae", "gmm", "mlda")
     total = int(saved.arrays["states.total"]) if saved else asked["seed"]
@@ -195,11 +195,11 @@ def learn_nothing(_graph: object, *_data: object, **asked: Any) -> Iterator[Any]
 
 def call(*arguments: object, learn: Callable[..., Any] = learn_nothing) -> Done:
     """A command in this process, all but the learning."""
-    from mmcli import rounds
+    from mmcli.engine import schedule
 
     out, err = io.StringIO(), io.StringIO()
     argv = ["mmcli", *map(str, arguments)]
-    faked = mock.patch.object(rounds, "train_rounds", learn)
+    faked = mock.patch.object(schedule, "train_rounds", learn)
     with mock.patch.object(sys, "argv", argv), faked, redirect_stdout(out), redirect_stderr(err):
         try:
             main()

@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse
 
-from mmcli import memory
-from mmcli.checking import check
-from mmcli.cli import main
+from mmcli.cli.main import main
+from mmcli.workflows import memory
+from mmcli.workflows.check import check
 
 FACTOR = 1.5
 OBSERVATION = "data: {x: {file: x.npz, key: x}}\nrounds: 1\nmodules:\n  o: {type: observation, data: x}\n  m: "

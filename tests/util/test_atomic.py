@@ -7,15 +7,15 @@ import sys
 
 import pytest
 
-from mmcli import files
 from mmcli.errors import SaveError, UsageError
+from mmcli.util import atomic
 
 HOLD = """
 import sys
 from pathlib import Path
-from mmcli import files
+from mmcli.util import atomic
 
-with files.locked(Path(sys.argv[1])):
+with atomic.locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -33,7 +33,7 @@ def holder(tmp_path):
 
 
 def test_a_lock_refuses_a_second_process_and_names_the_first(tmp_path, holder):
-    with pytest.raises(UsageError) as error, files.locked(tmp_path / "lock"):
+    with pytest.raises(UsageError) as error, atomic.locked(tmp_path / "lock"):
         pass
 
     host = os.uname().nodename
@@ -45,7 +45,7 @@ def test_a_lock_whose_holder_was_killed_is_free(tmp_path, holder):
     holder.wait()
     assert (tmp_path / "lock").exists()
 
-    with files.locked(tmp_path / "lock") as is_held:
+    with atomic.locked(tmp_path / "lock") as is_held:
         assert is_held
         assert (tmp_path / "lock").read_text() == f"host {os.uname().nodename} pid {os.getpid()}\n"
 
@@ -57,7 +57,7 @@ def test_what_a_lock_file_says_is_not_repeated_unread(tmp_path):
     path.write_text("host \x1b[31m pid 0\n")
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="in use by another process;"), files.locked(path):
+        with pytest.raises(UsageError, match="in use by another process;"), atomic.locked(path):
             pass
 
 
@@ -67,7 +67,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", refuse)
 
-    with files.locked(tmp_path / "lock") as is_held:
+    with atomic.locked(tmp_path / "lock") as is_held:
         assert not is_held
 
 
@@ -76,19 +76,19 @@ def test_only_regular_files_are_read(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "file")
     os.mkfifo(tmp_path / "pipe")
 
-    assert files.read(tmp_path / "file") == b"here"
-    assert files.read(tmp_path / "link") == b"here"
-    assert files.digest(tmp_path / "link") == files.digest(tmp_path / "file")
+    assert atomic.read(tmp_path / "file") == b"here"
+    assert atomic.read(tmp_path / "link") == b"here"
+    assert atomic.digest(tmp_path / "link") == atomic.digest(tmp_path / "file")
     for name in ("pipe", "."):
         with pytest.raises(OSError, match=r"not a regular file|Is a directory"):
-            files.read(tmp_path / name)
+            atomic.read(tmp_path / name)
 
 
 def test_a_link_is_replaced_not_followed(tmp_path):
     (tmp_path / "elsewhere").write_bytes(b"mine")
     (tmp_path / "file").symlink_to(tmp_path / "elsewhere")
 
-    files.write(tmp_path / "file", b"new")
+    atomic.write(tmp_path / "file", b"new")
 
     assert (tmp_path / "elsewhere").read_bytes() == b"mine"
     assert (tmp_path / "file").read_bytes() == b"new"
@@ -99,7 +99,7 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path):
     (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
 
     with pytest.raises(SaveError) as error:
-        files.make_folder(tmp_path / "folder")
+        atomic.make_folder(tmp_path / "folder")
 
     assert str(error.value) == (
         f"{tmp_path}/folder: cannot be written (not a folder); mend that, then do it again (train with --resume)"
@@ -107,9 +107,9 @@ def test_a_folder_that_is_a_link_is_refused(tmp_path):
 
 
 def test_room_is_asked_for_before_anything_is_written(tmp_path):
-    files.require_room(tmp_path / "a" / "b", 1)
+    atomic.require_room(tmp_path / "a" / "b", 1)
     with pytest.raises(UsageError) as error:
-        files.require_room(tmp_path / "a" / "b", 10**30)
+        atomic.require_room(tmp_path / "a" / "b", 10**30)
 
     assert str(error.value).startswith(f"{tmp_path}/a/b: ")
     assert str(error.value).endswith("; free some, or name another place with -o")
@@ -120,6 +120,6 @@ def test_what_killed_writers_left_is_swept(tmp_path):
     for name in (".meta.json.17.tmp", ".keep", "meta.json"):
         (tmp_path / name).touch()
 
-    files.sweep(tmp_path)
+    atomic.sweep(tmp_path)
 
     assert sorted(path.name for path in tmp_path.iterdir()) == [".keep", "meta.json"]

@@ -6,13 +6,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from mmcli import progress, watching
-from mmcli.watching import following, live_console
+from mmcli.cli import display
+from mmcli.util import progress
+from mmcli.util.progress import following, live_console
 
 
 def test_a_log_hears_of_it_every_few_seconds(monkeypatch, capsys):
     clock = SimpleNamespace(monotonic=iter([100.0, 104.0, 105.0, 105.0, 106.0]).__next__)
-    monkeypatch.setattr(watching, "time", clock)  # not time.monotonic: rich, imported later, would keep it
+    monkeypatch.setattr(progress, "time", clock)  # not time.monotonic: rich, imported later, would keep it
 
     with following("reading long.txt", 400_000_000, "bytes") as advance:
         for done in (90_000_000, 100_000_000, 110_000_000):
@@ -22,7 +23,7 @@ def test_a_log_hears_of_it_every_few_seconds(monkeypatch, capsys):
 
 
 def test_a_log_has_the_total_where_it_is_known(monkeypatch, capsys):
-    monkeypatch.setattr(watching, "SECONDS_A_LINE", 0)
+    monkeypatch.setattr(progress, "SECONDS_A_LINE", 0)
 
     with following("downloading a\nb", None, "bytes", done=1_000_000) as advance:
         advance(2_000_000)
@@ -61,9 +62,9 @@ VARIABLES = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CLICOLOR_FORCE
 def test_a_file_gets_lines_whatever_the_environment_says(variable, monkeypatch, capsys):
     name, _, value = variable.partition("=")
     monkeypatch.setenv(name, value)
-    monkeypatch.setattr(watching, "SECONDS_A_LINE", 0)
+    monkeypatch.setattr(progress, "SECONDS_A_LINE", 0)
 
-    with progress.display() as watcher:
+    with display.display() as watcher:
         watcher.started(Path("a-long-run-directory-001"), None, 1, ["gmm"])
         watcher.advanced(1, "gmm", 1, 2)
     with following("finding classes") as advance:

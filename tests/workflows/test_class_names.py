@@ -172,7 +172,7 @@ def test_a_class_is_made_by_its_name(command, run):
 
 
 def test_a_class_of_a_run_whose_last_labels_have_names(command, run, monkeypatch):
-    monkeypatch.setattr("mmcli.trained.TrainedRun._last_classifier", lambda _: "by_name")
+    monkeypatch.setattr("mmcli.workflows.trained_run.TrainedRun._last_classifier", lambda _: "by_name")
 
     assert command("generate", run, "--to", "points", "--class", "犬", "-o", "a.npz").code == 0
     assert command("generate", run, "--to", "points", "-o", "all.npz").code == 0

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from mmcli import plots
-from mmcli.comparison import compare_runs
-from mmcli.history import HistoryLine
-from mmcli.store import RunDirectory
+from mmcli.plotting import plots
+from mmcli.runs.history import HistoryLine
+from mmcli.runs.writer import RunDirectory
+from mmcli.workflows.compare import compare_runs
 
 CONFIG = """\
 seed: {seed}

@@ -14,10 +14,12 @@ from matplotlib.image import imread
 from tiny import TINY, tiny_arrays
 
 import mmcli
-from mmcli import encoding, load_run, plots
-from mmcli.config import load_config
+from mmcli import load_run
+from mmcli.config.reader import load_config
+from mmcli.data.selection import Request, choose
 from mmcli.errors import DataError, UsageError
-from mmcli.unseen import Request, choose
+from mmcli.plotting import plots
+from mmcli.runs import arrays
 
 ARRAYS = tiny_arrays()
 IMAGES, WORDS, LABELS = ARRAYS["images"], ARRAYS["words"], ARRAYS["labels"]
@@ -157,7 +159,7 @@ def test_the_examples_of_load_run_hold(trained, monkeypatch):
 
 
 def test_the_example_of_the_readme_holds(trained):
-    text = (Path(__file__).parent.parent / "README.md").read_text()
+    text = (Path(__file__).parents[2] / "README.md").read_text()
     lines = text.partition("The same from Python:\n\n")[2].partition("\n\n**")[0]
     code = textwrap.dedent(lines).replace('"runs/mnist_arabic-s0-001"', f'"{trained.run}"').replace("speech=", "words=")
 
@@ -259,7 +261,7 @@ def test_a_mask_with_the_key_of_its_sense_is_not_taken_for_it(tmp_path):
 
 @pytest.mark.usefixtures("copy")
 def test_wide_arrays_go_to_npy_batch_by_batch(monkeypatch):
-    monkeypatch.setattr(encoding, "MAX_TEXT_COLUMNS", 5)
+    monkeypatch.setattr(arrays, "MAX_TEXT_COLUMNS", 5)
     run = load_run("run")
     rows = np.arange(40.0).reshape(4, 10)
 

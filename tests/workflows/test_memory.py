@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
-from mmcli import memory
-from mmcli.counts import on_device
-from mmcli.devices import memory_told
+from mmcli.engine.devices import memory_told
 from mmcli.errors import MemoryShortError
-from mmcli.memory import Limit, control_group_limits
-from mmcli.messages import Counts, neutral
-from mmcli.module import Inputs
-from mmcli.modules import MODULES, Kind, Load, Port, build
+from mmcli.modules.api import Inputs
+from mmcli.modules.counts import on_device
+from mmcli.modules.messages import Counts, neutral
+from mmcli.modules.registry import MODULES, Kind, Load, Port, build
+from mmcli.workflows import memory
+from mmcli.workflows.memory import Limit, control_group_limits
 
 FACTOR = 1.5
 
@@ -187,7 +187,7 @@ def test_memory_that_runs_out_elsewhere_is_one_line(wide, command, monkeypatch):
     def short(*_arguments: object) -> None:
         raise MemoryError("Unable to allocate 9 GiB")
 
-    monkeypatch.setattr("mmcli.datasets.load_datasets", short)
+    monkeypatch.setattr("mmcli.data.dataset.load_datasets", short)
 
     done = command("check", wide)
 

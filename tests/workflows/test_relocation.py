@@ -15,9 +15,9 @@ from PIL import Image
 from tiny import tiny_arrays
 
 from mmcli import load_run
-from mmcli.config import load_config
+from mmcli.config.reader import load_config
+from mmcli.data.selection import Request, choose
 from mmcli.errors import UsageError
-from mmcli.unseen import Request, choose
 
 MISSING = "no such file; if it was moved, name its new folder by --data-root"
 

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 from tiny import NUM_ITEMS, tiny_arrays
 
-from mmcli import checking, experiment, rounds
+from mmcli.cli.display import Lines
+from mmcli.engine import schedule
 from mmcli.errors import DivergedError, StoppedError
-from mmcli.progress import Lines
-from mmcli.shelf import Shelf
+from mmcli.runs.checkpoints import Shelf
+from mmcli.workflows import check
+from mmcli.workflows import train as experiment
 
 RUN = Path("run")
 
@@ -24,7 +26,7 @@ RUN = Path("run")
 @pytest.fixture
 def broken_off(train, monkeypatch):
     """A run of the fake model that was interrupted after its third update of four."""
-    learn = rounds.train_rounds
+    learn = schedule.train_rounds
 
     def learn_three(*data, **options):
         for event in learn(*data, **options):
@@ -34,7 +36,7 @@ def broken_off(train, monkeypatch):
             yield event
 
     with monkeypatch.context() as patch:
-        patch.setattr(rounds, "train_rounds", learn_three)
+        patch.setattr(schedule, "train_rounds", learn_three)
         train("-o", "run")
 
 
@@ -143,7 +145,7 @@ def test_a_run_can_be_stopped_between_any_two_of_its_files(train, num_asked):
 
     with pytest.raises(StoppedError, match=r"^stopped by SIGTERM in round [12], module (gmm|mlda); all is saved;"):
         experiment.train(
-            checking.check(Path("tiny.yaml")),
+            check.check(Path("tiny.yaml")),
             Lines(),
             lambda: signal.SIGTERM if next(asked) >= num_asked else None,
             output=RUN,
@@ -253,7 +255,7 @@ def test_what_resume_cannot_do(train, options, message):
 
 
 def test_a_run_that_diverged_keeps_its_last_good_checkpoint(train, monkeypatch):
-    learn = rounds.train_rounds
+    learn = schedule.train_rounds
 
     def diverge(*data, **options):
         for event in learn(*data, **options):
@@ -261,7 +263,7 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(train, monkeypatch):
                 raise DivergedError("module gmm, round 2: a number became NaN")
             yield event
 
-    monkeypatch.setattr(rounds, "train_rounds", diverge)
+    monkeypatch.setattr(schedule, "train_rounds", diverge)
     done = train("-o", "run")
 
     assert done.code == 3
@@ -269,7 +271,7 @@ def test_a_run_that_diverged_keeps_its_last_good_checkpoint(train, monkeypatch):
         "000001-000000.safetensors",
         "000002-000000.safetensors",
     ]
-    monkeypatch.setattr(rounds, "train_rounds", learn)
+    monkeypatch.setattr(schedule, "train_rounds", learn)
     assert train("-o", "run", "--resume").code == 0
 
 
@@ -284,7 +286,7 @@ def test_checkpoints_can_be_rarer(train):
 
 def test_force_leaves_a_run_at_work_alone(train):
     train("-o", "run")
-    hold = "from mmcli.store import RunDirectory; from pathlib import Path; import sys\n"
+    hold = "from mmcli.runs.writer import RunDirectory; from pathlib import Path; import sys\n"
     hold += "with RunDirectory(Path('run')).lock(): print(flush=True); sys.stdin.read()"
     line = [sys.executable, "-c", hold]
     with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:

@@ -13,9 +13,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from mmcli import cli, rounds, stopping, workers
+from mmcli.cli import main, signals
+from mmcli.engine import schedule
 from mmcli.errors import StalledError
-from mmcli.workers import PATIENCE, Watch, result, worker
+from mmcli.util import workers
+from mmcli.util.workers import PATIENCE, Watch, result, worker
 
 LIMIT = 10.0  # seconds from a signal to the end of the process
 MODEL = """\
@@ -31,7 +33,7 @@ modules:
 STUCK = """\
 import functools, sys, threading
 from mmcli import recognition, rounds
-from mmcli.cli import main
+from mmcli.cli.main import main
 
 def stand_still(*_):
     sys.stderr.write("stands still\\n")
@@ -172,9 +174,9 @@ def test_a_question_whose_threads_stand_still_ends(start, run, question):
     assert told == ("said before", f"stands still\n{error}\n")
 
 
-@pytest.mark.parametrize("number", stopping.SIGNALS, ids=lambda number: number.name)
+@pytest.mark.parametrize("number", signals.SIGNALS, ids=lambda number: number.name)
 def test_every_signal_saves_and_the_run_goes_on(train, monkeypatch, number):
-    learn = rounds.train_rounds
+    learn = schedule.train_rounds
 
     def learn_and_be_stopped(*data, **options):
         for event in learn(*data, **options):
@@ -185,10 +187,10 @@ def test_every_signal_saves_and_the_run_goes_on(train, monkeypatch, number):
     def leave(code):
         raise SystemExit(code)
 
-    monkeypatch.setattr(rounds, "train_rounds", learn_and_be_stopped)
-    monkeypatch.setattr(cli, "leave", leave)  # for the sake of this process
+    monkeypatch.setattr(schedule, "train_rounds", learn_and_be_stopped)
+    monkeypatch.setattr(main, "leave", leave)  # for the sake of this process
     stopped = train("-o", "run")
-    monkeypatch.setattr(rounds, "train_rounds", learn)
+    monkeypatch.setattr(schedule, "train_rounds", learn)
     again = train("-o", "run", "--resume")
 
     assert stopped.code == 128 + number
@@ -201,10 +203,10 @@ def test_every_signal_saves_and_the_run_goes_on(train, monkeypatch, number):
 def test_a_signal_that_is_ignored_from_the_start_stays_so(number):
     before = signal.signal(number, signal.SIG_IGN)  # as nohup does, and a shell for what runs in the background
     try:
-        with stopping.stop_requests() as stop:
+        with signals.stop_requests() as stop:
             os.kill(os.getpid(), number)
             assert stop() is None
-        assert number not in stopping.heeded()
+        assert number not in signals.heeded()
         assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mmcli.config import load_config
+from mmcli.config.reader import load_config
 
 RESULTS = {
     *(f"module002_vae/{name}" for name in ("params.npz", "z_learn.txt", "x_hat_learn.txt", "loss_learn.txt")),
@@ -194,7 +194,7 @@ def test_labels_measure_and_never_teach(trained, tiny_config):
 COUNT_THREADS = """
 import os, sys
 from mmcli import rounds
-from mmcli.cli import main
+from mmcli.cli.main import main
 
 rounds.train_rounds = lambda *arguments, **options: iter(())  # jax has started before it would learn
 try:

@@ -7,12 +7,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from mmcli.data.formats import blocks, cache, csr, idx, npz, parquet, text
+from mmcli.data.formats.columns import index_of
+from mmcli.data.formats.opening import GZIP_MAGIC, opened, unpacked
+from mmcli.data.sparse import HostRows
+from mmcli.data.streamed import RowSource
 from mmcli.errors import DataError
-from mmcli.formats import blocks, cache, csr, idx, npz, parquet, text
-from mmcli.formats.columns import index_of
-from mmcli.formats.opening import GZIP_MAGIC, opened, unpacked
-from mmcli.sparse import HostRows
-from mmcli.streamed import RowSource
 
 Array = NDArray[Any]
 

@@ -12,10 +12,10 @@ from typing import IO, TypeAlias
 
 import numpy as np
 
+from mmcli.data.formats import npz
+from mmcli.data.formats.opening import opened
+from mmcli.data.streamed import StreamedRows
 from mmcli.errors import DataError
-from mmcli.formats import npz
-from mmcli.formats.opening import opened
-from mmcli.streamed import StreamedRows
 
 
 def stream(file: Path, key: str | None) -> StreamedRows | None:

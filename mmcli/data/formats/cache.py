@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mmcli import files
+from mmcli.data.formats.npz import member_names, read_member
+from mmcli.data.formats.opening import digest, opened
+from mmcli.data.formats.text import Table
 from mmcli.errors import DataError, SaveError
-from mmcli.formats.npz import member_names, read_member
-from mmcli.formats.opening import digest, opened
-from mmcli.formats.text import Table
+from mmcli.util import atomic
 
 WORTH = 4 << 20  # bytes of a file; less is read in a moment
 # Goes up when the same file comes to be read as another array.
@@ -56,9 +56,9 @@ def kept(file: Path, read: Callable[[Path], Table], reading: str = "") -> Table:
     if digest(file) == name:  # nobody wrote to it in the meantime
         with suppress(OSError, SaveError):
             copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            files.sweep(copy.parent)
+            atomic.sweep(copy.parent)
             archive = io.BytesIO()
             named = {} if table.names is None else {_NAMES: np.array(table.names)}
             np.savez(archive, allow_pickle=False, **{_ARRAY: table.array}, **named)
-            files.replace(copy, archive.getbuffer())
+            atomic.replace(copy, archive.getbuffer())
     return table

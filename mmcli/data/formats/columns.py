@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli.data.formats.whole_numbers import is_rounded
 from mmcli.errors import DataError
-from mmcli.formats.whole_numbers import is_rounded
-from mmcli.wording import listed, shown, suggestion
+from mmcli.util.text import listed, shown, suggestion
 
 Array = NDArray[Any]
 

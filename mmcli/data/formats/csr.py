@@ -6,11 +6,11 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli import sparse
+from mmcli.data import sparse
+from mmcli.data.formats import npz
+from mmcli.data.formats.whole_numbers import EXACT, is_rounded
 from mmcli.errors import DataError
-from mmcli.formats import npz
-from mmcli.formats.whole_numbers import EXACT, is_rounded
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.errors import DataError
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 Array = NDArray[Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli.data.formats.opening import GZIP_MAGIC, MAX_DEFLATE_RATIO, opened, refuse_bomb, unpacked
 from mmcli.errors import DataError
-from mmcli.formats.opening import GZIP_MAGIC, MAX_DEFLATE_RATIO, opened, refuse_bomb, unpacked
 
 Array = NDArray[Any]
 

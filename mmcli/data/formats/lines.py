@@ -7,9 +7,9 @@ from io import BufferedIOBase, IncrementalNewlineDecoder
 from pathlib import Path
 from typing import NamedTuple
 
+from mmcli.data.formats.heading import content
+from mmcli.data.formats.opening import GZIP_MAGIC, opened, refuse_bomb, unpacked
 from mmcli.errors import DataError
-from mmcli.formats.heading import content
-from mmcli.formats.opening import GZIP_MAGIC, opened, refuse_bomb, unpacked
 
 _BLOCK = 1 << 20  # bytes; strings of one number each take fifty times the space
 _LONGEST = 16 << 20  # characters of a line

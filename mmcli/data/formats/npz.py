@@ -11,9 +11,9 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
+from mmcli.data.formats.opening import MAX_DEFLATE_RATIO, refuse_bomb
 from mmcli.errors import DataError
-from mmcli.formats.opening import MAX_DEFLATE_RATIO, refuse_bomb
-from mmcli.wording import listed, shown, suggestion
+from mmcli.util.text import listed, shown, suggestion
 
 MAGIC_SIZE = len(npy.MAGIC_PREFIX)
 NUMBERS = "biuf"  # numpy's letters for their types

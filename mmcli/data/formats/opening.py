@@ -13,7 +13,7 @@ from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 
 from mmcli.errors import DataError
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DEFLATE_RATIO = 1032  # of bytes out to bytes in; zlib's technical notes, "Maximum compression factor"

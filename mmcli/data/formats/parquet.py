@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli.data.formats.columns import index_of, side_by_side
+from mmcli.data.formats.opening import opened, refuse_bomb
+from mmcli.data.formats.whole_numbers import is_rounded
 from mmcli.errors import DataError
-from mmcli.formats.columns import index_of, side_by_side
-from mmcli.formats.opening import opened, refuse_bomb
-from mmcli.formats.whole_numbers import is_rounded
-from mmcli.wording import listed, shown
+from mmcli.util.text import listed, shown
 
 Array = NDArray[Any]
 

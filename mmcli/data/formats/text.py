@@ -13,8 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.errors import DataError
-from mmcli.formats.heading import (
+from mmcli.data.formats.heading import (
     Evidence,
     Heading,
     content,
@@ -25,10 +24,11 @@ from mmcli.formats.heading import (
     split,
     undecided,
 )
-from mmcli.formats.lines import blocks, contents
-from mmcli.formats.whole_numbers import RoundedError, as_whole, first_rounded, rounded_field
-from mmcli.watching import watched
-from mmcli.wording import shown
+from mmcli.data.formats.lines import blocks, contents
+from mmcli.data.formats.whole_numbers import RoundedError, as_whole, first_rounded, rounded_field
+from mmcli.errors import DataError
+from mmcli.util.progress import watched
+from mmcli.util.text import shown
 
 Array = NDArray[Any]
 

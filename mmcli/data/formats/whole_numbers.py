@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli.data.formats.heading import Heading, content
 from mmcli.errors import DataError
-from mmcli.formats.heading import Heading, content
-from mmcli.wording import shown
+from mmcli.util.text import shown
 
 Array = NDArray[Any]
 

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
+from mmcli.data.formats.opening import opened
 from mmcli.errors import DataError, SaveError
-from mmcli.files import locked
-from mmcli.formats.opening import opened
-from mmcli.preparation.places import kind_at
-from mmcli.preparation.transfer import RefusedError, Resource, TransferError, saving, transfer
-from mmcli.wording import shown
+from mmcli.ingest.fetch.transfer import RefusedError, Resource, TransferError, saving, transfer
+from mmcli.ingest.places import kind_at
+from mmcli.util.atomic import locked
+from mmcli.util.text import shown
 
 _Content = TypeVar("_Content")
 

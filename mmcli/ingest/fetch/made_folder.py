@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mmcli import files
 from mmcli.errors import UsageError
-from mmcli.preparation.places import kind_at
-from mmcli.wording import shown
+from mmcli.ingest.places import kind_at
+from mmcli.util import atomic
+from mmcli.util.text import shown
 
 PROVENANCE = "provenance.json"
 CHECKSUMS = "SHA256SUMS"
@@ -35,7 +35,7 @@ def is_made(folder: Path, asked: Mapping[str, Any], *, force: bool) -> bool:
     try:
         if kind is None or (kind == "folder" and not any(folder.iterdir())):
             return False
-        facts = json.loads(files.read(folder / PROVENANCE))
+        facts = json.loads(atomic.read(folder / PROVENANCE))
     except (OSError, ValueError):
         facts = None
     if not isinstance(facts, dict):
@@ -62,9 +62,9 @@ def require_writable(folder: Path) -> None:
     """
     nearest = next(parent for parent in Path(os.path.realpath(folder)).parents if kind_at(parent) is not None)
     try:
-        Path(tempfile.mkdtemp(prefix=".", suffix=files.TEMPORARY, dir=nearest)).rmdir()
+        Path(tempfile.mkdtemp(prefix=".", suffix=atomic.TEMPORARY, dir=nearest)).rmdir()
     except OSError as error:
-        raise files.unwritable(folder, error) from None
+        raise atomic.unwritable(folder, error) from None
 
 
 def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
@@ -74,18 +74,18 @@ def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any])
         UsageError: they cannot be written; the folder is as before.
     """
     folder = Path(os.path.realpath(folder))
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{files.TEMPORARY}")
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}{atomic.TEMPORARY}")
     whole = {**contents, PROVENANCE: (json.dumps(facts, indent=2) + "\n").encode()}
     sums = [f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in sorted(whole.items())]
     try:
         temporary.mkdir(parents=True)
         for name, content in {**whole, CHECKSUMS: "".join(sums).encode()}.items():
-            files.replace(temporary / name, content)
+            atomic.replace(temporary / name, content)
         if folder.exists() and any(folder.iterdir()):
-            files.set_aside(folder)
+            atomic.set_aside(folder)
         temporary.rename(folder)
     except OSError as error:
-        raise files.unwritable(folder, error) from None
+        raise atomic.unwritable(folder, error) from None
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -93,10 +93,10 @@ def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any])
 def _damaged(folder: Path) -> str | None:
     """The name of a file that is not as its checksum says; None if all are."""
     try:
-        lines = files.read(folder / CHECKSUMS).decode().splitlines()
+        lines = atomic.read(folder / CHECKSUMS).decode().splitlines()
         for digest, name in (line.split("  ") for line in lines):
             try:
-                if files.digest(folder / name) != digest:
+                if atomic.digest(folder / name) != digest:
                     return name
             except OSError:
                 return name

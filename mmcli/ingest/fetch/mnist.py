@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli.data.formats.idx import read_idx
 from mmcli.errors import DataError
-from mmcli.formats.idx import read_idx
-from mmcli.preparation.places import kind_at
-from mmcli.wording import shown
+from mmcli.ingest.places import kind_at
+from mmcli.util.text import shown
 
 SIDE = 28  # pixels
 

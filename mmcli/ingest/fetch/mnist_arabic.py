@@ -15,16 +15,16 @@ import scipy
 from numpy.typing import NDArray
 
 from mmcli import __version__
-from mmcli.arrays_out import packed
+from mmcli.data.formats.cache import cache_folder
+from mmcli.data.npz import packed
 from mmcli.errors import DataError
-from mmcli.features.hac import Streams, fit_codebooks, hac_features
-from mmcli.formats.cache import cache_folder
-from mmcli.preparation import made_folder
-from mmcli.preparation.fetching import Fetcher, Patience
-from mmcli.preparation.mnist import Images, Mnist
-from mmcli.preparation.provenance import describe
-from mmcli.preparation.sources import load_mnist, load_spoken_digits
-from mmcli.preparation.spoken_digits import NUM_DIGITS, REPETITIONS, TEST, TRAIN, SpokenDigits, Text, Utterances
+from mmcli.ingest.features.hac import Streams, fit_codebooks, hac_features
+from mmcli.ingest.fetch import made_folder
+from mmcli.ingest.fetch.download import Fetcher, Patience
+from mmcli.ingest.fetch.mnist import Images, Mnist
+from mmcli.ingest.fetch.provenance import describe
+from mmcli.ingest.fetch.sources import load_mnist, load_spoken_digits
+from mmcli.ingest.fetch.spoken_digits import NUM_DIGITS, REPETITIONS, TEST, TRAIN, SpokenDigits, Text, Utterances
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.preparation.fetching import Fetcher
-from mmcli.preparation.mnist import Mnist, find_in, read_file, read_mnist
-from mmcli.preparation.spoken_digits import ARCHIVE, SpokenDigits, read_spoken_digits
-from mmcli.preparation.transfer import Resource
+from mmcli.ingest.fetch.download import Fetcher
+from mmcli.ingest.fetch.mnist import Mnist, find_in, read_file, read_mnist
+from mmcli.ingest.fetch.spoken_digits import ARCHIVE, SpokenDigits, read_spoken_digits
+from mmcli.ingest.fetch.transfer import Resource
 
 MNIST_MIRRORS = ("https://ossci-datasets.s3.amazonaws.com/mnist", "https://storage.googleapis.com/cvdf-datasets/mnist")
 

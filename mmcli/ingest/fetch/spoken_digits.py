@@ -16,10 +16,10 @@ from typing import IO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from mmcli.data.formats.opening import opened
 from mmcli.errors import DataError
-from mmcli.formats.opening import opened
-from mmcli.preparation.places import kind_at
-from mmcli.wording import shown
+from mmcli.ingest.places import kind_at
+from mmcli.util.text import shown
 
 ARCHIVE = "spoken+arabic+digit.zip"
 PAGE = "archive.ics.uci.edu/dataset/195"

@@ -16,9 +16,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from mmcli import __version__, files
-from mmcli.watching import Advance, following
-from mmcli.wording import shown
+from mmcli import __version__
+from mmcli.util import atomic
+from mmcli.util.progress import Advance, following
+from mmcli.util.text import shown
 
 BLOCK = 1 << 16  # bytes
 MIN_RATE = 1000  # bytes a second; slower is stalled
@@ -202,4 +203,4 @@ def _opened(part: Path, mode: Literal["ab", "wb"]) -> Iterator[Callable[[bytes],
 
 def saving(path: Path) -> AbstractContextManager[None]:
     """As `files.saving`, for the cache."""
-    return files.saving(path, "mend that, or name another cache by XDG_CACHE_HOME")
+    return atomic.saving(path, "mend that, or name another cache by XDG_CACHE_HOME")

@@ -24,10 +24,10 @@ from jax import Array
 from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
 
-from mmcli.messages import Categorical, Points, normalized
-from mmcli.module import Info, Inputs, Module, Outputs
-from mmcli.modules import GmmOptions, Port, Rule
-from mmcli.numerics import draw_gamma, kmeans, winsorized_moments
+from mmcli.modules.api import Info, Inputs, Module, Outputs
+from mmcli.modules.messages import Categorical, Points, normalized
+from mmcli.modules.numerics import draw_gamma, kmeans, winsorized_moments
+from mmcli.modules.registry import GmmOptions, Port, Rule
 
 PRIOR_KAPPA = 1.0
 PRIOR_CLASS_COUNT = 1.0

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from mmcli.counts import TINY, Rows, row_sums, times, word_sums
+from mmcli.modules.counts import TINY, Rows, row_sums, times, word_sums
 
 SHARED_WEIGHT = 2.0  # of shared information, per word observed
 

@@ -23,11 +23,11 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import digamma, gammaln
 
-from mmcli.counts import TINY, Rows, expected_counts, log_likelihood, row_sums, scaled, times, word_sums
-from mmcli.messages import Counts, Message, normalized
-from mmcli.mixture import merits, topic_scores
-from mmcli.module import Info, Inputs, Module, Outputs
-from mmcli.modules import Kind, MldaOptions, Port, Rule
+from mmcli.modules.api import Info, Inputs, Module, Outputs
+from mmcli.modules.counts import TINY, Rows, expected_counts, log_likelihood, row_sums, scaled, times, word_sums
+from mmcli.modules.messages import Counts, Message, normalized
+from mmcli.modules.mlda.mixture import merits, topic_scores
+from mmcli.modules.registry import Kind, MldaOptions, Port, Rule
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 START_TEMPERATURE = 50.0

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from mmcli.messages import Points
-from mmcli.module import Info, Inputs, Module, Outputs
-from mmcli.modules import Port, Rule, VaeOptions
-from mmcli.numerics import bernoulli_nll
+from mmcli.modules.api import Info, Inputs, Module, Outputs
+from mmcli.modules.messages import Points
+from mmcli.modules.numerics import bernoulli_nll
+from mmcli.modules.registry import Port, Rule, VaeOptions
 
 # Variance of a Gaussian output, where columns come in units of their own variance: more, and what columns do not share
 # is lost as noise; less, and what is noise takes up the latent variable.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from mmcli.data.formats import array_names, opening, read_array
 from mmcli.errors import DataError
-from mmcli.formats import array_names, opening, read_array
 
 DENSE = np.array([[0, 2, 0, 1], [0, 0, 0, 0], [3, 0, 0, 4.5]])
 

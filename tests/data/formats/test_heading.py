@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from mmcli.data.formats import array_names, cache, heading, line_of, read_array
 from mmcli.errors import DataError
-from mmcli.formats import array_names, cache, heading, line_of, read_array
 
 RNG = np.random.default_rng(0)
 POINTS = RNG.normal(size=(240, 3))

@@ -7,9 +7,9 @@ import struct
 import numpy as np
 import pytest
 
+from mmcli.data.formats import array_names, read_array
+from mmcli.data.formats.idx import TYPES, read_idx
 from mmcli.errors import DataError
-from mmcli.formats import array_names, read_array
-from mmcli.formats.idx import TYPES, read_idx
 
 BYTES = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from mmcli.data.formats import array_names, line_of, read_array
 from mmcli.errors import DataError
-from mmcli.formats import array_names, line_of, read_array
 
 
 @pytest.fixture

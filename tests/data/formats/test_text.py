@@ -9,10 +9,10 @@ from contextvars import Context
 import numpy as np
 import pytest
 
-from mmcli import files
+from mmcli.data.formats import array_names, cache, line_of, lines, read_array, text
 from mmcli.errors import DataError
-from mmcli.formats import array_names, cache, line_of, lines, read_array, text
-from mmcli.watching import looks_on
+from mmcli.util import atomic
+from mmcli.util.progress import looks_on
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_a_line_without_end_is_not_waited_for(write, monkeypatch):
 
 @pytest.mark.parametrize("line", [b"0 0 0 0\n", b"\n", b"# nothing\n"])
 def test_a_gzip_bomb_is_refused(write, monkeypatch, line):
-    monkeypatch.setattr("mmcli.formats.opening.SUSPECT_BYTES", 4 << 20)
+    monkeypatch.setattr("mmcli.data.formats.opening.SUSPECT_BYTES", 4 << 20)
 
     with pytest.raises(DataError) as caught:
         read_array(write(gzip.compress(line * (8 << 20))), None)
@@ -253,7 +253,7 @@ def test_a_cache_that_cannot_be_written_is_done_without(long_text, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files, "replace", full)
+    monkeypatch.setattr(atomic, "replace", full)
 
     np.testing.assert_array_equal(long_text.read(), [[1, 2], [3, 4]])
     monkeypatch.setenv("XDG_CACHE_HOME", str(long_text.file))
@@ -269,8 +269,8 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
 
 
 def test_whoever_looks_on_is_told_how_far_a_long_file_is(write, monkeypatch, capsys):
-    monkeypatch.setattr("mmcli.watching.LONG", 10_000_000)
-    monkeypatch.setattr("mmcli.watching.SECONDS_A_LINE", 0)
+    monkeypatch.setattr("mmcli.util.progress.LONG", 10_000_000)
+    monkeypatch.setattr("mmcli.util.progress.SECONDS_A_LINE", 0)
     file = write(f"1 2 # {993 * 'x'}\n" * 12_000)
     context = Context()
     context.run(text.read_table, file)

@@ -8,9 +8,9 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import sparse
 
+from mmcli.data.formats import array_names, read_array
+from mmcli.data.formats.whole_numbers import is_rounded
 from mmcli.errors import DataError
-from mmcli.formats import array_names, read_array
-from mmcli.formats.whole_numbers import is_rounded
 
 BIG = 2**53 + 1
 
