@@ -61,21 +61,21 @@ def test_a_header_of_labels_is_asked_about_where_it_makes_one_row_more(folder):
     found = load(CONFIG.replace("y.csv", "y.csv, header: true"))
 
     assert found.num_items == N
-    np.testing.assert_array_equal(found.labels["truth"], CLASSES)
-    np.testing.assert_array_equal(found.observations["p"], POINTS.astype(np.float32))
+    np.testing.assert_array_equal(found.labels["truth"].numbers, CLASSES)
+    np.testing.assert_allclose(found.as_observed("p"), POINTS, atol=1e-6)
 
 
 def test_a_column_is_named_by_its_number():
     text = CONFIG.replace("file: p.csv", 'file: p.csv, key: "2"').replace("y.csv", "y.csv, header: true")
 
-    np.testing.assert_array_equal(load(text).observations["p"], POINTS[:, 2:].astype(np.float32))
+    np.testing.assert_allclose(load(text).as_observed("p"), POINTS[:, 2:], atol=1e-6)
 
 
 def test_labels_without_a_header_need_nothing_said():
     Path("y.csv").write_text("".join(f"{label}\n" for label in CLASSES))
 
     assert load().num_items == N
-    np.testing.assert_array_equal(load(CONFIG.replace("y.csv", "y.csv, header: false")).labels["truth"], CLASSES)
+    np.testing.assert_array_equal(load(CONFIG.replace("y.csv", "y.csv, header: false")).labels["truth"].numbers, CLASSES)
 
 
 def test_where_both_readings_are_possible_the_line_is_named(folder):
@@ -119,7 +119,7 @@ def test_header_is_true_or_false(value, problem):
 
 
 def test_header_is_for_texts(folder):
-    np.save("p.npy", POINTS)
+    np.save("p.npy", POINTS, atol=1e-6)
 
     assert problem_of(CONFIG.replace("p.csv", "p.npy, header: true")).splitlines()[0] == (
         f"x.yaml:2:11: data.points: {folder}/p.npy: a .npy file has no first line that could name its columns; "
@@ -129,7 +129,7 @@ def test_header_is_for_texts(folder):
 
 def test_data_of_the_command_line_that_is_no_text_needs_no_header(folder):
     config = config_of(CONFIG.replace("p.csv", "p.csv, header: true"))
-    np.save("p.npy", POINTS)
+    np.save("p.npy", POINTS, atol=1e-6)
 
     of_array = choose(config, Request(named=["points=p.npy"]), without=()).sources["points"]
     of_text = choose(config, Request(named=["points=p.csv"]), without=()).sources["points"]

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
+from mmcli.data.labels import make_labels
 from mmcli.ingest.panels import make_panels
 from mmcli.plotting import defaults, plots
 from mmcli.plotting.charts import overview_png
@@ -47,7 +48,7 @@ def comparison() -> bytes:
 
 
 FIGURES: dict[str, Callable[[], bytes]] = {
-    "confusion": lambda: plots.confusion_png("gmm", evaluate(np.arange(20) % 3, np.arange(20) % 4)),
+    "confusion": lambda: plots.confusion_png("gmm", evaluate(np.arange(20) % 3, make_labels(np.arange(20) % 4))),
     "images": lambda: plots.images_png(IMAGES.reshape(6, 4, 4), list("abcdef")),
     "comparison": comparison,
     "data": lambda: overview_png(make_panels({"images": IMAGES, "words": MEANS, "labels": np.arange(6) % 2})),
