@@ -75,7 +75,9 @@ def test_labels_without_a_header_need_nothing_said():
     Path("y.csv").write_text("".join(f"{label}\n" for label in CLASSES))
 
     assert load().num_items == N
-    np.testing.assert_array_equal(load(CONFIG.replace("y.csv", "y.csv, header: false")).labels["truth"].numbers, CLASSES)
+    np.testing.assert_array_equal(
+        load(CONFIG.replace("y.csv", "y.csv, header: false")).labels["truth"].numbers, CLASSES
+    )
 
 
 def test_where_both_readings_are_possible_the_line_is_named(folder):
@@ -119,7 +121,7 @@ def test_header_is_true_or_false(value, problem):
 
 
 def test_header_is_for_texts(folder):
-    np.save("p.npy", POINTS, atol=1e-6)
+    np.save("p.npy", POINTS)
 
     assert problem_of(CONFIG.replace("p.csv", "p.npy, header: true")).splitlines()[0] == (
         f"x.yaml:2:11: data.points: {folder}/p.npy: a .npy file has no first line that could name its columns; "
@@ -129,7 +131,7 @@ def test_header_is_for_texts(folder):
 
 def test_data_of_the_command_line_that_is_no_text_needs_no_header(folder):
     config = config_of(CONFIG.replace("p.csv", "p.csv, header: true"))
-    np.save("p.npy", POINTS, atol=1e-6)
+    np.save("p.npy", POINTS)
 
     of_array = choose(config, Request(named=["points=p.npy"]), without=()).sources["points"]
     of_text = choose(config, Request(named=["points=p.csv"]), without=()).sources["points"]
