@@ -3,11 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from mmcli.util.version import __version__
+
 if TYPE_CHECKING:
     from mmcli.workflows.trained_run import load_run
 
-__all__ = ["load_run"]
-__version__ = "0.1.0"
+__all__ = ["__version__", "load_run"]
 
 
 def __getattr__(name: str) -> Any:

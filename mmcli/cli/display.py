@@ -14,7 +14,7 @@ from rich.table import Table
 
 from mmcli.runs.history import HistoryLine
 from mmcli.util.progress import BAR_WIDTH, live_console
-from mmcli.workflows.train import Watcher
+from mmcli.workflows.watcher import Watcher
 
 
 @contextmanager

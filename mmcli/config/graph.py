@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from mmcli.config.model import Config, Keys, ModuleConfig
-from mmcli.errors import ConfigError
 from mmcli.modules.registry import MODULES, Kind, Port
-from mmcli.util.text import listed, located, shown, suggestion
+from mmcli.util.text import listed, shown, suggestion
 
 
 class Node(NamedTuple):
@@ -72,14 +71,7 @@ class Graph:
 
 
 def build_graph(config: Config) -> Graph:
-    """The graph of a config.
-
-    Raises:
-        ConfigError: the modules do not fit together; `load_config` has said so before.
-    """
-    problems = [located(config.places.of(keys), keys, text) for keys, text in find_problems(config.modules)]
-    if problems:
-        raise ConfigError(problems)
+    """Graph of a config from `load_config`, which has checked that the modules fit together."""
     return Graph(
         {
             name: Node(

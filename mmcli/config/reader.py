@@ -8,9 +8,10 @@ from typing import Any
 import yaml
 
 from mmcli.config.model import Config, DataSource, ModuleConfig, Place, Places
+from mmcli.config.problems import Problems, dotted, got
 from mmcli.config.schema import Checker
-from mmcli.config.source import CoreDumper, Problems, Reader, is_stream, read_text
-from mmcli.util.text import dotted, got, shown
+from mmcli.config.source import CoreDumper, Reader, is_stream, read_text
+from mmcli.util.text import shown
 
 __all__ = [
     "Config",

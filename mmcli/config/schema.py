@@ -11,9 +11,9 @@ from pydantic_core import ErrorDetails
 
 from mmcli.config.graph import find_problems
 from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places
-from mmcli.config.source import Problems
+from mmcli.config.problems import Problems, described, got
 from mmcli.modules.registry import MODULES, Options, PositiveInt
-from mmcli.util.text import closest, described, got, listed, shown, suggestion
+from mmcli.util.text import closest, listed, shown, suggestion
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _MAX_NAME = 64  # a folder of a run directory is called after it

@@ -9,13 +9,14 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import yaml
 
 from mmcli.config.model import Keys, Place, Places
+from mmcli.config.problems import Problems
 from mmcli.errors import ConfigError
-from mmcli.util.text import located, shown
+from mmcli.util.text import shown
 
 MAX_BYTES = 256 * 1024  # PyYAML reads some 100 KB/s
 MAX_DEPTH = 20
@@ -36,30 +37,6 @@ _CORE_SCALARS: dict[str, tuple[re.Pattern[str], str]] = {  # type: its forms, an
         "-+.0123456789",
     ),
 }
-
-
-class Problem(NamedTuple):
-    place: Place
-    keys: Keys
-    text: str
-
-
-@dataclass
-class Problems:
-    """What is wrong with a config, collected to be reported at once, in the order of the file."""
-
-    found: list[Problem] = field(default_factory=list)
-    covered: set[Keys] = field(default_factory=set)  # every path with a problem at its end or further on
-
-    def add(self, place: Place, keys: Keys, text: str) -> None:
-        # One problem for one value: what could not be read is not also missing or of the wrong type.
-        if keys not in self.covered:
-            self.found.append(Problem(place, keys, text))
-            self.covered.update(keys[:length] for length in range(1, len(keys) + 1))
-
-    def error(self) -> ConfigError:
-        in_order = sorted(self.found, key=lambda problem: problem.place[:3])
-        return ConfigError([located(*problem) for problem in in_order])
 
 
 def read_text(path: str) -> str:

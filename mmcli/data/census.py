@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.config.graph import Node
-from mmcli.data.sparse import HostRows
+from mmcli.data.rows.sparse import HostRows
 from mmcli.errors import DataError
 from mmcli.modules.registry import MODULES
 

@@ -12,18 +12,19 @@ from numpy.typing import NDArray
 
 from mmcli.config.graph import Graph
 from mmcli.config.model import Config, DataSource, Place, Places
-from mmcli.data import sparse, streamed
+from mmcli.config.problems import located
 from mmcli.data.formats import line_of, stream_array
 from mmcli.data.formats.opening import digest
 from mmcli.data.labels import Labels, read_labels
 from mmcli.data.masks import as_mask
 from mmcli.data.observations import Learned, Observed, Observer, read_observation
-from mmcli.data.sparse import HostRows
-from mmcli.data.streamed import Forms, RowSource, SentRows
+from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.streamed import Forms, RowSource, SentRows
 from mmcli.data.units import Units
 from mmcli.data.validation import WrongValueError
 from mmcli.errors import DataError
-from mmcli.util.text import located, shown
+from mmcli.util.text import shown
 
 _Checked = TypeVar("_Checked")
 

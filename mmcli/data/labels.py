@@ -15,9 +15,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.data import sparse
 from mmcli.data.formats import array_names, read_array
 from mmcli.data.masks import dimensions
+from mmcli.data.rows import sparse
 from mmcli.data.validation import WrongValueError
 from mmcli.errors import DataError
 from mmcli.util.text import counted, listed

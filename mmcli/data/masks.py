@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.data import streamed
-from mmcli.data.streamed import RowSource, StreamedRows
+from mmcli.data.rows import streamed
+from mmcli.data.rows.streamed import RowSource, StreamedRows
 from mmcli.data.validation import BLOCK_VALUES, refuse
 from mmcli.errors import DataError
 

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from mmcli.config.graph import Graph, Node
 from mmcli.config.model import DataSource
-from mmcli.data import sparse, streamed
 from mmcli.data.census import Census
 from mmcli.data.masks import dimensions
-from mmcli.data.sparse import HostRows
-from mmcli.data.streamed import Forms, RowSource, SentRows, StreamedRows
+from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.streamed import Forms, RowSource, SentRows, StreamedRows
 from mmcli.data.units import LARGEST, Survey, Units
 from mmcli.data.validation import TOO_FAR, Rule, Watcher, block_size, checked, converted
 from mmcli.errors import DataError

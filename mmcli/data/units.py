@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.config.graph import Graph
-from mmcli.data.sparse import HostRows, dense
+from mmcli.data.rows.sparse import HostRows, dense
 from mmcli.modules.registry import MODULES
 from mmcli.util.text import listed
 

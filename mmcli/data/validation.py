@@ -10,10 +10,10 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mmcli.data import sparse, streamed
 from mmcli.data.formats.whole_numbers import is_rounded
-from mmcli.data.sparse import HostRows
-from mmcli.data.streamed import RowSource, StreamedRows
+from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.streamed import RowSource, StreamedRows
 from mmcli.data.units import Units
 from mmcli.errors import DataError
 from mmcli.util.text import shown

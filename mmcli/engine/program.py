@@ -10,8 +10,8 @@ import numpy as np
 from jax import Array
 
 from mmcli.config.graph import Graph
-from mmcli.data.sparse import HostRows
-from mmcli.data.streamed import Forms
+from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.streamed import Forms
 from mmcli.modules.api import Info, Inputs, Module
 from mmcli.modules.counts import SparseRows, on_device, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral

@@ -15,8 +15,8 @@ import numpy as np
 from jax import Array
 
 from mmcli.config.graph import Graph
-from mmcli.data.sparse import is_sparse
-from mmcli.data.streamed import SentRows, blocks_of
+from mmcli.data.rows.sparse import is_sparse
+from mmcli.data.rows.streamed import SentRows, blocks_of
 from mmcli.engine.devices import own_settings, start
 from mmcli.engine.program import (
     Edge,

@@ -13,8 +13,8 @@ import numpy as np
 from jax import Array
 
 from mmcli.config.graph import Graph
-from mmcli.data.sparse import HostRows
-from mmcli.data.streamed import Forms
+from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.streamed import Forms
 from mmcli.engine.devices import memory_told
 from mmcli.engine.program import (
     Compiled,

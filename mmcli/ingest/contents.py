@@ -1,9 +1,9 @@
 """What a data file holds, and what it would be to a graph."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from mmcli.errors import DataError, UsageError
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
 from mmcli.ingest.panels import count_labels, is_labels, is_whole_numbers, make_panels
 from mmcli.ingest.places import kind_at
+from mmcli.modules.registry import MODULES, Kind, Options
 from mmcli.util.atomic import write_named
 from mmcli.util.text import counted, shown
 
@@ -89,11 +90,11 @@ def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
         if not is_whole(name) and is_labels(name, array)
     }
     if plot is not None:
-        from mmcli.plotting.charts import overview_png
+        from mmcli.plotting.draw import stacked  # imports matplotlib
 
         if not (panels := make_panels(readable)):
             raise DataError(f"{shown(str(file))}: holds no array of items by columns, so there is nothing to draw")
-        write_named(plot, overview_png(panels))
+        write_named(plot, stacked(panels))
     return Contents(file, holdings, labels)
 
 
@@ -152,14 +153,37 @@ def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
     num_missing, num_holed = int(of_rows.sum()), int((absent.any(axis=1) & ~of_rows).sum())
     if num_holed:
         return f"NaN in some columns of {counted(num_holed, 'row')}; fill it, or drop the items"
-    if low < 0:
-        kind = "real values: gmm, or vae with likelihood: gaussian"
-    elif high <= 1:
-        kind = "0 to 1: vae, gmm, mlda"
-    else:
-        kind = (
-            "counts: mlda"
-            if is_whole_numbers(array[~absent])
-            else "0 or more: gmm, mlda, vae with likelihood: gaussian"
-        )
+    is_counts = low >= 0 and high > 1 and is_whole_numbers(array[~absent])
+    name = "real values" if low < 0 else "0 to 1" if high <= 1 else "counts" if is_counts else "0 or more"
+    kind = f"{name}: {', '.join(_takers(low, high, {Kind.COUNTS} if is_counts else set(Kind)))}"
     return f"{kind}; {counted(num_missing, 'row')} of NaN (missing: nan)" if num_missing else kind
+
+
+def _takers(low: float, high: float, kinds: Collection[Kind]) -> list[str]:
+    """Types that can observe values from `low` to `high` as one of the kinds, and the option that they need for it."""
+    plain, with_option = [], []
+    for name, module in MODULES.items():
+        taken = next((kind for kind in module.accepts if kind in MODULES["observation"].sends), None)
+        if taken not in kinds or (taken is Kind.COUNTS and low < 0):
+            continue
+        defaults = module.options.model_construct()
+        if _within(module.input_range(defaults), low, high):
+            plain.append(name)
+            continue
+        with_option += [
+            f"{name} with {option}: {choice}"
+            for option, choice in _choices(module.options)
+            if _within(module.input_range(defaults.model_copy(update={option: choice})), low, high)
+        ]
+    return plain + with_option
+
+
+def _choices(options: type[Options]) -> Iterator[tuple[str, Any]]:
+    """Every value of every option that takes one of a few."""
+    for option, field in options.model_fields.items():
+        if get_origin(field.annotation) is Literal:
+            yield from ((option, choice) for choice in get_args(field.annotation))
+
+
+def _within(bounds: tuple[float, float] | None, low: float, high: float) -> bool:
+    return bounds is None or (bounds[0] <= low and high <= bounds[1])

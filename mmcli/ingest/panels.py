@@ -1,8 +1,8 @@
-"""What a picture of a data file shows, as plain values."""
+"""A data file as figures: of each class some images, or the mean row."""
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,35 +10,18 @@ from scipy.sparse import issparse
 
 from mmcli.data.labels import LABEL_NAMES, LABELS
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole
+from mmcli.plotting.panels import Pictures, Spectra, Strip
 from mmcli.util.text import shown
 
 MAX_LABELS = 200  # distinct whole numbers that are taken for labels
-MAX_CLASSES, MAX_IMAGES = 20, 10  # that a picture shows: classes, and images of each
+MAX_CLASSES, MAX_IMAGES = 20, 16  # that a picture shows: classes, and images of each
 MIN_SIDE = 4  # of rows that are taken for square images
 
 
-class Panel(NamedTuple):
-    """A part of the picture: of each of R classes, some images or the mean row.
-
-    Attributes:
-        title: what is shown.
-        rows: names of the classes; "" for items without labels.
-        images: for each class, (M, H, W) or (M, H, W, 3); None where means are shown.
-        means: (R, D); None where images are shown.
-        blocks: names of groups of columns of equal width, in their order; none where they have no groups.
-    """
-
-    title: str
-    rows: Sequence[str]
-    images: Sequence[NDArray[Any]] | None
-    means: NDArray[Any] | None
-    blocks: Sequence[str]
-
-
-def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
+def make_panels(arrays: Mapping[str, Any]) -> list[Pictures | Spectra]:
     """One for each array of items by columns."""
     members_of = _members(arrays)
-    panels = []
+    panels: list[Pictures | Spectra] = []
     for name, array in arrays.items():
         if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == PAIR_ROWS:
             continue
@@ -46,14 +29,32 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
         members = members_of.get(array.shape[0], {"": np.arange(array.shape[0])})
         shape = _image_shape(arrays, array)
         title = f"{name or 'the array'}: {array.shape[0]} items of {array.shape[1]} columns"
+        about = (name, title, f"{title}, by class.", "")
         if shape is not None:
             most = MAX_IMAGES if len(members) > 1 else MAX_IMAGES**2
-            images = [values[rows[:most]].reshape(-1, *shape) for rows in members.values()]
-            panels.append(Panel(title, list(members), images, None, ()))
+            images = {group: values[rows[:most]].reshape(-1, *shape) for group, rows in members.items()}
+            panels.append(Pictures(*about, strips=tuple(_strips(images)), places=MAX_IMAGES))
         else:
             means = np.stack([values[rows].mean(axis=0) for rows in members.values()])
-            panels.append(Panel(title, list(members), None, means, _blocks(arrays, array.shape[1])))
+            has_root = means.min() >= 0  # the square root shows rare columns beside frequent ones
+            panels.append(
+                Spectra(
+                    *about,
+                    values=np.sqrt(means) if has_root else means,
+                    rows=tuple(members),
+                    unit="square root of the mean" if has_root else "mean",
+                    blocks=tuple(_blocks(arrays, array.shape[1])),
+                )
+            )
     return panels
+
+
+def _strips(images: Mapping[str, NDArray[Any]]) -> Iterator[Strip]:
+    """A group a row, with its name; of more images than a row takes, further rows."""
+    for group, pictures in images.items():
+        for start in range(0, len(pictures), MAX_IMAGES):
+            row = np.clip(pictures[start : start + MAX_IMAGES], 0, 1)
+            yield Strip("", row, name="" if start else group)
 
 
 def _image_shape(arrays: Mapping[str, Any], array: NDArray[Any]) -> tuple[int, ...] | None:
@@ -111,7 +112,7 @@ def _members(arrays: Mapping[str, Any]) -> dict[int, dict[str, NDArray[np.int64]
     if labels is None or not is_labels(LABELS, labels):
         return {}
     groups, _ = _groups(labels, arrays.get(LABEL_NAMES))
-    return {len(labels): dict(list(groups.items())[:MAX_CLASSES])}
+    return {len(labels): dict(list(groups.items())[:MAX_CLASSES])} if groups else {}
 
 
 def _groups(array: NDArray[Any], names: Any) -> tuple[dict[str, NDArray[np.int64]], int]:

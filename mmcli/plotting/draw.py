@@ -1,81 +1,106 @@
 """Panels -> figures, by matplotlib."""
 
+import io
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import numpy as np
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import MaxNLocator
+from PIL import Image
 
+from mmcli.plotting.draw_curves import draw_curves, draw_grid
 from mmcli.plotting.draw_graph import draw_graph
-from mmcli.plotting.panels import Bars, Counts, Curves, GraphPanel, Panel, Pictures, Scatter
-from mmcli.plotting.style import COLORS, INK, LINES, MARKERS, PAPER, STRONG, WIDTH, Files, look, save
+from mmcli.plotting.panels import (
+    Bars,
+    Counts,
+    CurveGrid,
+    Curves,
+    GraphPanel,
+    Panel,
+    Pictures,
+    Scatter,
+    Spectra,
+)
+from mmcli.plotting.style import (
+    COLORS,
+    INK,
+    LINES,
+    MARKERS,
+    PAPER,
+    STRONG,
+    WIDTH,
+    Files,
+    Format,
+    add_legend,
+    encoded,
+    look,
+    save,
+)
 from mmcli.util.text import shown
 
-MAX_WRITTEN = 30  # rows or columns of a table whose cells show their number
+MAX_SIDE = 2.5 * WIDTH  # inches of a table without names
 MAX_NAMED = 30  # groups of a scatter that are named
+MAX_COLUMNS = 800  # of spectra; of more, the largest of neighbours is drawn
 MAX_NAME = 24  # characters of a class or a label
+MAX_LINE = 12  # characters of a line under a picture
 MAX_LEVEL = 4  # characters of a column's name that is written level; longer ones stand upright
 LEGEND_WIDTH = 60  # characters beside each other
 
 
 def draw(panel: Panel) -> Files:
-    """A panel as files."""
+    """A panel as files for a page, which writes title and note around it."""
     with look(panel.name):
         return save(_figure(panel))
 
 
+def picture(panel: Panel, file_format: Format = "png") -> bytes:
+    """A panel as a file that is looked at alone, under its title and its note."""
+    with look(panel.name):
+        figure = _figure(panel)
+        width = figure.get_figwidth()
+        lines = [(line, 9) for line in reversed(textwrap.wrap(panel.note, int(14 * width)))]
+        lines += [(line, 11) for line in reversed(textwrap.wrap(panel.title, int(10 * width)))]
+        height = 6.0  # points above the figure
+        for line, size in lines:
+            figure.text(0, 1 + height / 72 / figure.get_figheight(), line, fontsize=size, parse_math=False)
+            height += 1.4 * size
+        return encoded(figure, file_format, bbox_inches="tight", pad_inches=0.1)
+
+
+def stacked(panels: Sequence[Panel]) -> bytes:
+    """Pictures of panels, one above the other, as one PNG."""
+    pictures = [Image.open(io.BytesIO(picture(panel))) for panel in panels]
+    width, height = max(part.width for part in pictures), sum(part.height for part in pictures)
+    whole = Image.new("RGB", (width, height), PAPER)
+    top = 0
+    for part in pictures:
+        whole.paste(part.convert("RGB"), (0, top))
+        top += part.height
+    buffer = io.BytesIO()
+    whole.save(buffer, format="png")
+    return buffer.getvalue()
+
+
 def _figure(panel: Panel) -> Figure:
-    match panel:
-        case GraphPanel():
-            return draw_graph(panel)
-        case Curves():
-            return _curves(panel)
-        case Counts():
-            return _counts(panel)
-        case Scatter():
-            return _scatter(panel)
-        case Pictures():
-            return _pictures(panel)
-        case Bars():
-            return _bars(panel)
-    raise TypeError(f"no drawing for {type(panel).__name__}")
-
-
-def _curves(panel: Curves) -> Figure:
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
-    axes = figure.add_subplot()
-    for index, line in enumerate(panel.lines):
-        axes.plot(
-            line.x,
-            line.y,
-            label=line.label,
-            color=LINES[index % len(LINES)],
-            marker=MARKERS[index % len(MARKERS)] if len(line.x) <= 40 else None,
-            linewidth=2,
-            markersize=6,
-            clip_on=False,
-        )
-    axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
-    if panel.bounds is not None:
-        axes.set_ylim(*panel.bounds)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
-    if any(line.label for line in panel.lines):
-        figure.legend(loc="outside lower center", ncols=min(4, len(panel.lines)))
-    return figure
+    return _DRAWN_BY[type(panel)](panel)
 
 
 def _counts(panel: Counts) -> Figure:
     num_rows, num_columns = panel.counts.shape
-    width = max(WIDTH, min(0.9 + 0.36 * num_columns, 2.5 * WIDTH))
-    figure = Figure(figsize=(width, max(2.2, min(0.8 + 0.32 * num_rows, 2.5 * WIDTH))), layout="constrained")
+    is_written = max(num_rows, num_columns) <= panel.max_named
+    width, height = max(WIDTH, 0.9 + 0.36 * num_columns), max(2.2, 0.8 + 0.32 * num_rows)
+    size = (width, height) if is_written else (min(width, MAX_SIDE), min(height, MAX_SIDE))
+    figure = Figure(figsize=size, layout="constrained")
     axes = figure.add_subplot()
     axes.grid(visible=False)
     shares = panel.counts / np.maximum(panel.counts.sum(axis=1, keepdims=True), 1)
     colors = np.zeros((*shares.shape, 4))  # see-through where there is nothing, so that it suits any paper
     colors[..., :3], colors[..., 3] = to_rgba(STRONG)[:3], shares
     axes.imshow(colors, aspect="auto", interpolation="none")
-    if max(num_rows, num_columns) <= MAX_WRITTEN:
+    if is_written:
         for row, column in np.argwhere(panel.counts):
             color = "#fffffe" if shares[row, column] > 0.7 else INK
             text = str(panel.counts[row, column])
@@ -115,19 +140,16 @@ def _scatter(panel: Scatter) -> Figure:
             axes.text(x, y, text, ha="center", va="center", fontsize=10, bbox=frame, parse_math=False)
         marks = [Line2D([], [], linestyle="none", color=_color(name), marker=_marker(name)) for name in names]
         longest = max(map(len, texts), default=1)
-        legend = figure.legend(
+        add_legend(
+            figure,
             marks,
-            [""] * len(texts),  # a legend leaves out what begins with _, and reads $ as mathematics
-            loc="outside lower center",
+            texts,
             ncols=max(1, min(10, len(names), LEGEND_WIDTH // (longest + 3))),
             fontsize=10,
             handlelength=0.8,
             handletextpad=0.2,
             columnspacing=0.8,
         )
-        for entry, text in zip(legend.get_texts(), texts, strict=True):
-            entry.set_parse_math(False)
-            entry.set_text(text)
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     return figure
 
@@ -143,32 +165,85 @@ def _marker(group: int) -> str:
 
 def _pictures(panel: Pictures) -> Figure:
     """Strips from the top down; lengths in widths of a picture."""
-    columns = max(len(strip.pictures) for strip in panel.strips)
-    gap, line = 0.08, 0.42
+    columns = max(panel.places, *(len(strip.pictures) for strip in panel.strips))
+    low, high = panel.bounds
+    captions = [[textwrap.fill(shown(text, MAX_NAME), MAX_LINE) for text in strip.captions] for strip in panel.strips]
+    longest = max((len(row) for texts in captions for text in texts for row in text.split("\n")), default=0)
+    gap = 0.08
+    scale = max(WIDTH / (10 * (1 + gap)) * 72, 5.5 * longest)  # points; captions have room beside each other
+    line = 13.5 / scale
     height = 0.0
     figure = Figure()
     axes = figure.add_axes((0, 0, 1, 1))
-    scale = WIDTH / (10 * (1 + gap)) * 72  # points
-    for strip in panel.strips:
+    for strip, texts in zip(panel.strips, captions, strict=True):
         if strip.heading:
             height += line
-            axes.text(0, height - 0.1, strip.heading, ha="left", va="baseline", fontsize=10, parse_math=False)
+            axes.text(0, height - 0.24 * line, strip.heading, ha="left", va="baseline", fontsize=10, parse_math=False)
+        if strip.name:
+            name = shown(strip.name, MAX_NAME)
+            axes.text(-0.15, height + 0.5, name, ha="right", va="center", fontsize=9, parse_math=False)
         for place, picture in enumerate(strip.pictures):
-            left = place * (1 + gap)
-            axes.imshow(
-                picture, cmap="gray", vmin=0, vmax=1, interpolation="none", extent=(left, left + 1, height + 1, height)
-            )
+            extent = _extent(place * (1 + gap), height, picture.shape)
+            axes.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="none", extent=extent)
         height += 1 + gap
-        for place, caption in enumerate(strip.captions):
-            middle = place * (1 + gap) + 0.5
-            text = shown(caption, MAX_NAME)
-            axes.text(middle, height + 0.25, text, ha="center", va="baseline", fontsize=9, parse_math=False)
-        height += line if strip.captions else 0
+        for place, caption in enumerate(texts):
+            axes.text(
+                place * (1 + gap) + 0.5,
+                height - gap + 0.3 * line,
+                caption,
+                ha="center",
+                va="top",
+                fontsize=9,
+                parse_math=False,
+            )
+        height += line * max((text.count("\n") + 1 for text in texts), default=0)
     axes.axis("off")
-    width = max(columns, 10) * (1 + gap)
+    width = columns * (1 + gap)
     axes.set(xlim=(0, width), ylim=(height, 0), aspect="auto")
     figure.set_size_inches(width * scale / 72, height * scale / 72)
     return figure
+
+
+def _extent(left: float, top: float, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
+    """Left, right, bottom and top of a picture in the middle of a square of side 1."""
+    height, width = (side / max(shape[:2]) for side in shape[:2])
+    left, top = left + (1 - width) / 2, top + (1 - height) / 2
+    return left, left + width, top + height, top
+
+
+def _spectra(panel: Spectra) -> Figure:
+    num_rows, width = panel.values.shape
+    figure = Figure(figsize=(1.6 * WIDTH, 1.0 + 0.24 * num_rows), layout="constrained")
+    axes = figure.add_subplot()
+    axes.grid(visible=False)
+    low = 0.0 if panel.values.min() >= 0 else None
+    shades = axes.imshow(
+        _pooled(panel.values),
+        aspect="auto",
+        cmap="magma",
+        interpolation="nearest",
+        extent=(0, width, num_rows, 0),
+        vmin=low,
+    )
+    names = [shown(name, MAX_NAME) for name in panel.rows]
+    axes.set_yticks(np.arange(num_rows) + 0.5, names, fontsize=9, parse_math=False)
+    axes.set_xlabel("column", fontsize=9)
+    axes.tick_params(axis="x", labelsize=9)
+    bar = figure.colorbar(shades, ax=axes, pad=0.01)
+    bar.set_label(panel.unit, fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    for number, block in enumerate(panel.blocks):
+        left = number * width / len(panel.blocks)
+        axes.axvline(left, color=PAPER, linewidth=0.6)
+        axes.text(left + width / len(panel.blocks) / 2, -0.15, block, ha="center", va="bottom", fontsize=8)
+    return figure
+
+
+def _pooled(values: np.ndarray) -> np.ndarray:
+    """Values (R, D) in no more than MAX_COLUMNS columns: of each group of neighbours, the largest."""
+    group = -(-values.shape[1] // MAX_COLUMNS)
+    padded = np.pad(values, ((0, 0), (0, -values.shape[1] % group)), mode="edge")
+    return padded.reshape(len(values), -1, group).max(axis=2)
 
 
 def _bars(panel: Bars) -> Figure:
@@ -186,3 +261,15 @@ def _bars(panel: Bars) -> Figure:
     axes.grid(visible=False, axis="y")
     figure.legend(loc="outside lower center", ncols=2)
     return figure
+
+
+_DRAWN_BY: Mapping[type[Panel], Callable[[Any], Figure]] = {
+    GraphPanel: draw_graph,
+    Curves: draw_curves,
+    CurveGrid: draw_grid,
+    Counts: _counts,
+    Scatter: _scatter,
+    Pictures: _pictures,
+    Spectra: _spectra,
+    Bars: _bars,
+}

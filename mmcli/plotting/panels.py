@@ -1,6 +1,6 @@
-"""What a report is made of, as frozen values: sections of figures and tables, before anything is drawn."""
+"""Figures as frozen plain values, before anything is drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,6 +36,8 @@ class Line(NamedTuple):
     label: str  # empty where the title names it
     x: np.ndarray  # (n,)
     y: np.ndarray  # (n,)
+    low: np.ndarray | None = None  # (n,) lower edge of a band around the line; None where it has none
+    high: np.ndarray | None = None  # (n,) upper edge
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,13 @@ class Curves(Panel):
 
 
 @dataclass(frozen=True)
+class CurveGrid(Panel):
+    """Curves side by side, which share their axes and one legend: line i of each has the same label."""
+
+    panes: tuple[Curves, ...]
+
+
+@dataclass(frozen=True)
 class Counts(Panel):
     """A table of items, each row shaded by its shares."""
 
@@ -57,6 +66,7 @@ class Counts(Panel):
     columns: tuple[str, ...]
     row_label: str
     column_label: str
+    max_named: int = 30  # rows or columns that are named, and their items written; more are shaded alone
 
 
 @dataclass(frozen=True)
@@ -73,14 +83,27 @@ class Scatter(Panel):
 class Strip(NamedTuple):
     """A row of pictures."""
 
-    heading: str
-    pictures: np.ndarray  # (n, height, width)
+    heading: str  # above
+    pictures: np.ndarray  # (n, height, width) gray, or (n, height, width, 3) red, green and blue from 0 to 1
     captions: tuple[str, ...] = ()  # one under each, or none
+    name: str = ""  # on the left
 
 
 @dataclass(frozen=True)
 class Pictures(Panel):
     strips: tuple[Strip, ...]
+    bounds: tuple[float, float] = (0.0, 1.0)  # values that are black and white
+    places: int = 10  # in a row, at least
+
+
+@dataclass(frozen=True)
+class Spectra(Panel):
+    """A row of values for each group, shaded, as a spectrogram is drawn."""
+
+    values: np.ndarray  # (R, D)
+    rows: tuple[str, ...]  # names of the groups
+    unit: str  # of the values
+    blocks: tuple[str, ...] = ()  # names of groups of columns of equal width, in their order; none where there are none
 
 
 @dataclass(frozen=True)
@@ -90,36 +113,3 @@ class Bars(Panel):
     labels: tuple[str, ...]
     learning: np.ndarray  # (M,)
     compiling: np.ndarray  # (M,)
-
-
-class Table(NamedTuple):
-    caption: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    folded: bool = False  # opened on request
-
-
-@dataclass(frozen=True)
-class Section:
-    """A heading and what stands under it."""
-
-    name: str
-    heading: str
-    notes: tuple[str, ...] = ()
-    panels: tuple[Panel, ...] = ()
-    tables: tuple[Table, ...] = ()
-
-    def __bool__(self) -> bool:
-        """Whether there is anything to show."""
-        return bool(self.notes or self.panels or self.tables)
-
-
-class Report(NamedTuple):
-    """All that the page says."""
-
-    title: str
-    status: str  # running, stopped, finished or failed
-    remarks: tuple[str, ...]  # what has to be known before the rest is believed
-    sections: tuple[Section, ...]
-    settings: Mapping[str, str]
-    config: str  # YAML

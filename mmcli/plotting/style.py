@@ -6,10 +6,11 @@ page, the colours of paper, ink and grid become names that a style sheet gives a
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from mmcli.plotting.defaults import own_look
@@ -25,6 +26,10 @@ COLORS = (
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
+STROKES = ("-", "--", ":", "-.")
+NUM_LINES = 40  # lines that no two of look alike
+
+Format: TypeAlias = Literal["png", "svg"]
 
 _RC: dict[Any, Any] = {
     "axes.edgecolor": INK,
@@ -70,18 +75,46 @@ def look(name: str) -> Iterator[None]:
         yield
 
 
+def line_look(index: int) -> dict[str, Any]:
+    """Color, stroke and marker of line number `index`; NUM_LINES in a row differ."""
+    return {
+        "color": LINES[index % len(LINES)],
+        "linestyle": STROKES[index // len(LINES) % len(STROKES)],
+        # Color and stroke come back after 20 lines, the marker after 10: one further then.
+        "marker": MARKERS[(index + index // (len(LINES) * len(STROKES))) % len(MARKERS)],
+    }
+
+
+def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str], **options: Any) -> None:
+    """Name lines or marks below the axes."""
+    # Names come after: a legend leaves out one that begins with _, and reads $ as mathematics.
+    legend = figure.legend(handles, ["-"] * len(names), loc="outside lower center", **options)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(name)
+
+
+def encoded(figure: Figure, file_format: Format, **options: Any) -> bytes:
+    """A figure as a file; to be called inside `look`."""
+    of_format: dict[Format, dict[str, Any]] = {
+        "png": {"dpi": 160},
+        "svg": {"dpi": 120, "metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
+    }
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name may be in any script
+        figure.savefig(buffer, format=file_format, **of_format[file_format], **options)
+    return buffer.getvalue()
+
+
 def save(figure: Figure) -> Files:
     """All forms of a figure; to be called inside `look`."""
-    png, svg = io.BytesIO(), io.StringIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a label may be in any script
-        figure.savefig(svg, format="svg", dpi=120, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-        figure.set_layout_engine("none")  # it has its layout; finding one takes a third of the time
-        figure.savefig(png, format="png", dpi=160)
-    text = svg.getvalue()
+    text = encoded(figure, "svg").decode()
+    figure.set_layout_engine("none")  # it has its layout; finding one takes a third of the time
+    png = encoded(figure, "png")
     page = text[text.index("<svg") :]  # a page says itself what it is
     for light, (name, _) in _DARK.items():
         page = page.replace(light, f"var(--{name})")
     start = page.index("<defs>")
     width, height = (round(96 * inches) for inches in figure.get_size_inches())
-    return Files(png.getvalue(), text, f"{page[:start]}{_PAGE_STYLE}{page[start:]}", width, height)
+    return Files(png, text, f"{page[:start]}{_PAGE_STYLE}{page[start:]}", width, height)

@@ -1,1 +1,1 @@
-"""The report on a run: `content` says what it shows, `drawing` and its neighbours draw it, `page` writes it as HTML."""
+"""The report on a run: `content` gathers its `sections` of figures and tables, `page` writes them as HTML."""

@@ -7,11 +7,11 @@ from typing import Any
 from mmcli.config.graph import Graph
 from mmcli.config.reader import Config
 from mmcli.data.dataset import Datasets
-from mmcli.plotting.panels import Report, Section
 from mmcli.report.course import graph_section, results, rounds_section, time_section
 from mmcli.report.findings import read_findings
 from mmcli.report.groups import agreement_section, confusion_section, latent_section
 from mmcli.report.pictures import mistakes_section, pictures_section, uncertain_section
+from mmcli.report.sections import Report, Section
 from mmcli.runs.reader import RunFiles
 
 

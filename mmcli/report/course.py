@@ -6,8 +6,9 @@ import numpy as np
 
 from mmcli.config.graph import Graph
 from mmcli.modules.registry import MODULES
-from mmcli.plotting.panels import Bars, Box, Curves, GraphPanel, Line, Section, Table
+from mmcli.plotting.panels import Bars, Box, Curves, GraphPanel, Line
 from mmcli.report.findings import Findings
+from mmcli.report.sections import Section, Table
 from mmcli.runs.history import HistoryLine
 
 _MEASURES: Mapping[str, tuple[str, Callable[[HistoryLine], float | None], str]] = {

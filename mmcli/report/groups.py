@@ -8,8 +8,10 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from mmcli.data.labels import LabelSet
-from mmcli.plotting.panels import Counts, Scatter, Section, Table
+from mmcli.plotting.panels import Counts, Scatter
+from mmcli.report.confusion import confusion_panel
 from mmcli.report.findings import Classes, Findings
+from mmcli.report.sections import Section, Table
 from mmcli.runs import metrics
 from mmcli.runs.metrics import Metrics
 
@@ -20,7 +22,7 @@ MAX_PAIRS = 6  # of modules whose classes are compared cell by cell
 def confusion_section(findings: Findings) -> Section:
     """Classes by labels, of each module that names labels."""
     panels = [
-        _confusion(name, metrics.evaluate(classes.found, classes.labels))
+        confusion_panel(name, metrics.evaluate(classes.found, classes.labels))
         for name, classes in findings.classes.items()
         if classes.labels is not None
     ]
@@ -142,22 +144,6 @@ def confusions(classes: Classes) -> list[tuple[str, str, np.ndarray]]:
     return [
         (classes.text(int(pairs[kind, 0])), text(int(pairs[kind, 1])), wrong[kinds.ravel() == kind]) for kind in order
     ]
-
-
-def _confusion(name: str, measure: Metrics) -> Counts:
-    figures = f"ACC {measure.acc:.3f}, ARI {measure.ari:.3f}, NMI {measure.nmi:.3f}"
-    left = f" {measure.num_unlabelled:,} items without a label are left out." if measure.num_unlabelled else ""
-    return Counts(
-        name=f"confusion-{name}",
-        title=f"{name}: classes by labels",
-        alt=f"Confusion table of {name}, {len(measure.classes)} classes by {len(measure.labels)} labels: {figures}.",
-        note=f"{figures}. Items of each class and label, shaded by their share of the class.{left}",
-        counts=measure.confusion,
-        rows=measure.class_names,
-        columns=measure.label_names,
-        row_label="class",
-        column_label="label",
-    )
 
 
 def _own_numbers(found: np.ndarray, other: np.ndarray) -> list[int]:

@@ -5,10 +5,10 @@ from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from mmcli import __version__
 from mmcli.plotting.draw import draw
-from mmcli.plotting.panels import Report
 from mmcli.plotting.style import Files
+from mmcli.report.sections import Report
+from mmcli.util.version import __version__
 
 
 class Page(NamedTuple):
@@ -22,7 +22,11 @@ def make_page(report: Report) -> Page:
     """Draw every figure and write the page around them."""
     drawn = {panel.name: draw(panel) for section in report.sections for panel in section.panels}
     environment = Environment(
-        loader=PackageLoader("mmcli"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("mmcli.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
     environment.filters["uri"] = _uri
     html = environment.get_template("report.html.j2").render(report=report, drawn=drawn, version=__version__)

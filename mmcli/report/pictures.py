@@ -4,9 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mmcli.plotting.panels import Pictures, Section, Strip, Table
+from mmcli.plotting.panels import Pictures, Strip
 from mmcli.report.findings import Classes, Findings, Shown
 from mmcli.report.groups import confusions
+from mmcli.report.sections import Section, Table
 
 PER_ROW = 10
 NUM_REBUILT = 20

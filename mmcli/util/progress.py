@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from rich.console import Console
 
+from mmcli.util.text import shown
+
 BAR_WIDTH = 24
 LONG = 16 << 20  # bytes of a file; less is read in a moment
 SECONDS_A_LINE = 5.0  # in a log
@@ -46,8 +48,6 @@ def following(
     """
     # Here, not above: `mmcli --help` waits for none of it.
     from rich import progress
-
-    from mmcli.util.text import shown
 
     console, what = live_console(), shown(what, 60)
     if console is None:

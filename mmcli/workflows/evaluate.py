@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from mmcli.config.graph import Graph
+from mmcli.config.problems import located
 from mmcli.data.labels import Labels, translated
 from mmcli.data.selection import Request, Sources, choose
 from mmcli.errors import DataError, UsageError
+from mmcli.runs.reader import Stage
 from mmcli.runs.writer import RunDirectory
-from mmcli.util.text import located, shown
+from mmcli.util.text import shown
 from mmcli.workflows.trained_run import TrainedRun, Watch, load_run
 
 if TYPE_CHECKING:
@@ -61,16 +64,14 @@ def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
     datasets = run.load(choose(run.config, Request(), without=()))
     found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
 
-    from mmcli.plotting import plots
-    from mmcli.runs import metrics
+    from mmcli.runs import metrics  # imports scikit-learn
 
     measures = {name: metrics.evaluate(found[name], datasets.labels[labels]) for name, labels in measured.items()}
     record = {"modules": {name: measure.record() for name, measure in measures.items()}}
     unwritten = run.directory.why_read_only(map(run.graph.folder, measures))
     if unwritten is None:
         run.directory.write_evaluation(record, "learn")
-        for name, measure in measures.items():
-            run.directory.write_confusion(run.graph.folder(name), plots.confusion_png(name, measure), "learn")
+        _write_confusions(run.directory, run.graph, measures, "learn")
     return Evaluation(measures, {}, {}, {}, datasets.num_items, record, path, unwritten)
 
 
@@ -121,8 +122,7 @@ def recognize(
                     classes[name].append(found["class"])
                 append(run.graph.folder(name), found)
 
-    from mmcli.plotting import plots
-    from mmcli.runs import metrics
+    from mmcli.runs import metrics  # imports scikit-learn
 
     measures, rematched, unknown, absent = {}, {}, {}, {}
     for name, labels in own.items():
@@ -151,9 +151,8 @@ def recognize(
     }
     if unwritten is None:
         for name, measure in measures.items():
-            folder = run.graph.folder(name)
-            directory.write_arrays(folder, {"acc": np.array(measure.acc)}, "recog")
-            directory.write_confusion(folder, plots.confusion_png(name, measure), "recog")
+            directory.write_arrays(run.graph.folder(name), {"acc": np.array(measure.acc)}, "recog")
+        _write_confusions(directory, run.graph, measures, "recog")
         directory.write_evaluation(record, "recog")
     return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
 
@@ -170,6 +169,13 @@ def _translated(run: TrainedRun, module: str, chosen: Sources, name: str, labels
         keys = (chosen.section, name)
         text = error.of(shown(str(chosen.sources[name].file)))
         raise DataError(located(chosen.places.of(keys), keys, text)) from None
+
+
+def _write_confusions(directory: RunDirectory, graph: Graph, measures: "Mapping[str, Metrics]", stage: Stage) -> None:
+    from mmcli.report.confusion import confusion_png  # imports matplotlib
+
+    for name, measure in measures.items():
+        directory.write_confusion(graph.folder(name), confusion_png(name, measure), stage)
 
 
 def _measured(run: TrainedRun) -> dict[str, str]:

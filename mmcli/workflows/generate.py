@@ -10,7 +10,9 @@ import numpy as np
 from mmcli.data.npz import check_output, write_arrays
 from mmcli.data.selection import Request, choose
 from mmcli.errors import UsageError
+from mmcli.plotting.panels import Pictures, Strip
 from mmcli.util.atomic import write_named
+from mmcli.util.text import counted
 from mmcli.workflows.trained_run import TrainedRun, Watch, load_run
 
 MAX_SHOWN = 400  # of many images, the first
@@ -57,15 +59,41 @@ def generate(
     write_arrays(output, arrays)
     side = math.isqrt(run.widths[run.senses[to]])
     if side > 1 and side**2 == run.widths[run.senses[to]]:
-        from mmcli.plotting import plots
+        from mmcli.plotting.draw import picture  # imports matplotlib
 
-        images = arrays[to][:MAX_SHOWN].reshape(-1, side, side)
+        images = arrays[to].reshape(-1, side, side)
         names = run.class_names() if "class" in arrays else {}
         titles = [names[number] for number in arrays["class"].tolist()] if names else []
         a_row_each = 1 < (source.num_items or 1) <= MAX_PER_ROW and len(set(titles)) > 1  # class
-        picture = plots.images_png(images, titles, source.num_items if a_row_each else None)
-        write_named(output.with_suffix(".png"), picture)
+        panel = image_panel(to, images, titles, source.num_items if a_row_each else None)
+        write_named(output.with_suffix(".png"), picture(panel))
     return output
+
+
+def image_panel(name: str, images: np.ndarray, titles: Sequence[str], per_row: int | None = None) -> Pictures:
+    """Images (N, H, W) in rows, each with its title where there are titles.
+
+    Args:
+        name: of the sense.
+        images: of many, the first are shown.
+        titles: one for each image, or none.
+        per_row: images in a row; 10 or 20 where it is None.
+    """
+    shown = images[:MAX_SHOWN]
+    per_row = min(len(shown), per_row or (10 if len(shown) <= 100 else 20))
+    starts = range(0, len(shown), per_row)
+    return Pictures(
+        name="generated",
+        title=f"{name}: {counted(len(images), 'item')}",
+        alt=f"{counted(len(shown), 'image')} of {name}.",
+        note=f"The first {len(shown)} are shown." if len(shown) < len(images) else "",
+        strips=tuple(
+            Strip("", shown[start : start + per_row], tuple(titles[:MAX_SHOWN][start : start + per_row]))
+            for start in starts
+        ),
+        bounds=(min(float(shown.min()), 0.0), max(float(shown.max()), 1.0)),  # [0, 1] looks the same in every picture
+        places=per_row,
+    )
 
 
 def _from_senses(run: TrainedRun, to: str, source: Source, watch: Watch | None) -> np.ndarray:

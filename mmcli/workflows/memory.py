@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from mmcli.config.graph import Graph
 from mmcli.config.model import Config
-from mmcli.data import sparse
+from mmcli.config.problems import located
 from mmcli.data.dataset import Datasets
+from mmcli.data.rows import sparse
 from mmcli.errors import ConfigError
 from mmcli.modules.registry import MAX_COUNT, MODULES, Load
-from mmcli.util.text import located
 
 # Bytes of a process that trains a tiny model: in memory, and of addresses, which libraries and threads reserve more of.
 PROCESS, ADDRESSES = 0.45e9, 2.0e9

@@ -10,12 +10,13 @@ from typing import Any, TypeAlias
 
 from mmcli.config.graph import Graph
 from mmcli.config.model import DataSource, Places
+from mmcli.config.problems import located
 from mmcli.config.reader import Config, read_settings
 from mmcli.data.dataset import Datasets
 from mmcli.data.formats.opening import digest
 from mmcli.errors import DataError, MmcliError, UsageError
 from mmcli.runs.reader import RunFiles, is_run
-from mmcli.util.text import located, shown
+from mmcli.util.text import shown
 
 Recorded: TypeAlias = Mapping[tuple[str, str], str]  # (section, name of the data): SHA-256 of the file learned from
 

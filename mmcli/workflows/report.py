@@ -38,8 +38,7 @@ def report(path: Path, folder: Path | None = None, data_root: Path | None = None
             raise
         datasets, problem = None, str(error).splitlines()[0]
 
-    from mmcli.report.content import gather
-    from mmcli.report.page import make_page
+    from mmcli.report import content, page  # imports matplotlib
 
-    page = make_page(gather(run, config, graph, datasets, problem))
-    return run.write_report(folder, page.html, page.figures)
+    written = page.make_page(content.gather(run, config, graph, datasets, problem))
+    return run.write_report(folder, written.html, written.figures)

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmcli.config.graph import Graph, build_graph
 from mmcli.config.reader import Config, load_config
-from mmcli.data import sparse
 from mmcli.data.dataset import Datasets, absent, load_arrays, load_sources
 from mmcli.data.labels import LabelSet
+from mmcli.data.rows import sparse
 from mmcli.data.units import Units, in_data_units, stored_units
 from mmcli.errors import ConfigError, UsageError
 from mmcli.modules.registry import MODULES, Kind

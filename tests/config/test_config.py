@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from mmcli.config.model import Place
+from mmcli.config.problems import Problems
 from mmcli.config.reader import Config, dump_config, load_config
-from mmcli.config.source import Problems, Reader
+from mmcli.config.source import Reader
 from mmcli.modules.registry import GmmOptions, MldaOptions, VaeOptions
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))

@@ -1,8 +1,10 @@
 """`mmcli data show`: what a file holds, in a table, as JSON and as a picture."""
 
+import dataclasses
 import json
 import os
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from scipy.sparse import csr_array
 
 from mmcli.ingest.contents import Holding, describe
 from mmcli.ingest.panels import make_panels
+from mmcli.modules.registry import MODULES, Options
 
 
 @pytest.fixture
@@ -58,7 +61,7 @@ def test_arrays_and_labels_in_a_table(command):
         "images       4 x 16     float32  0 to 0.5   96.9%   0 to 1: vae, gmm, mlda",
         "speech       4 x 2      uint8    0 to 3     50.0%   counts: mlda",
         "rates        4 x 2      float64  0 to 3     37.5%   0 or more: gmm, mlda, vae with likelihood: gaussian",
-        "points       4 x 2      float64  -0.5 to 3  37.5%   real values: gmm, or vae with likelihood: gaussian",
+        "points       4 x 2      float64  -0.5 to 3  37.5%   real values: gmm, vae with likelihood: gaussian",
         "missing      4 x 2      float64  3          0.0%    counts: mlda; 1 row of NaN (missing: nan)",
         "holes        4 x 2      float64  0 to 2     37.5%   NaN in some columns of 1 row; fill it, or drop the items",
         "endless      4 x 2      float64  0 to 2     37.5%   holds infinity; mend it",
@@ -118,16 +121,43 @@ def test_the_picture_shows_images_and_means_of_each_class(command, file):
     assert done.code == 0
     with Image.open("all.png") as picture:
         picture.load()
-        assert picture.width == 960
+        assert picture.width > 1200  # of the wider of the two, the spectra
     with np.load(file) as arrays:
         panels = {
-            panel.title.split(":")[0]: panel
+            panel.name: panel
             for panel in make_panels({name: arrays[name] for name in ("images", "speech", "labels", "label_names")})
         }
-    assert panels["images"].rows == panels["speech"].rows == ["ant", "bee"]
-    assert [images.shape for images in panels["images"].images] == [(1, 4, 4), (3, 4, 4)]
-    assert panels["images"].images[1][:, 1, 1].tolist() == [0, 0.5, 0.5]
-    np.testing.assert_allclose(panels["speech"].means, [[1, 0], [2 / 3, 5 / 3]])
+    ant, bee = panels["images"].strips
+    assert (ant.name, bee.name) == panels["speech"].rows == ("ant", "bee")
+    assert (ant.pictures.shape, bee.pictures.shape) == ((1, 4, 4), (3, 4, 4))
+    assert bee.pictures[:, 1, 1].tolist() == [0, 0.5, 0.5]
+    np.testing.assert_allclose(panels["speech"].values, np.sqrt([[1, 0], [2 / 3, 5 / 3]]))
+    assert panels["speech"].unit == "square root of the mean"
+
+
+def test_images_without_labels_fill_rows_and_values_below_zero_have_no_root():
+    images, points = make_panels({"images": np.ones((20, 16)), "points": np.array([[-1.0, 3.0], [0.0, 1.0]])})
+
+    assert [len(strip.pictures) for strip in images.strips] == [16, 4]
+    assert [strip.name for strip in images.strips] == ["", ""]
+    np.testing.assert_array_equal(points.values, [[-0.5, 2.0]])
+    assert points.unit == "mean"
+
+
+def test_a_type_is_named_by_what_its_spec_says(monkeypatch):
+    class Narrow(Options):
+        scale: Literal["unit", "byte"] = "unit"
+
+    narrow = dataclasses.replace(
+        MODULES["gmm"], options=Narrow, input_range=lambda options: (0, 1) if options.scale == "unit" else (0, 255)
+    )
+    monkeypatch.setitem(MODULES, "narrow", narrow)
+
+    assert describe("", np.array([[0.5, 1]])).meaning == "0 to 1: vae, gmm, mlda, narrow"
+    assert describe("", np.array([[0.5, 2]])).meaning == (
+        "0 or more: gmm, mlda, vae with likelihood: gaussian, narrow with scale: byte"
+    )
+    assert describe("", np.array([[-0.5, 2]])).meaning == "real values: gmm, vae with likelihood: gaussian"
 
 
 def test_hac_features_are_drawn_by_stream_and_lag_and_images_in_color():
@@ -141,9 +171,10 @@ def test_hac_features_are_drawn_by_stream_and_lag_and_images_in_color():
 
     speech, images = make_panels(arrays)
 
-    assert speech.blocks == [f"{stream}, lag {lag}" for stream in ("mfcc", "delta", "delta-delta") for lag in (5, 2)]
-    assert speech.rows == [""]
-    assert images.images[0].shape == (3, 2, 3, 3)
+    streams = ("mfcc", "delta", "delta-delta")
+    assert speech.blocks == tuple(f"{stream}, lag {lag}" for stream in streams for lag in (5, 2))
+    assert speech.rows == ("",)
+    assert images.strips[0].pictures.shape == (3, 2, 3, 3)
 
 
 def test_a_sparse_matrix_is_described_by_what_it_holds():
@@ -151,7 +182,7 @@ def test_a_sparse_matrix_is_described_by_what_it_holds():
 
     assert describe("", csr_array(dense)) == Holding((2, 3), "int64, sparse", 0, 3, 1 - 2 / 6, "counts: mlda")
     [panel] = make_panels({"": csr_array(dense), "labels": np.array([4, 5])})
-    np.testing.assert_array_equal(panel.means, dense)
+    np.testing.assert_array_equal(panel.values, np.sqrt(dense))
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,15 @@ from matplotlib.figure import Figure
 
 from mmcli.data.labels import make_labels
 from mmcli.ingest.panels import make_panels
-from mmcli.plotting import defaults, plots
-from mmcli.plotting.charts import overview_png
-from mmcli.plotting.draw import draw
-from mmcli.plotting.panels import Bars
+from mmcli.plotting import defaults
+from mmcli.plotting.draw import draw, picture, stacked
+from mmcli.plotting.panels import Bars, Pictures, Strip
+from mmcli.report.confusion import confusion_png
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.metrics import evaluate
 from mmcli.workflows.compare import Comparison, Run
+from mmcli.workflows.courses import course_panel
+from mmcli.workflows.generate import image_panel
 
 THEIRS = {
     "axes.facecolor": "red",
@@ -44,14 +46,14 @@ LINES = [HistoryLine(number, "gmm", 0.5 * number, 0.1, 0.1, -1.0, 0.1, 0.0) for 
 
 def comparison() -> bytes:
     runs = [Run(Path(name), {"seed": seed, "rounds": 2}, "finished", None, LINES) for seed, name in enumerate("ab")]
-    return plots.comparison_figure(Comparison(runs, ["seed"], ["gmm"], []), "png")
+    return picture(course_panel(Comparison(runs, ["seed"], ["gmm"], [])))
 
 
 FIGURES: dict[str, Callable[[], bytes]] = {
-    "confusion": lambda: plots.confusion_png("gmm", evaluate(np.arange(20) % 3, make_labels(np.arange(20) % 4))),
-    "images": lambda: plots.images_png(IMAGES.reshape(6, 4, 4), list("abcdef")),
+    "confusion": lambda: confusion_png("gmm", evaluate(np.arange(20) % 3, make_labels(np.arange(20) % 4))),
+    "images": lambda: picture(image_panel("images", IMAGES.reshape(6, 4, 4), list("abcdef"))),
     "comparison": comparison,
-    "data": lambda: overview_png(make_panels({"images": IMAGES, "words": MEANS, "labels": np.arange(6) % 2})),
+    "data": lambda: stacked(make_panels({"images": IMAGES, "words": MEANS, "labels": np.arange(6) % 2})),
     "report": lambda: draw(Bars("times", "t", "a", "n", ("gmm",), np.array([1.0]), np.array([2.0]))).png,
 }
 
@@ -83,13 +85,15 @@ def test_a_matplotlibrc_in_the_folder_changes_nothing(tmp_path):
     (tmp_path / "matplotlibrc").write_text("".join(f"{name}: {value}\n" for name, value in THEIRS.items()))
     program = (
         "import hashlib, matplotlib, numpy\n"
-        "from mmcli.plotting import plots\n"
+        "from mmcli.plotting.draw import picture\n"
+        "from mmcli.plotting.panels import Pictures, Strip\n"
         "assert matplotlib.rcParams['text.usetex']\n"
-        "image = numpy.arange(16.0).reshape(1, 4, 4) / 16\n"
-        "print(hashlib.sha256(plots.images_png(image, ['0'])).hexdigest())\n"
+        "strip = Strip('', numpy.arange(16.0).reshape(1, 4, 4) / 16, ('0',))\n"
+        "print(hashlib.sha256(picture(Pictures('p', 't', 'a', 'n', (strip,)))).hexdigest())\n"
     )
 
     done = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
 
-    ours = plots.images_png(np.arange(16.0).reshape(1, 4, 4) / 16, ["0"])
+    strip = Strip("", np.arange(16.0).reshape(1, 4, 4) / 16, ("0",))
+    ours = picture(Pictures("p", "t", "a", "n", (strip,)))
     assert done.stdout.strip() == hashlib.sha256(ours).hexdigest()

@@ -13,8 +13,8 @@ import pytest
 from mmcli.config.graph import build_graph
 from mmcli.config.reader import dump_config, load_config
 from mmcli.data.dataset import load_datasets
-from mmcli.plotting.panels import Report, Section
 from mmcli.report.content import gather
+from mmcli.report.sections import Report, Section
 from mmcli.runs.writer import RunDirectory
 from mmcli.workflows import report as reporting
 

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
+from contrast import contrast
 from matplotlib.image import imread
 
 ADDRESSES = {"src", "href", "srcset", "action", "data", "poster", "background", "formaction"}
@@ -209,3 +210,13 @@ def test_a_real_run(trained, command, parse, tmp_path):
     page = parse((tmp_path / "report" / "report.html").read_text())
     figures = {figure["id"] for figure in page.all("figure")}
     assert {"figure-latent-vae-round1-class-of-gmm", "figure-latent-vae-round2-label-kinds"} <= figures
+
+
+def test_text_stands_out_from_light_and_dark_paper(page, reported):
+    html = (reported / "report.html").read_text()
+    light, dark = (dict(re.findall(r"--(\w+(?:-\w+)?): (#\w{6})", rules)) for rules in re.findall(r":root {.*}", html))
+
+    for colors in (light, dark):
+        for ink, paper in [(i, p) for i in ("ink", "soft", "link") for p in ("paper", "page")] + [("ink", "warn")]:
+            assert contrast(colors[ink], colors[paper]) > 4.5, (ink, paper)
+    assert page.all("img")[0]["src"].count(f"--ink:{dark['ink']}".replace("#", "%23")) == 1  # as in the figures

@@ -24,8 +24,9 @@ LONG_SECONDS, LONG_MEGABYTES = 40.0, 1500.0
 # The super-user may read what nobody may, so it becomes nobody for what has no permission.
 RUN = """
 import encodings.cp437, encodings.utf_8_sig, os, sys  # nobody may not find what comes with Python
-from mmcli import experiment, tables
+from mmcli.cli import check
 from mmcli.cli.main import main
+from mmcli.data import dataset
 if not os.geteuid() and os.path.isfile("bad") and not os.stat("bad").st_mode & 0o444:
     os.setuid(65534)
 main()

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
-from mmcli.plotting import plots
+from mmcli.plotting.draw import picture
+from mmcli.plotting.style import NUM_LINES
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.writer import RunDirectory
 from mmcli.workflows.compare import compare_runs
+from mmcli.workflows.courses import course_panel
 
 CONFIG = """\
 seed: {seed}
@@ -290,7 +292,7 @@ def test_seeds_are_drawn_as_their_mean_in_a_band(make, figures):
         make(f"a-{seed}", seed=seed, gmm=[acc, acc])
     make("a-3", seed=3, status="running", gmm=[1.0])
 
-    plots.comparison_figure(compare_runs(sorted(Path().iterdir())), "png")
+    picture(course_panel(compare_runs(sorted(Path().iterdir()))))
 
     (axes,) = figures[0].axes
     assert [line.get_ydata().tolist() for line in axes.lines] == [[0.5, 0.5], [1.0]]
@@ -306,8 +308,8 @@ def test_names_in_a_legend_are_told_apart_and_mean_nothing_to_matplotlib(make, f
     make("failed", status="failed", gmm=[0.5])
     make("long", file="/a/long/path/to/the/data/of/this/run.npy", digest="cd", gmm=[0.5, 0.5])
 
-    svg = plots.comparison_figure(compare_runs(map(Path, ("_first$", "日本", "failed"))), "svg")
-    plots.comparison_figure(compare_runs(map(Path, ("_first$", "日本", "long"))), "svg")
+    svg = picture(course_panel(compare_runs(map(Path, ("_first$", "日本", "failed")))), "svg")
+    picture(course_panel(compare_runs(map(Path, ("_first$", "日本", "long")))), "svg")
 
     assert ET.fromstring(svg).tag.endswith("svg")
     assert legend(figures[0]) == ["_first$", "日本", "failed, failed"]
@@ -319,12 +321,12 @@ def test_names_in_a_legend_are_told_apart_and_mean_nothing_to_matplotlib(make, f
 
 
 def test_a_legend_of_many_stops(make, figures):
-    for number in range(plots.MAX_NAMED + 2):
+    for number in range(NUM_LINES + 2):
         make(f"run-{number:02d}", sweeps=number + 1, gmm=[0.5, 0.5])
 
-    plots.comparison_figure(compare_runs(sorted(Path().iterdir())), "png")
+    picture(course_panel(compare_runs(sorted(Path().iterdir()))))
 
-    assert len(figures[0].axes[0].lines) == plots.MAX_NAMED + 2
+    assert len(figures[0].axes[0].lines) == NUM_LINES + 2
     assert legend(figures[0])[-2:] == ["gmm.sweeps 40", "and 2 more"]
 
 

@@ -18,8 +18,9 @@ from mmcli import load_run
 from mmcli.config.reader import load_config
 from mmcli.data.selection import Request, choose
 from mmcli.errors import DataError, UsageError
-from mmcli.plotting import plots
+from mmcli.plotting.draw import picture
 from mmcli.runs import arrays
+from mmcli.workflows.generate import image_panel
 
 ARRAYS = tiny_arrays()
 IMAGES, WORDS, LABELS = ARRAYS["images"], ARRAYS["words"], ARRAYS["labels"]
@@ -169,7 +170,8 @@ def test_the_example_of_the_readme_holds(trained):
 
 
 @pytest.mark.usefixtures("copy")
-def test_evaluate_measures_other_data_with_the_names_of_training(command):
+def test_evaluate_measures_other_data_with_the_names_of_training(command, monkeypatch):
+    monkeypatch.setattr("mmcli.util.progress.SECONDS_A_LINE", float("inf"))  # however slow the machine is
     order = RNG.permutation(60)[:50]
     np.savez("other.npz", **{name: array[order] for name, array in ARRAYS.items()})
 
@@ -476,12 +478,23 @@ def test_generate_writes_arrays_and_classes(copy, command):
 def test_images_lie_in_a_grid_of_as_many_a_row_as_is_said():
     images = np.random.default_rng(0).random((12, 3, 3))
 
-    wide, tall = (imread(io.BytesIO(plots.images_png(images, [], per_row))) for per_row in (None, 4))
+    wide, tall = (image_panel("images", images, [], per_row) for per_row in (None, 4))
 
-    assert wide.shape[:2] == (192, 960)  # ten and two
-    assert tall.shape[:2] == (288, 384)
-    titled = imread(io.BytesIO(plots.images_png(images, ["0"] * 12, 4)))
-    assert titled.shape[0] > tall.shape[0]
+    assert [len(strip.pictures) for strip in wide.strips] == [10, 2]
+    assert [len(strip.pictures) for strip in tall.strips] == [4, 4, 4]
+    small, large = (imread(io.BytesIO(picture(panel))).shape for panel in (tall, wide))
+    assert small[0] > large[0]
+    assert small[1] < large[1]
+    titled = image_panel("images", images, [str(number) for number in range(12)], 4)
+    assert [strip.captions for strip in titled.strips][1] == ("4", "5", "6", "7")
+
+
+def test_of_many_images_the_first_are_shown_from_their_least_value_to_their_largest():
+    panel = image_panel("images", np.linspace(-1, 3, 500 * 4).reshape(500, 2, 2), [])
+
+    assert [len(strip.pictures) for strip in panel.strips] == [20] * 20
+    assert panel.note == "The first 400 are shown."
+    assert panel.bounds == (-1, np.linspace(-1, 3, 2000)[1599])
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_a_finished_run_that_was_changed_is_refused(train, name):
     ("options", "message"),
     [
         (["--resume"], "--resume needs -o DIR: without it every run has a directory of its own"),
-        (["--resume", "--force", "-o", "run"], "--force begins anew and --resume goes on; choose one"),
+        (["--resume", "--force", "-o", "run"], "--force and --resume are mutually exclusive; choose one"),
         (["--resume", "-o", "thesis"], "thesis: no run directory, so --resume leaves it alone; name another with -o"),
     ],
 )

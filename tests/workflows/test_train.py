@@ -193,10 +193,10 @@ def test_labels_measure_and_never_teach(trained, tiny_config):
 
 COUNT_THREADS = """
 import os, sys
-from mmcli import rounds
 from mmcli.cli.main import main
+from mmcli.engine import schedule
 
-rounds.train_rounds = lambda *arguments, **options: iter(())  # jax has started before it would learn
+schedule.train_rounds = lambda *arguments, **options: iter(())  # jax has started before it would learn
 try:
     main()
 finally:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mmcli.data.formats import blocks, cache, csr, idx, npz, parquet, text
 from mmcli.data.formats.columns import index_of
 from mmcli.data.formats.opening import GZIP_MAGIC, opened, unpacked
-from mmcli.data.sparse import HostRows
-from mmcli.data.streamed import RowSource
+from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.streamed import RowSource
 from mmcli.errors import DataError
 
 Array = NDArray[Any]

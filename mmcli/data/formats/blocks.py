@@ -14,7 +14,7 @@ import numpy as np
 
 from mmcli.data.formats import npz
 from mmcli.data.formats.opening import opened
-from mmcli.data.streamed import StreamedRows
+from mmcli.data.rows.streamed import StreamedRows
 from mmcli.errors import DataError
 
 

@@ -6,9 +6,9 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.data import sparse
 from mmcli.data.formats import npz
 from mmcli.data.formats.whole_numbers import EXACT, is_rounded
+from mmcli.data.rows import sparse
 from mmcli.errors import DataError
 from mmcli.util.text import shown
 

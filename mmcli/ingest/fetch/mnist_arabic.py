@@ -14,7 +14,6 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from mmcli import __version__
 from mmcli.data.formats.cache import cache_folder
 from mmcli.data.npz import packed
 from mmcli.errors import DataError
@@ -25,6 +24,7 @@ from mmcli.ingest.fetch.mnist import Images, Mnist
 from mmcli.ingest.fetch.provenance import describe
 from mmcli.ingest.fetch.sources import load_mnist, load_spoken_digits
 from mmcli.ingest.fetch.spoken_digits import NUM_DIGITS, REPETITIONS, TEST, TRAIN, SpokenDigits, Text, Utterances
+from mmcli.util.version import __version__
 
 Arrays = Mapping[str, NDArray[Any]]
 

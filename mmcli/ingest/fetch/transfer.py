@@ -16,10 +16,10 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from mmcli import __version__
 from mmcli.util import atomic
 from mmcli.util.progress import Advance, following
 from mmcli.util.text import shown
+from mmcli.util.version import __version__
 
 BLOCK = 1 << 16  # bytes
 MIN_RATE = 1000  # bytes a second; slower is stalled

@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 from mmcli import load_run
 from mmcli.config.graph import build_graph
 from mmcli.config.reader import load_config
-from mmcli.data import sparse
 from mmcli.data.dataset import load_datasets, load_sources
+from mmcli.data.rows import sparse
 from mmcli.data.selection import Request, choose
 from mmcli.errors import DataError, UsageError
 

@@ -11,10 +11,11 @@ from tiny import TINY, tiny_arrays
 from mmcli import load_run
 from mmcli.config.graph import build_graph
 from mmcli.config.reader import load_config
-from mmcli.data import streamed, validation
+from mmcli.data import validation
 from mmcli.data.dataset import load_datasets, load_sources
+from mmcli.data.rows import streamed
+from mmcli.data.rows.streamed import StreamedRows
 from mmcli.data.selection import Request, choose
-from mmcli.data.streamed import StreamedRows
 from mmcli.errors import DataError
 
 ARRAYS = tiny_arrays()

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from mmcli.data.sparse import HostRows
+from mmcli.data.rows.sparse import HostRows
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,112 @@
+"""`mmcli compare`."""
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mmcli.cli.tables import aligned, stacked
+from mmcli.errors import UsageError
+from mmcli.util.text import listed, shown
+from mmcli.workflows.compare import Comparison, Run, compare_runs
+
+
+@click.command()
+@click.argument("run_dirs", metavar="RUN_DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a run a line.")
+@click.option(
+    "--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw ACC over the rounds to a .png or .svg."
+)
+def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None) -> None:
+    """Put runs side by side.
+
+    A run a line: the settings that differ, ACC, ARI, NMI, seconds of learning, status. Finished runs that differ in
+    nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
+    """
+    if as_json and as_csv:
+        raise UsageError("--json and --csv: ask for one of them")
+    if plot is not None and plot.suffix not in (".png", ".svg"):
+        raise UsageError(f"--plot {plot}: draws .png and .svg; name a file that ends so")
+    compared = compare_runs(run_dirs)
+    if compared.left_out:
+        click.echo(f"left out, no run directories: {listed(map(str, compared.left_out))}", err=True)
+    if plot is not None:
+        from mmcli.workflows.courses import draw_courses  # imports matplotlib
+
+        draw_courses(compared, plot)
+    if as_json:
+        click.echo(json.dumps(compared.record()))
+    else:
+        click.echo(comparison_csv(compared) if as_csv else comparison(compared))
+
+
+def comparison(comparison: Comparison) -> str:
+    """A run a line: the settings that differ, the latest measures, seconds, status; then the spread over seeds."""
+    columns = comparison.columns()
+    names = [("ACC",), ("ARI",), ("NMI",)]
+    measures = [(shown(module) if name == names[0] else "", *name) for module in comparison.modules for name in names]
+    rows = stacked([("run",), *(tuple(map(shown, alike)) for alike in columns), *measures, ("seconds",), ("status",)])
+    for run in comparison.runs:
+        settings = [_setting(run.settings.get(alike[0])) for alike in columns]
+        latest = [_figure(value) for module in comparison.modules for value in run.latest(module).values()]
+        rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", _status(run)])
+    return aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")
+
+
+def comparison_csv(comparison: Comparison) -> str:
+    """The runs of a comparison as CSV, in full precision; what a run does not have is empty."""
+    record = comparison.record()["runs"]
+    measures = [f"{shown(module)}.{measure}" for module, latest in record[0]["modules"].items() for measure in latest]
+    ends = ("seconds", "status", "last_round", "error")
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(["run", *map(shown, comparison.settings), *measures, *ends])
+    for run in record:
+        settings = map(_setting, run["settings"].values())
+        latest = [value for measures in run["modules"].values() for value in measures.values()]
+        told = [shown(value) if isinstance(value, str) else value for value in map(run.get, ends)]
+        writer.writerow([shown(run["run"]), *settings, *latest, *told])
+    return lines.getvalue().rstrip("\n")
+
+
+def _spreads(comparison: Comparison) -> str:
+    """How the figures of finished runs vary that differ in the seed only; a figure a line."""
+    columns = [alike for alike in comparison.columns() if alike != ["seed"]]
+    rows = stacked(
+        [
+            *(tuple(map(shown, alike)) for alike in columns),
+            *((name,) for name in ("runs", "seeds", "", "mean", "minimum", "maximum", "deviation")),
+        ]
+    )
+    for group in comparison.groups:
+        seeds = {run.seed for run in group.runs}
+        settings = [_setting(group.runs[0].settings.get(alike[0])) for alike in columns]
+        head = [*settings, str(len(group.runs)), str(len(seeds))]
+        for module, spreads in group.modules.items():
+            for measure, spread in spreads.items():
+                rows.append([*head, f"{shown(module)} {measure.upper()}", *map(_figure, spread)])
+                head = [""] * len(head)
+        rows.append([*head, "seconds", *(f"{value:.1f}" for value in group.seconds)])
+    return aligned(rows)
+
+
+def _setting(value: Any) -> str:
+    """A value of a config as a cell; empty where a run has no such setting."""
+    if value is None:
+        return ""
+    return shown(value if isinstance(value, str) else json.dumps(value))
+
+
+def _figure(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"
+
+
+def _status(run: Run) -> str:
+    if run.status == "finished":
+        return run.status
+    course = f"{run.status} (round {run.last_round} of {run.settings['rounds']})"
+    return course if run.error is None else f"{course}: {shown(run.error, 100)}"

@@ -1,0 +1,62 @@
+"""`mmcli data hac`."""
+
+from pathlib import Path
+
+import click
+
+from mmcli.cli.data import FILE, FILES, LABEL_BY, OUTPUT, SEED, STRICT, log
+from mmcli.ingest.sounds import make_hac
+
+
+class Lags(click.ParamType[tuple[int, ...]]):
+    """Frames, each once, with commas between."""
+
+    name = "lags"
+
+    def convert(
+        self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        if isinstance(value, tuple):
+            return value
+        lags = tuple(int(text) for text in value.split(",") if text.strip().isdecimal())
+        if len(lags) != value.count(",") + 1 or len(set(lags)) < len(lags) or not all(1 <= lag <= 1000 for lag in lags):
+            self.fail(f"{value!r} is not a list of different whole numbers from 1 to 1000, as 5,2 is", param, ctx)
+        return lags
+
+
+@click.command()
+@FILES
+@OUTPUT
+@click.option(
+    "--codebooks", metavar="EARLIER.npz", type=FILE, help="Make the columns, and use the settings, of this file."
+)
+@LABEL_BY
+@click.option("--codes", type=click.IntRange(2, 1000), help="Codes a stream [20].")
+@click.option("--lags", type=Lags(), help="Frames between the codes of a pair [5,2].")
+@click.option(
+    "--rate", metavar="HZ", type=click.IntRange(1000, 192_000), help="Rate that sounds are resampled to [11025]."
+)
+@click.option("--frame-length", type=click.IntRange(16, 16_384), help="Samples a frame [256].")
+@click.option("--hop-length", type=click.IntRange(1, 16_384), help="Samples from a frame to the next [128].")
+@click.option("--mel-bands", type=click.IntRange(2, 512), help="Mel bands [26].")
+@click.option("--coefficients", type=click.IntRange(1, 512), help="MFCCs a frame [13].")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the codebooks.")
+@STRICT
+def hac(
+    files: tuple[str, ...],
+    output: Path,
+    codebooks: Path | None,
+    label_by: str,
+    seed: int,
+    strict: bool,
+    **settings: int | tuple[int, ...] | None,
+) -> None:
+    """Make HAC features, a row of counts, of each sound.
+
+    FILES are sounds of any rate and number of channels, folders of them, patterns, or lists: .csv files of lines
+    path,label. Below a folder, a sub-folder is a label. OUT.npz holds speech, speech_paths, labels, label_names, and
+    the codebooks that were fitted on these sounds; give it by --codebooks to make the same columns of others.
+    """
+    asked = {name: value for name, value in settings.items() if value is not None}
+    log(*make_hac(files, output, asked, codebooks=codebooks, label_by=label_by, seed=seed, strict=strict))
+    click.echo(output)

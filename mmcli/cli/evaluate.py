@@ -1,0 +1,108 @@
+"""`mmcli evaluate`."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from mmcli.cli.data_root import data_root_option
+from mmcli.cli.options import data_options
+from mmcli.cli.session import Session
+from mmcli.data.selection import Request
+from mmcli.errors import UsageError
+from mmcli.util.progress import following
+from mmcli.util.text import listed, shown
+from mmcli.workflows import evaluate as workflow
+from mmcli.workflows.evaluate import Evaluation
+
+if TYPE_CHECKING:
+    from mmcli.runs.metrics import Metrics
+
+MAX_NAME = 24  # characters of a label in a table
+
+
+@click.command()
+@click.argument("run_dir", type=click.Path(path_type=Path))
+@data_options
+@click.option("--without", metavar="NAME", multiple=True, help="Hide a sense, by its name in the config's data.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
+)
+@data_root_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_obj
+def evaluate(
+    session: Session,
+    run_dir: Path,
+    request: Request,
+    without: tuple[str, ...],
+    output: Path | None,
+    data_root: Path | None,
+    as_json: bool,
+) -> None:
+    """Find classes, and compare them with labels.
+
+    Of what the run learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that
+    names labels. Of the data that --data, --test, --known, --missing or --without name: finds classes with all
+    parameters frozen, writes them to *_recog files, and compares them where there are labels. Classes keep the names
+    that training gave them, and labels are compared by name; ACC with the classes matched anew stands beside.
+    """
+    if without or request != Request():
+        session.report_ignored()
+        with following("finding classes") as watch:
+            found = workflow.recognize(
+                run_dir, request, without=without, output=output, data_root=data_root, watch=watch
+            )
+    elif output is not None:
+        raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
+    else:
+        found = workflow.evaluate(run_dir, data_root)
+    if found.unwritten is not None:
+        click.echo(f"{found.written}: may only be read ({found.unwritten}): results are printed, not written", err=True)
+    click.echo(json.dumps(found.record) if as_json else evaluation(found))
+
+
+def evaluation(evaluation: Evaluation) -> str:
+    """Metrics and confusion table of each module."""
+    if not evaluation.metrics:
+        return f"{evaluation.num_items} items, no labels to compare with; what was found is in {evaluation.written}"
+    return "\n\n".join(
+        "\n".join(
+            [
+                _summary(name, metrics, evaluation.rematched.get(name)),
+                *_remarks(evaluation, name),
+                _confusion(metrics),
+            ]
+        )
+        for name, metrics in evaluation.metrics.items()
+    )
+
+
+def _remarks(evaluation: Evaluation, name: str) -> Iterator[str]:
+    """What has to be known of the labels of a module before its measures are believed."""
+    if missing := evaluation.metrics[name].num_unlabelled:
+        yield f"{missing} of {evaluation.num_items} items without a label, left out"
+    if unknown := evaluation.unknown.get(name):
+        every = listed(f"{text} ({items})" for text, items in unknown.items())
+        yield f"labels that the run did not learn with (and their items, none of them right): {every}"
+    if absent := evaluation.absent.get(name):
+        yield f"labels of the run that no item has: {listed(absent)}"
+
+
+def _summary(name: str, metrics: "Metrics", rematched: float | None) -> str:
+    anew = "" if rematched is None else f" ({rematched:.3f} with classes matched anew)"
+    return f"{name}  ACC {metrics.acc:.3f}{anew}  ARI {metrics.ari:.3f}  NMI {metrics.nmi:.3f}"
+
+
+def _confusion(metrics: "Metrics") -> str:
+    """Items of each class (row) and label (column); a dot is none."""
+    cells = [[str(number) if number else "." for number in row] for row in metrics.confusion.tolist()]
+    rows = [[shown(label, MAX_NAME) for label in metrics.label_names], *cells]
+    names = ["class \\ label", *(shown(matched, MAX_NAME) for matched in metrics.class_names)]
+    width, margin = max(len(cell) for row in rows for cell in row), max(map(len, names))
+    return "\n".join(
+        f"{name:>{margin}}  {' '.join(cell.rjust(width) for cell in row)}"
+        for name, row in zip(names, rows, strict=True)
+    )

@@ -1,0 +1,34 @@
+"""Commands that are imported when they run."""
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+import click
+
+
+class LazyGroup(click.Group):
+    """A group whose help and whose errors import none of its commands.
+
+    Args:
+        modules: what the names of the commands' modules begin with: "mmcli.cli." has `train` of mmcli.cli.train.
+        summaries: of each command the first sentence of its docstring.
+    """
+
+    def __init__(self, *arguments: Any, modules: str, summaries: Mapping[str, str], **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._modules, self.summaries = modules, summaries
+
+    def list_commands(self, _context: click.Context) -> list[str]:
+        return sorted(self.summaries)
+
+    def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        if name not in self.summaries:
+            return None
+        command: click.Command = getattr(import_module(f"{self._modules}{name}"), name)
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands."""
+        stand_ins = {name: click.Command(name, help=summary) for name, summary in self.summaries.items()}
+        click.Group(commands=stand_ins).format_commands(context, formatter)

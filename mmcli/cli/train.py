@@ -1,0 +1,61 @@
+"""`mmcli train`."""
+
+from pathlib import Path
+
+import click
+
+from mmcli.cli.data_root import data_root_option
+from mmcli.cli.session import Session
+from mmcli.cli.signals import stop_requests
+from mmcli.errors import OutputError, UsageError
+
+
+@click.command()
+@click.argument("config", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Run directory [next runs/CONFIG-sSEED-NNN]."
+)
+@click.option("--seed", type=int, help="Seed of all random draws, instead of the config's.")
+@click.option("--rounds", type=int, help="Number of rounds, instead of the config's.")
+@click.option(
+    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Any value of the config: modules.vae.epochs=20."
+)
+@click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
+@data_root_option
+@click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
+@click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads to compute with [all cores].")
+@click.pass_obj
+def train(
+    session: Session,
+    config: Path,
+    output: Path | None,
+    seed: int | None,
+    rounds: int | None,
+    overrides: tuple[str, ...],
+    resume: bool,
+    data_root: Path | None,
+    force: bool,
+    threads: int | None,
+) -> None:
+    """Train the model in CONFIG and print the run directory."""
+    for option, is_given in (("--force", force), ("--resume", resume)):
+        if is_given and output is None:
+            raise UsageError(f"{option} needs -o DIR: without it every run has a directory of its own")
+    if force and resume:
+        raise UsageError("--force and --resume are mutually exclusive; choose one")
+    if data_root is not None and not resume:
+        raise UsageError("--data-root needs --resume; a new run reads the files that its config names")
+    from mmcli.workflows.check import check  # `train --help` does not wait for the config's libraries
+
+    resumed = output if resume else None
+    checked = check(config, overrides, seed=seed, rounds=rounds, resumed=resumed, data_root=data_root)
+    session.report_ignored()
+    from mmcli.cli.display import display  # nor an error of the config for what a run needs
+    from mmcli.workflows import train as workflow
+
+    with stop_requests() as stop, display() as watcher:
+        run = workflow.train(checked, watcher, stop, output=output, force=force, resume=resume, threads=threads)
+    try:
+        click.echo(run)
+    except OutputError as lost:
+        raise OutputError(lost.error, f"the run is whole, in {run}") from None

@@ -1,0 +1,87 @@
+"""Problems of a config: collected, each with its place, and the words for keys, values and what a value must be."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from mmcli.config.model import Keys, Place
+from mmcli.errors import ConfigError
+from mmcli.util.text import shown
+
+
+class Problem(NamedTuple):
+    place: Place
+    keys: Keys
+    text: str
+
+
+@dataclass
+class Problems:
+    """What is wrong with a config, collected to be reported at once, in the order of the file."""
+
+    found: list[Problem] = field(default_factory=list)
+    covered: set[Keys] = field(default_factory=set)  # every path with a problem at its end or further on
+
+    def add(self, place: Place, keys: Keys, text: str) -> None:
+        # One problem for one value: what could not be read is not also missing or of the wrong type.
+        if keys not in self.covered:
+            self.found.append(Problem(place, keys, text))
+            self.covered.update(keys[:length] for length in range(1, len(keys) + 1))
+
+    def error(self) -> ConfigError:
+        in_order = sorted(self.found, key=lambda problem: problem.place[:3])
+        return ConfigError([located(*problem) for problem in in_order])
+
+
+def dotted(keys: Keys) -> str:
+    """The path of a value: modules.mlda.weights[0]."""
+    return shown("".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix("."), 120)
+
+
+def located(place: Place, keys: Keys, text: str) -> str:
+    """One line of an error: place, path, what is wrong there."""
+    return f"{place.text}: {text}" if keys == place.names else f"{place.text}: {dotted(keys)}: {text}"
+
+
+def got(value: Any) -> str:
+    """A YAML value as a message names it."""
+    match value:
+        case None:
+            text = "nothing"
+        case str():
+            text = json.dumps(value, ensure_ascii=False)
+        case dict():
+            text = "a mapping" if value else "an empty mapping"
+        case tuple():
+            text = "a list" if value else "an empty list"
+        case bool():
+            text = str(value).lower()
+        case _:
+            text = re.sub("(inf|nan)$", r".\1", repr(value))
+    return shown(text, 60)
+
+
+def described(schema: Mapping[str, Any]) -> str:
+    """What a value must be, from its JSON schema, in words: a whole number, at least 1."""
+    if "anyOf" in schema:
+        return " or ".join(map(described, schema["anyOf"]))
+    if "enum" in schema:
+        return f"one of {', '.join(map(str, schema['enum']))}"
+    match schema["type"]:
+        case "array":
+            size = f" of at least {schema['minItems']}" if "minItems" in schema else ""
+            text = f"a list{size}, each entry {described(schema['items'])}"
+        case "integer" | "number" as kind:
+            limits = (f"{words} {schema[bound]}" for bound, words in _LIMITS.items() if bound in schema)
+            text = ("a whole number" if kind == "integer" else "a number") + "".join(limits)
+        case "string":
+            text = f"a {schema['format']}" if "format" in schema else "text"
+        case kind:
+            text = {"boolean": "true or false", "null": "null", "object": "a mapping"}[kind]
+            text += f" of at least {schema['minProperties']}" if "minProperties" in schema else ""
+    return text
+
+
+_LIMITS = {"minimum": ", at least", "exclusiveMinimum": " above", "maximum": ", at most", "exclusiveMaximum": " below"}

@@ -1,0 +1,112 @@
+"""ACC over the rounds of runs that are compared, as a figure."""
+
+import json
+import statistics
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from mmcli.errors import UsageError
+from mmcli.plotting.draw import picture
+from mmcli.plotting.panels import CurveGrid, Curves, Line
+from mmcli.util.text import shown
+from mmcli.workflows.compare import Comparison, Run
+
+MAX_VALUE = 32  # characters of a setting in a legend
+MIN_BAND = 3  # runs whose mean and range are drawn; two are two lines
+
+
+class _Line(NamedTuple):
+    """One line of the figure: a run, or the mean of runs that differ in the seed only."""
+
+    label: str
+    runs: list[Run]
+
+
+def draw_courses(comparison: Comparison, plot: Path) -> None:
+    """Draw ACC over the rounds to a .png or .svg.
+
+    Raises:
+        UsageError: there is nothing to draw, or `plot` cannot be written.
+    """
+    if not comparison.modules:
+        raise UsageError("--plot: no module of these runs has been measured against labels yet")
+    try:
+        plot.write_bytes(picture(course_panel(comparison), "svg" if plot.suffix == ".svg" else "png"))
+    except OSError as error:
+        raise UsageError(f"--plot {plot}: cannot be written ({error.strerror})") from None
+
+
+def course_panel(comparison: Comparison) -> CurveGrid:
+    """ACC of each module over the rounds, a line a run; seeds as their mean in a band from minimum to maximum.
+
+    Args:
+        comparison: with at least one module.
+    """
+    lines = _lines(comparison)
+    panes = [
+        Curves(
+            name=f"acc-{module}",
+            title=shown(module),
+            alt=f"ACC of {shown(module)} over rounds, {len(lines)} lines.",
+            note="",
+            lines=tuple(_course(line.label, [run.course(module) for run in line.runs]) for line in lines),
+            x_label="round",
+            y_label="ACC",
+        )
+        for module in comparison.modules
+    ]
+    has_bands = any(len(line.runs) > 1 for line in lines)
+    return CurveGrid(
+        name="acc",
+        title="ACC over rounds",
+        alt=f"ACC over rounds of {', '.join(pane.title for pane in panes)}: {', '.join(line.label for line in lines)}.",
+        note="Several runs: mean over seeds, band from minimum to maximum." if has_bands else "",
+        panes=tuple(panes),
+    )
+
+
+def _course(label: str, courses: Sequence[dict[int, float]]) -> Line:
+    """One run, or the mean and the range of several, over the rounds that all have."""
+    rounds = sorted(set.intersection(*map(set, courses)))
+    values = [[course[number] for course in courses] for number in rounds]
+    line = Line(label, np.array(rounds), np.array(list(map(statistics.fmean, values))))
+    if len(courses) == 1:
+        return line
+    return line._replace(low=np.array(list(map(min, values))), high=np.array(list(map(max, values))))
+
+
+def _lines(comparison: Comparison) -> list[_Line]:
+    """Groups and the runs in no group, in the order named; a label that is no one line's own gets the run's path."""
+    together = {
+        run.path: group.runs for group in comparison.groups if len(group.runs) >= MIN_BAND for run in group.runs
+    }
+    members = {runs[0].path: runs for runs in (together.get(run.path, [run]) for run in comparison.runs)}
+    lines = [_Line(_label(comparison, runs), runs) for runs in members.values()]
+    times = Counter(line.label for line in lines)
+    return [
+        line if times[line.label] == 1 else _Line(f"{line.label}, {shown(str(line.runs[0].path))}", line.runs)
+        for line in lines
+    ]
+
+
+def _label(comparison: Comparison, runs: Sequence[Run]) -> str:
+    """The settings that tell a line from others, how many seeds it joins, and whether it has not finished."""
+    told = []
+    for first, *others in comparison.columns():
+        value = runs[0].settings.get(first)
+        if value is not None and (first != "seed" or len(runs) == 1):
+            text = value if isinstance(value, str) else json.dumps(value)
+            text = text if len(text) <= MAX_VALUE else f"\u2026{text[1 - MAX_VALUE :]}"
+            also = f" (+{len(others)})" if others else ""
+            told.append(shown(f"{first.removeprefix('modules.')}{also} {text}"))
+    if len(runs) == 1 and not told:
+        told.append(shown(str(runs[0].path)))
+    if len(runs) > 1:
+        told.append(f"{len(runs)} runs")
+    elif runs[0].status != "finished":
+        told.append(runs[0].status)
+    return ", ".join(told)

@@ -1,0 +1,130 @@
+"""Updates of a run as they come from the engine: measured, written, and saved in checkpoints until done or stopped.
+
+It imports jax, scipy and scikit-learn, so `train` imports it when all else is checked.
+"""
+
+import signal
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+
+import numpy as np
+
+from mmcli.config.reader import plain_config
+from mmcli.data.units import in_data_units
+from mmcli.engine import devices, schedule
+from mmcli.errors import StalledError, StoppedError
+from mmcli.modules.registry import MODULES
+from mmcli.runs import metrics
+from mmcli.runs.checkpoint import Checkpoint
+from mmcli.runs.history import HistoryLine
+from mmcli.runs.reader import CHECKPOINTS, Stage
+from mmcli.runs.writer import RunDirectory
+from mmcli.util import workers
+from mmcli.workflows.check import Experiment
+from mmcli.workflows.process import resume_command
+from mmcli.workflows.watcher import Watcher
+
+FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
+# Seconds that a run asked to stop may use no processor time in, before it leaves what is computed unsaved.
+STOP_SECONDS = 4.0
+
+
+def learn(
+    experiment: Experiment,
+    run: RunDirectory,
+    watcher: Watcher,
+    stop: Callable[[], int | None],
+    checkpoint: Checkpoint | None,
+) -> None:
+    """Train to the end, from a checkpoint or from the beginning, or until a signal asks to stop."""
+    config, graph, datasets = experiment
+    run.note(device=devices.start().device_kind)
+    facts, plain = run.meta(), plain_config(config)
+    history = list(checkpoint.history) if checkpoint else []
+    num_updates = config.rounds * len(graph.learners)
+    for name, units in datasets.units.items():
+        run.write_params(graph.folder(name), units._asdict())
+
+    def keep(saved: schedule.Saved) -> tuple[int, int]:
+        run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
+        return saved.updates, saved.iterations
+
+    begun = checkpoint is not None and checkpoint.updates + checkpoint.iterations > 0
+    saved = schedule.Saved(*checkpoint[:3]) if checkpoint and begun else None
+    kept = saved[:2] if saved else keep(schedule.Saved(0, 0, {}))
+    try:
+        events = schedule.train_rounds(
+            graph,
+            datasets.observations,
+            datasets.known,
+            seed=config.seed,
+            rounds=config.rounds,
+            rule=config.messages,
+            saved=saved,
+        )
+    except ValueError as error:
+        raise run.damaged(CHECKPOINTS, str(error)) from None
+    for event in events:
+        moment = event.moment
+        if isinstance(event, schedule.Progress):
+            watcher.advanced(event.round, event.module, event.done, event.iterations)
+            before = moment
+        elif (line := _record(experiment, run, event, stop)) is None:
+            moment = before
+        else:
+            history.append(line._asdict())
+            if moment.updates % config.checkpoint_every == 0 or moment.updates == num_updates:
+                kept = keep(schedule.save(moment))
+            watcher.updated(line)
+        number = stop()
+        if number is not None and moment.updates < num_updates:
+            is_saved = kept == (moment.updates, moment.iterations)
+            with suppress(StalledError):
+                if not is_saved:
+                    keep(_save_in_time(schedule.save, moment))
+                    is_saved = True
+            kind = "all is saved" if is_saved else "its threads stand still; what the last checkpoint holds is saved"
+            where = f"in round {event.round}, module {event.module}"
+            raise StoppedError(
+                f"stopped by {signal.Signals(number).name} {where}; {kind}; go on with: {resume_command(run)}", number
+            )
+
+
+def _save_in_time(save: Callable[[schedule.Moment], schedule.Saved], moment: schedule.Moment) -> schedule.Saved:
+    """The moment that was reached, for a process that is asked to stop, as `rounds.save` gives it.
+
+    Raises:
+        StalledError: that too waits for threads that stand still.
+    """
+    with workers.worker() as thread:
+        return workers.result(thread.submit(save, moment), STOP_SECONDS)
+
+
+def _record(
+    experiment: Experiment, run: RunDirectory, update: schedule.Update, stop: Callable[[], int | None]
+) -> HistoryLine | None:
+    """Measure an update and write its files; None where a signal came before all were, and they are written anew."""
+    config, graph, datasets = experiment
+    module = config.modules[update.module]
+    reported = in_data_units(graph, update.module, update.report, datasets.units)
+    learned = {**reported, MODULES[module.type].trace: update.trace}
+    measures: tuple[float | None, float | None, float | None] = (None, None, None)
+    if module.labels is not None:
+        labels = datasets.labels[module.labels]
+        agreement = metrics.evaluate(learned["class"], labels)
+        measures = (agreement.acc, agreement.ari, agreement.nmi)
+        names = metrics.class_names(learned["class"], labels, learned["Pdz"].shape[1])
+        learned |= {"class": names[learned["class"]], "name": names, "acc": np.array(agreement.acc)}
+    folder = graph.folder(update.module)
+    stages: list[tuple[Stage, Iterable[str]]] = [("learn", learned), ("first", FIRST if update.round == 1 else ())]
+    for stage, stems in stages:
+        for name in stems:
+            if stop() is not None:  # over many items they take longer than a signal may wait
+                return None
+            if name in learned:
+                run.write_arrays(folder, {name: learned[name]}, stage)
+    run.write_params(folder, update.params)
+    times = (round(update.seconds, 3), round(update.compile_seconds, 3))
+    line = HistoryLine(update.round, update.module, *measures, update.bound, *times)
+    run.append_history(line._asdict())
+    return line
