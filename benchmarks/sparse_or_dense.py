@@ -8,7 +8,7 @@ from scipy.sparse import csr_array, random_array
 from sweeps import mlda_sweeps
 from timing import bundled, ratio, take_turns
 
-from mmcli.modules.registry import MldaOptions
+from mmcli.modules.mlda.spec import MldaOptions
 
 SHARES = 0.01, 0.02, 0.05, 0.1, 0.2
 

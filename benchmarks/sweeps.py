@@ -17,8 +17,12 @@ from timing import bundled, compile_update, ratio, take_turns
 
 from mmcli.modules.api import Inputs
 from mmcli.modules.counts import on_device
+from mmcli.modules.gmm import model as gmm
+from mmcli.modules.gmm.spec import GmmOptions
 from mmcli.modules.messages import Counts, Points, neutral
-from mmcli.modules.registry import GmmOptions, Kind, MldaOptions, Port, build
+from mmcli.modules.mlda import model as mlda
+from mmcli.modules.mlda.spec import MldaOptions
+from mmcli.modules.spec import Kind, Port
 
 NUM_CLASSES = 10
 NUM_FEATURES = 18  # the tutorial's latent space
@@ -30,17 +34,18 @@ DEFAULT_CHAINS = GmmOptions(num_classes=NUM_CLASSES).chains
 def gmm_sweeps(name: str, points: np.ndarray, sweeps: int, chains: int) -> Callable[[], Any]:
     num_items, width = points.shape
     options = GmmOptions(num_classes=NUM_CLASSES, sweeps=sweeps, chains=chains)
-    module = build("gmm", options, (Port(Kind.POINTS, width),), "cavity")
-    heard = Points(jnp.asarray(points), jnp.ones(num_items))
-    return compile_update(name, module, Inputs((heard,), neutral(Port(Kind.CATEGORICAL, NUM_CLASSES), num_items)))
+    module = gmm.build(options, (Port(Kind.POINTS, width),), "cavity")
+    message = Points(jnp.asarray(points), jnp.ones(num_items))
+    nothing = neutral(Port(Kind.CATEGORICAL, NUM_CLASSES), num_items)
+    return compile_update(name, module, Inputs.of((message,), nothing))
 
 
 def mlda_sweeps(name: str, words: np.ndarray | csr_array, options: MldaOptions) -> Callable[[], Any]:
     num_items, width = words.shape
-    module = build("mlda", options, (Port(Kind.COUNTS, width),), "cavity")
-    heard = Counts(on_device(words))
+    module = mlda.build(options, (Port(Kind.COUNTS, width),), "cavity")
+    message = Counts(on_device(words), jnp.ones(num_items))
     nothing = neutral(Port(Kind.CATEGORICAL, options.num_classes), num_items)
-    return compile_update(name, module, Inputs((heard,), nothing))
+    return compile_update(name, module, Inputs.of((message,), nothing))
 
 
 def corpus(num_items: int, num_words: int, words_per_item: int) -> csr_array:

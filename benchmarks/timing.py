@@ -21,7 +21,7 @@ def bundled(name: str) -> np.ndarray:
         return arrays[name].astype(np.float32)
 
 
-def compile_update(name: str, module: Module, inputs: Inputs) -> Callable[[], Any]:
+def compile_update(name: str, module: Module[Any], inputs: Inputs) -> Callable[[], Any]:
     """All inner iterations of an update, from a start of its own, as a function that returns the finished work.
 
     Prints under `name` how long compiling took.

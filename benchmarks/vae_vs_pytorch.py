@@ -14,7 +14,9 @@ from timing import bundled, compile_update, ratio, take_turns
 
 from mmcli.modules.api import Inputs
 from mmcli.modules.messages import Points, neutral
-from mmcli.modules.registry import Kind, Port, VaeOptions, build
+from mmcli.modules.spec import Kind, Port
+from mmcli.modules.vae.model import build
+from mmcli.modules.vae.spec import VaeOptions
 
 try:
     import torch
@@ -39,10 +41,10 @@ def mmcli_epochs(images: np.ndarray, epochs: int) -> Callable[[], float]:
         learning_rate=LEARNING_RATE,
     )
     num_items, num_pixels = images.shape
-    module = build("vae", options, (Port(Kind.POINTS, num_pixels),), "cavity")
+    module = build(options, (Port(Kind.POINTS, num_pixels),), "cavity")
     points = Points(jnp.asarray(images), jnp.ones(num_items))
-    update = compile_update("mmcli", module, Inputs((points,), neutral(Port(Kind.POINTS, LATENT_DIM), num_items)))
-    return lambda: float(update().losses[-1])
+    update = compile_update("mmcli", module, Inputs.of((points,), neutral(Port(Kind.POINTS, LATENT_DIM), num_items)))
+    return lambda: float(update().trace[-1])
 
 
 def pytorch_epochs(images: np.ndarray, epochs: int) -> Callable[[], float]:

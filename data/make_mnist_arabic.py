@@ -24,6 +24,7 @@ from scipy.io import wavfile
 from scipy.signal import resample_poly
 from sklearn.cluster import KMeans
 
+from mmcli.data.labels import make_labels
 from mmcli.ingest.features.hac import fit_codebooks, hac_features
 from mmcli.ingest.features.mfcc import MfccSettings, compute_mfcc
 from mmcli.runs.metrics import evaluate
@@ -265,7 +266,8 @@ def measure_kmeans(path: Path, seeds: Iterable[int]) -> list[float]:
     with np.load(path) as arrays:
         speech, labels = arrays["speech"].astype(np.float64), arrays["labels"]
     roots = np.sqrt(speech / speech.sum(axis=1, keepdims=True))  # (N, 2400)
-    return [evaluate(KMeans(10, n_init=3, random_state=seed).fit_predict(roots), labels).acc for seed in seeds]
+    truth = make_labels(labels)
+    return [evaluate(KMeans(10, n_init=3, random_state=seed).fit_predict(roots), truth).acc for seed in seeds]
 
 
 if __name__ == "__main__":

@@ -27,6 +27,10 @@ class ConfigError(MmcliError):
         self.problems = tuple(problems)
 
 
+class ModuleError(MmcliError):
+    """A module type does not do what its spec declares."""
+
+
 class DataError(MmcliError):
     """A data file is missing, unreadable, or does not hold what the graph needs; `line` of a text, from 1."""
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 import pytest
+import toys
 from tiny import TINY, tiny_arrays
 
 from mmcli.cli.main import main
@@ -18,6 +19,8 @@ from mmcli.config.graph import Graph
 from mmcli.engine import schedule
 from mmcli.engine.program import RoundState
 from mmcli.engine.schedule import Moment, Progress, Update
+from mmcli.modules import registry
+from mmcli.modules.spec import ModuleSpec
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.
@@ -39,6 +42,17 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture
+def register(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleSpec], None]:
+    """Make a module type known by its name, for one test."""
+
+    def make_known(spec: ModuleSpec) -> None:
+        monkeypatch.setattr(toys, f"SPEC_{spec.name}", spec, raising=False)
+        monkeypatch.setitem(registry.BUILT_IN, spec.name, f"toys:SPEC_{spec.name}")
+
+    return make_known
 
 
 class Done(NamedTuple):

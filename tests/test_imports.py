@@ -20,7 +20,7 @@ FILES = {
 # beside the folders; the folders of the types of modules are one room, so that a new type needs no line here.
 FLOORS = (
     {"errors", "modules", "data/rows"},
-    {"util", "modules/*", "ingest/features"},
+    {"util", "modules/*", "ingest/features", "testing"},
     {"config", "data/formats", "plotting"},
     {"data"},
     {"runs"},
@@ -44,6 +44,7 @@ MAY_IMPORT = {
     "modules/*": {"modules"},
     "report": {"config", "data", "modules", "plotting", "runs", "util"},
     "plotting": {"util"},
+    "testing": {"modules"},
     "runs": {"data", "data/formats", "errors", "util"},
     "util": {"errors"},
     "workflows": {
@@ -64,7 +65,7 @@ SEAMS = {
     "mmcli.workflows.train",
     "mmcli.workflows.trained_run",
 }
-MAY_IMPORT_JAX = {"modules", "modules/*", "engine", "workflows"}
+MAY_IMPORT_JAX = {"modules", "modules/*", "engine", "testing", "workflows"}
 
 
 def room(name: str) -> str:

@@ -43,10 +43,11 @@ class Lines:
 
     def updated(self, line: HistoryLine) -> None:
         measure = "" if line.acc is None else f"ACC {line.acc:.3f}"
+        bound = "" if line.bound is None else f"bound {line.bound:#.6g}"
         compiling = f" + {line.compile_seconds:.1f} s compiling" if line.compile_seconds >= 0.05 else ""
         sys.stderr.write(
             f"round {line.round:{len(str(self._rounds))}}/{self._rounds}  {line.module:{self._width}}"
-            f"  {measure:9}  bound {line.bound:#.6g}  {line.seconds:.1f} s{compiling}\n"
+            f"  {measure:9}  {bound}  {line.seconds:.1f} s{compiling}\n"
         )
 
     def told(self, line: str) -> None:
@@ -109,7 +110,8 @@ class Board:
             cells = ("", "", "")
             if latest is not None:
                 acc = "" if latest.acc is None else f"{latest.acc:.3f}"
-                cells = (acc, f"{latest.bound:#.6g}", f"{latest.seconds:.1f}")
+                bound = "" if latest.bound is None else f"{latest.bound:#.6g}"
+                cells = (acc, bound, f"{latest.seconds:.1f}")
             table.add_row(module, bar, *cells, style="bold" if is_running else "")
         left = self.seconds_left()
         total = Table.grid(padding=(0, 2))

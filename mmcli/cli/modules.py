@@ -5,7 +5,8 @@ import click
 from mmcli.cli.tables import aligned
 from mmcli.config.problems import described
 from mmcli.errors import UsageError
-from mmcli.modules.registry import MODULES, ModuleType
+from mmcli.modules.registry import find_spec, type_names
+from mmcli.modules.spec import ModuleSpec
 from mmcli.util.text import listed, suggestion
 
 
@@ -13,36 +14,40 @@ from mmcli.util.text import listed, suggestion
 @click.argument("type_name", metavar="[TYPE]", required=False)
 def modules(type_name: str | None) -> None:
     """List the types of modules, or the options of one TYPE."""
-    if type_name is not None and type_name not in MODULES:
-        raise UsageError(f"no module type {type_name}{suggestion(type_name, MODULES)}; `mmcli modules` lists them")
+    if type_name is not None and type_name not in type_names():
+        raise UsageError(f"no module type {type_name}{suggestion(type_name, type_names())}; `mmcli modules` lists them")
     click.echo(module_types() if type_name is None else module_type(type_name))
 
 
 def module_types() -> str:
-    """The table of modules, a type a line."""
-    rows = [("type", "hears", "sends", "summary")]
-    for name, module in MODULES.items():
-        rows.append((name, listed(module.accepts), listed(module.sends), module.summary))
+    """Table of the types of modules."""
+    rows = [("type", "receives", "sends", "summary")]
+    for name in type_names():
+        spec = find_spec(name)
+        rows.append((name, listed(spec.inputs.kinds), listed(spec.sends), spec.summary))
     return aligned(rows)
 
 
 def module_type(name: str) -> str:
-    """All there is to know to write a module of a type into a config."""
-    module = MODULES[name]
-    schema = module.options.model_json_schema()
+    """Inputs and options of a type, for whoever writes it into a config."""
+    spec = find_spec(name)
+    schema = spec.options.model_json_schema()
     rows = [("option", "default", "value", "")]
     for option, values in schema["properties"].items():
         default = "required" if option in schema.get("required", ()) else _plain(values["default"])
         rows.append((option, default, described(values), values.get("description", "")))
     options = aligned(rows) if len(rows) > 1 else "no options"
-    return f"{name}: {module.summary}\n{_neighbours(module)}\n\n{options}"
+    return f"{name}: {spec.summary}\n{_neighbours(spec)}\n\n{options}"
 
 
-def _neighbours(module: ModuleType) -> str:
-    if not module.accepts:
-        return f"a source: has no inputs; sends {listed(module.sends)}"
-    inputs = "any number of inputs" if module.max_inputs is None else f"inputs: at most {module.max_inputs}"
-    return f"hears {listed(module.accepts)} ({inputs}); sends {listed(module.sends)}"
+def _neighbours(spec: ModuleSpec) -> str:
+    if spec.is_source:
+        return f"a source: has no inputs; sends {listed(spec.sends)}"
+    fewest, most = spec.inputs.minimum, spec.inputs.maximum
+    limits = [f"at least {fewest}"] if fewest > 1 else []
+    limits += [f"at most {most}"] if most is not None else []
+    inputs = f"inputs: {', '.join(limits)}" if limits else "any number of inputs"
+    return f"receives {listed(spec.inputs.kinds)} ({inputs}); sends {listed(spec.sends)}"
 
 
 def _plain(default: object) -> str:

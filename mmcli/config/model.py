@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from mmcli.modules.registry import Options
+from mmcli.modules.spec import Options
 
 Keys: TypeAlias = tuple[str | int, ...]  # ("modules", "vae", "epochs"); an index inside a list
 
@@ -57,11 +57,11 @@ class ModuleConfig:
     """An entry of `modules`."""
 
     name: str
-    type: str  # a key of MODULES
+    type: str  # name of a module type
     inputs: tuple[str, ...]  # names of modules; empty for an observation
     labels: str | None  # name of the data its classes are measured against
     data: str | None  # name of the data it shows; an observation's only
-    options: Options  # an instance of MODULES[type].options
+    options: Options  # of the type's own class
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a config may hold, by pydantic; its faults in plain words. The options of a type come from MODULES."""
+"""What a config may hold, by pydantic; its faults in plain words. The options of a type come from its spec."""
 
 import os
 import re
@@ -12,7 +12,8 @@ from pydantic_core import ErrorDetails
 from mmcli.config.graph import find_problems
 from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places
 from mmcli.config.problems import Problems, described, got
-from mmcli.modules.registry import MODULES, Options, PositiveInt
+from mmcli.modules.registry import find_spec, type_names
+from mmcli.modules.spec import Options, PositiveInt
 from mmcli.util.text import closest, listed, shown, suggestion
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -127,11 +128,12 @@ class Checker:
         if values is None:
             return None
         type_name = values.get("type")
-        if not isinstance(type_name, str) or type_name not in MODULES:
+        if not isinstance(type_name, str) or type_name not in type_names():
             self._add_type_problem(values, keys)
             return None
-        option_model = MODULES[type_name].options
-        link_model: type[_Learner] | type[_Observation] = _Learner if MODULES[type_name].accepts else _Observation
+        spec = find_spec(type_name)
+        option_model = spec.options
+        link_model: type[_Learner] | type[_Observation] = _Observation if spec.is_source else _Learner
         own = {key: value for key, value in values.items() if key in option_model.model_fields}
         rest = {key: value for key, value in values.items() if key not in own}
         links = self._read(link_model, rest, keys, [*link_model.model_fields, *option_model.model_fields])
@@ -155,8 +157,8 @@ class Checker:
 
     def _add_type_problem(self, values: Mapping[str, Any], keys: Keys) -> None:
         name = values.get("type")
-        hint = suggestion(name, MODULES) if isinstance(name, str) else ""
-        types = f"one of {listed(MODULES)}"
+        hint = suggestion(name, type_names()) if isinstance(name, str) else ""
+        types = f"one of {listed(type_names())}"
         if "type" not in values:
             self._add((*keys, "type"), f"missing; it must be {types}", at_key=True)
         else:

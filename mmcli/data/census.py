@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from mmcli.config.graph import Node
 from mmcli.data.rows.sparse import HostRows
 from mmcli.errors import DataError
-from mmcli.modules.registry import MODULES
 
 # Sums of a row: beyond these, scaling it to its weight leaves float32.
 FEWEST_SCALED, MOST_SCALED = 1e-25, 1e35
@@ -57,7 +56,7 @@ class Census:
             option = f"modules.{node.name}.weights"
             if not self._num_rows:
                 return
-            if MODULES[node.type].scales_counts(node.config.options):
+            if node.spec.inputs.scales_counts(node.config.options):
                 for row, is_wrong in (
                     (self._least, self._least.words < FEWEST_SCALED),
                     (self._most, self._most.words > MOST_SCALED),

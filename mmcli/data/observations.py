@@ -20,7 +20,7 @@ from mmcli.data.rows.streamed import Forms, RowSource, SentRows, StreamedRows
 from mmcli.data.units import LARGEST, Survey, Units
 from mmcli.data.validation import TOO_FAR, Rule, Watcher, block_size, checked, converted
 from mmcli.errors import DataError
-from mmcli.modules.registry import MODULES, Kind
+from mmcli.modules.spec import Kind
 
 
 class Learned(NamedTuple):
@@ -162,7 +162,7 @@ def _rules(module: str, hearers: Sequence[Node], missing: str | None) -> Iterato
     for node in hearers:
         if node.kind_from(module) is Kind.COUNTS:
             yield (lambda values: values < 0), f"modules.{node.name} takes counts, which are 0 or more"
-        bounds = MODULES[node.type].input_range(node.config.options)
+        bounds = node.spec.inputs.bounds(node.config.options)
         if bounds is not None:  # no type's bounds leave out the zeros of sparse rows
             remedy = "scale the array, or change the module's options"
             text = f"modules.{node.name} takes {bounds[0]:g} to {bounds[1]:g}: {remedy}"

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from mmcli.config.graph import Graph
 from mmcli.data.rows.sparse import HostRows, dense
-from mmcli.modules.registry import MODULES
 from mmcli.util.text import listed
 
 OUTERMOST = 0.01  # of a column's values, at each end: where they lie moves no unit
@@ -78,7 +77,7 @@ def in_data_units(
     """What a module reports, with that which is in the units of its input in those of the data."""
     node = graph.nodes[module]
     learned = [units[parent] for parent in node.parents if parent in units and node.is_standard(parent)]
-    names = MODULES[node.type].in_units_of_input if learned else ()
+    names = node.spec.in_input_units if learned else ()
     return {name: learned[0].restored(array) if name in names else array for name, array in arrays.items()}
 
 

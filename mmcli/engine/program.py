@@ -12,10 +12,11 @@ from jax import Array
 from mmcli.config.graph import Graph
 from mmcli.data.rows.sparse import HostRows
 from mmcli.data.rows.streamed import Forms
-from mmcli.modules.api import Info, Inputs, Module
+from mmcli.modules.api import Info, Inputs, Module, report
 from mmcli.modules.counts import SparseRows, on_device, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral
-from mmcli.modules.registry import Kind, Port, Rule, build
+from mmcli.modules.registry import build
+from mmcli.modules.spec import Kind, Port, Rule
 
 Edge: TypeAlias = tuple[str, str]  # parent, child
 
@@ -32,7 +33,7 @@ class Program(NamedTuple):
     """A graph whose modules are built."""
 
     graph: Graph
-    modules: dict[str, Module]
+    modules: dict[str, Module[Any]]
     outputs: dict[str, Port]  # kind and width of what each module sends
     rule: Rule
     num_items: int
@@ -68,7 +69,7 @@ def build_program(graph: Graph, widths: Mapping[str, int], num_items: int, rule:
     """Modules for a graph; `widths` are the columns of each observation."""
     ports = graph.ports(widths)
     modules = {
-        name: build(graph.nodes[name].type, graph.nodes[name].config.options, ports[name], rule) for name in ports
+        name: build(graph.nodes[name].spec, graph.nodes[name].config.options, ports[name], rule) for name in ports
     }
     outputs = {name: graph.output_port(name, widths) for name in modules}
     return Program(graph, modules, outputs, rule, num_items)
@@ -90,7 +91,7 @@ def observe(
                 if isinstance(rows, Forms):
                     rows = rows.standard if node.is_standard(parent) else rows.plain
                 values: Any = scaled(on_device(rows), weight)  # points are dense
-                forward[edge] = Points(values, weight) if kind is Kind.POINTS else Counts(values)
+                forward[edge] = Points(values, weight) if kind is Kind.POINTS else Counts(values, weight)
             else:
                 forward[edge] = backward[edge] = neutral(program.outputs[parent], program.num_items)
     return RoundState({}, forward, backward)
@@ -101,7 +102,7 @@ def hear(program: Program, state: RoundState, name: str) -> Inputs:
     node = program.graph.nodes[name]
     said = [state.backward[name, child] for child in node.children]
     child = combine(said) if said else neutral(program.outputs[name], program.num_items)
-    return Inputs(tuple(state.forward[parent, name] for parent in node.parents), child)
+    return Inputs.of(tuple(state.forward[parent, name] for parent in node.parents), child)
 
 
 def speak(program: Program, name: str, state: RoundState, forward: Message) -> dict[Edge, Message]:
@@ -124,10 +125,10 @@ def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> C
         # An observation does not listen; what would be sent to it is never computed.
         sent = zip(parents, outputs.backward, strict=True)
         backward = {parent: message for parent, message in sent if parent in program.modules}
-        report = module.report(state, outputs)
-        numbers = jax.tree.leaves((state, outputs.forward, backward, info, report))
+        reported = report(module, state, outputs)
+        numbers = jax.tree.leaves((state, outputs.forward, backward, info, reported))
         finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
-        return Ended(state, outputs.forward, backward, info, report, jnp.stack(finite).all())
+        return Ended(state, outputs.forward, backward, info, reported, jnp.stack(finite).all())
 
     state = jax.eval_shape(module.init, key, inputs)
     work = jax.eval_shape(module.begin, key, state, inputs)

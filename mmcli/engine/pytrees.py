@@ -20,6 +20,11 @@ def named_leaves(tree: Any) -> dict[str, np.ndarray]:
     }
 
 
+def leaf_names(tree: Any) -> set[str]:
+    """The names that `named_leaves` gives."""
+    return set(_named(tree))
+
+
 def restore(shapes: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The pytree whose `named_leaves` are `arrays`; the inverse of `named_leaves`.
 

@@ -31,10 +31,10 @@ from mmcli.engine.program import (
 )
 from mmcli.engine.pytrees import restore
 from mmcli.errors import StalledError
-from mmcli.modules.api import Inputs
+from mmcli.modules.api import Inputs, draw
 from mmcli.modules.counts import Rows, on_device
 from mmcli.modules.messages import Categorical, Message, combine
-from mmcli.modules.registry import Rule
+from mmcli.modules.spec import Rule
 from mmcli.util.workers import STILL_SECONDS, result, worker
 
 BATCH = 500
@@ -47,7 +47,7 @@ class Recognition(NamedTuple):
     """What a graph says of the B items of a batch.
 
     Attributes:
-        items: (B, ...) what each module reports of an item, by module and name: "class", "Pdz", "z", ...
+        items: (B, ...) what each module reports of an item, by module and by name in its spec
         senses: (B, width) what the graph expects of each observation asked for, by its name: from all the other
             messages.
     """
@@ -67,7 +67,7 @@ class _Said(NamedTuple):
     forward: dict[Edge, Message]
     backward: dict[Edge, Message]
     items: dict[str, dict[str, Array]]
-    senses: dict[str, Array]
+    senses: dict[str, Rows]
 
 
 class Recognizer:
@@ -170,7 +170,8 @@ class Recognizer:
             name: on_device(part, BATCH, capacities[name]) if is_sparse(part) else jax.tree.map(_padded, part)
             for name, part in rows.items()
         }
-        messages = {name: Categorical(_padded(log_probs)) for name, log_probs in told.items()}
+        is_told = _padded(np.ones(size))
+        messages = {name: Categorical(_padded(log_probs), is_told) for name, log_probs in told.items()}
         said = self._settle(wanted, observed, jax.tree.map(_padded, dict(known)), messages)
         made = said.senses
         if seed_and_number is not None:
@@ -217,9 +218,9 @@ class Recognizer:
         forward: dict[Edge, Message],
         backward: dict[Edge, Message],
         told: Mapping[str, Message],
-    ) -> dict[str, Array]:
+    ) -> dict[str, Rows]:
         """What each observation could have been: every module draws what it sends to its parents, children first."""
-        senses: dict[str, Array] = {}
+        senses: dict[str, Rows] = {}
         for name in reversed(self._program.modules):
             # A program for each, one after the other: LAPACK calls of two modules in one program do not depend on each
             # other, and may wait for each other's threads for ever.
@@ -237,12 +238,12 @@ class Recognizer:
         forward: dict[Edge, Message],
         backward: dict[Edge, Message],
         told: Mapping[str, Message],
-    ) -> tuple[dict[Edge, Message], dict[str, Array]]:
+    ) -> tuple[dict[Edge, Message], dict[str, Rows]]:
         """The messages to parents with those that a module draws, and the observations that it makes."""
         said = _Said(forward, dict(backward), {}, {})
         inputs = _listen(self._program, RoundState(states, forward, said.backward), name, told)
         module = self._program.modules[name]
-        self._answer(wanted, said, name, module.sample(module_key(key, name, 0), states[name], inputs))
+        self._answer(wanted, said, name, draw(module, module_key(key, name, 0), states[name], inputs))
         return said.backward, said.senses
 
     def _answer(self, wanted: frozenset[str], said: _Said, name: str, messages: tuple[Message, ...]) -> None:

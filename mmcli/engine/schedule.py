@@ -30,10 +30,10 @@ from mmcli.engine.program import (
     observe,
     watched_seconds,
 )
-from mmcli.engine.pytrees import KEY_IMPL, named_leaves, restore
+from mmcli.engine.pytrees import KEY_IMPL, leaf_names, named_leaves, restore
 from mmcli.errors import DivergedError, StalledError
 from mmcli.modules.messages import Message
-from mmcli.modules.registry import MODULES, Rule
+from mmcli.modules.spec import Rule
 from mmcli.util import workers
 from mmcli.util.workers import Worker
 
@@ -74,7 +74,7 @@ class Update(NamedTuple):
 
     round: int
     module: str
-    bound: float  # nats
+    objective: float | None  # in the unit of the spec; None where it has none
     trace: np.ndarray  # (I,)
     report: dict[str, np.ndarray]
     params: dict[str, np.ndarray]  # the leaves of its state by name
@@ -100,19 +100,19 @@ def run(
         for number in range(moment.updates, rounds * len(names)):
             name, round_number = _turn(program, number)
             at = moment if number == moment.updates else Moment(state, number)
-            where, module_type = f"module {name}, round {round_number}", MODULES[program.graph.nodes[name].type]
+            where, spec = f"module {name}, round {round_number}", program.graph.nodes[name].spec
             begun = time.perf_counter()
-            with memory_told(where, module_type.memory_remedy):
+            with memory_told(where, spec.memory_remedy):
                 compiled = yield from awaited(compiling[name], sign_of_life(program, at), still_seconds)
                 ready = time.perf_counter()
                 ended = yield from update(program, compiled, at, root, worker, strides, still_seconds)
             if not ended.finite:
-                raise DivergedError(f"{where}: a number became NaN or infinite; {module_type.remedy}")
+                raise DivergedError(f"{where}: a number became NaN or infinite; {spec.remedy}")
             state = absorb(program, state, name, ended)
             yield Update(
                 round=round_number,
                 module=name,
-                bound=float(ended.info.bound),
+                objective=None if ended.info.objective is None else float(ended.info.objective),
                 trace=np.asarray(ended.info.trace),
                 report={stem: np.asarray(array) for stem, array in ended.report.items()},
                 params=named_leaves(ended.state),
@@ -221,8 +221,13 @@ def load(program: Program, root: Array, beginning: RoundState, saved: Saved) -> 
             states[name] = state
         if name == turn and saved.iterations:
             work = jax.eval_shape(module.begin, root, state, inputs)
+    arrays, saved_work = _with_weights(saved.arrays), {name for name in saved.arrays if name.startswith("work.")}
+    if work is not None and saved_work != leaf_names({"work": work}):
+        # Of another version: the update begins again, from the same state with the same key.
+        work, saved = None, saved._replace(iterations=0)
+        arrays = {name: array for name, array in arrays.items() if name not in saved_work}
     shapes = Moment(beginning._replace(states=states), saved.updates, saved.iterations, work)
-    learned = restore(_learned(shapes), saved.arrays)
+    learned = restore(_learned(shapes), arrays)
     sent = {way: _by_edge(learned[way]) for way in ("forward", "backward")}
     state = RoundState(learned["states"], {**beginning.forward, **sent["forward"]}, sent["backward"])
     return shapes._replace(state=state, work=learned["work"])
@@ -235,6 +240,16 @@ def _learned(moment: Moment) -> dict[str, Any]:
         for way in ("forward", "backward"):
             tree[way].setdefault(parent, {})[child] = getattr(moment.state, way)[parent, child]
     return tree
+
+
+def _with_weights(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Saved arrays with the weights that messages did not have in 0.1: rows that were not uniform were there."""
+    weights = {}
+    for name, array in arrays.items():
+        way, field = name.partition(".")[0], name.rpartition(".")[2]
+        if way in ("forward", "backward") and field == "log_probs":
+            weights[name.removesuffix(field) + "weight"] = (np.ptp(array, axis=-1) > 0).astype(array.dtype)
+    return {**weights, **arrays}
 
 
 def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Message]:

@@ -15,7 +15,8 @@ from mmcli.errors import DataError, UsageError
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
 from mmcli.ingest.panels import count_labels, is_labels, is_whole_numbers, make_panels
 from mmcli.ingest.places import kind_at
-from mmcli.modules.registry import MODULES, Kind, Options
+from mmcli.modules.registry import find_spec, type_names
+from mmcli.modules.spec import Kind, Options
 from mmcli.util.atomic import write_named
 from mmcli.util.text import counted, shown
 
@@ -162,18 +163,19 @@ def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
 def _takers(low: float, high: float, kinds: Collection[Kind]) -> list[str]:
     """Types that can observe values from `low` to `high` as one of the kinds, and the option that they need for it."""
     plain, with_option = [], []
-    for name, module in MODULES.items():
-        taken = next((kind for kind in module.accepts if kind in MODULES["observation"].sends), None)
+    for name in type_names():
+        spec = find_spec(name)
+        taken = next((kind for kind in spec.inputs.kinds if kind in find_spec("observation").sends), None)
         if taken not in kinds or (taken is Kind.COUNTS and low < 0):
             continue
-        defaults = module.options.model_construct()
-        if _within(module.input_range(defaults), low, high):
+        defaults = spec.options.model_construct()
+        if _within(spec.inputs.bounds(defaults), low, high):
             plain.append(name)
             continue
         with_option += [
             f"{name} with {option}: {choice}"
-            for option, choice in _choices(module.options)
-            if _within(module.input_range(defaults.model_copy(update={option: choice})), low, high)
+            for option, choice in _choices(spec.options)
+            if _within(spec.inputs.bounds(defaults.model_copy(update={option: choice})), low, high)
         ]
     return plain + with_option
 

@@ -1,67 +1,188 @@
-"""The contract of a module: pure functions over pytrees, compiled once by `program`.
+"""The contract of a module: pure functions over pytrees, compiled once by the engine.
 
-An update is begun, advanced a few inner iterations at a time and ended, so that a long one can show
-progress and be stopped between two of them; the result does not depend on where it was cut.
+An author writes `init`, `step` and `infer`, and `sample` and `params` where there is something to them; `iterated`
+makes a `Module` of them. An update is begun, advanced a few inner iterations at a time and ended, so that a long
+one can show progress and be stopped between two iterations; the result does not depend on where it was cut.
+
+N items, I inner iterations.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
 
+import jax
 import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.messages import Message
 
+State = TypeVar("State")
+Inner = TypeVar("Inner")
+
 
 class Inputs(NamedTuple):
-    """All a module hears. It never learns who its neighbours are."""
+    """All that a module receives. It never learns who its neighbours are."""
 
     parents: tuple[Message, ...]  # one per input, in the order of the config
     child: Message  # the product of what the children sent; neutral where there is none
+    starts: Array  # (N,) bool, True at the first row of each sequence; independent types ignore it
+    targets: tuple[Message, ...] = ()  # of a supervised type, in the order of its spec
+
+    @classmethod
+    def of(
+        cls,
+        parents: tuple[Message, ...],
+        child: Message,
+        starts: Array | None = None,
+        targets: tuple[Message, ...] = (),
+    ) -> "Inputs":
+        """Inputs whose rows are one sequence unless `starts` says otherwise."""
+        return cls(parents, child, jnp.arange(len(child.weight)) == 0 if starts is None else starts, targets)
 
 
 class Outputs(NamedTuple):
-    """What a module says. `backward[m]` predicts what parent m sent, in the same kind and width."""
+    """All that a module sends. `backward[m]` predicts what parent m sent, in the same kind and width."""
 
     forward: Message  # from the parents' messages alone
     backward: tuple[Message, ...]
-    items: dict[str, Array]  # what people look at, a row an item: "class" (N,), "Pdz" (N, K), ...
+    items: dict[str, Array]  # the reported arrays that have a row an item, by the names of the spec
 
 
 class Info(NamedTuple):
-    """What a person looks at."""
+    """What a person reads of an update."""
 
-    bound: Array  # () the objective after the update, nats; higher is better
-    trace: Array  # (I,) its value at each inner iteration, in the sense the module documents
+    objective: Array | None  # () after the update, higher is better; None where the spec has none
+    trace: Array  # (I,) or, where values come rarer, shorter; in the unit of the spec
 
 
-class Module(NamedTuple):
-    """One module type with its options bound. State and Work are pytrees of its own.
+class Module(NamedTuple, Generic[State]):
+    """A module type with its options bound.
 
     Attributes:
         init: (key, inputs) -> State. A data-dependent start.
-        begin: (key, state, inputs) -> Work. Opens an update.
-        advance: (work, inputs, until) -> Work. Inner iterations until so many of the update, () int32, are done;
+        begin: (key, state, inputs) -> work. Opens an update; work is a pytree of the module's own.
+        advance: (work, inputs, until) -> work. Inner iterations until so many of the update, () int32, are done;
             where they are done already, or all are, it changes nothing.
         end: (work, inputs) -> (State, Outputs, Info). Closes the update.
-        infer: (state, inputs) -> Outputs. Parameters frozen; each item on its own.
-        sample: (key, state, inputs) -> messages to the parents as in `Outputs.backward`, drawn instead of expected.
-        report: (state, outputs) -> name -> array. What the run directory shows: items and parameters.
-        iterations: inner iterations of an update.
+        infer: (state, inputs) -> Outputs. Parameters frozen.
+        iterations: inner iterations of an update, at least 1.
+        sample: (key, state, inputs) -> messages to the parents as in `Outputs.backward`, drawn instead of expected;
+            None where the expected ones have to do.
+        params: (state) -> the reported arrays that are not of items, by the names of the spec; None for none.
     """
 
-    init: Callable[[Array, Inputs], Any]
-    begin: Callable[[Array, Any, Inputs], Any]
+    init: Callable[[Array, Inputs], State]
+    begin: Callable[[Array, State, Inputs], Any]
     advance: Callable[[Any, Inputs, Array], Any]
-    end: Callable[[Any, Inputs], tuple[Any, Outputs, Info]]
-    infer: Callable[[Any, Inputs], Outputs]
-    sample: Callable[[Array, Any, Inputs], tuple[Message, ...]]
-    report: Callable[[Any, Outputs], dict[str, Array]]
+    end: Callable[[Any, Inputs], tuple[State, Outputs, Info]]
+    infer: Callable[[State, Inputs], Outputs]
     iterations: int
+    sample: Callable[[Array, State, Inputs], tuple[Message, ...]] | None = None
+    params: Callable[[State], Mapping[str, Array]] | None = None
 
 
-def step(module: Module, key: Array, state: Any, inputs: Inputs) -> tuple[Any, Outputs, Info]:
+class Work(NamedTuple, Generic[Inner]):
+    """An update of an `iterated` module under way."""
+
+    key: Array
+    inner: Inner
+    done: Array  # () int32, iterations done
+    trace: Array  # (I, ...) the value of each iteration; 0 for those to come
+
+
+@overload
+def iterated(
+    init: Callable[[Array, Inputs], State],
+    step: Callable[[Array, State, Inputs], tuple[State, Array]],
+    infer: Callable[[State, Inputs], Outputs],
+    *,
+    iterations: int,
+    finish: Callable[[Array, State, Inputs, Array], tuple[State, Outputs, Info]] | None = None,
+    sample: Callable[[Array, State, Inputs], tuple[Message, ...]] | None = None,
+    params: Callable[[State], Mapping[str, Array]] | None = None,
+) -> Module[State]: ...
+
+
+@overload
+def iterated(
+    init: Callable[[Array, Inputs], State],
+    step: Callable[[Array, Inner, Inputs], tuple[Inner, Array]],
+    infer: Callable[[State, Inputs], Outputs],
+    *,
+    iterations: int,
+    start: Callable[[Array, State, Inputs], Inner],
+    finish: Callable[[Array, Inner, Inputs, Array], tuple[State, Outputs, Info]],
+    sample: Callable[[Array, State, Inputs], tuple[Message, ...]] | None = None,
+    params: Callable[[State], Mapping[str, Array]] | None = None,
+) -> Module[State]: ...
+
+
+def iterated(
+    init: Callable[[Array, Inputs], Any],
+    step: Callable[[Array, Any, Inputs], tuple[Any, Array]],
+    infer: Callable[[Any, Inputs], Outputs],
+    *,
+    iterations: int,
+    start: Callable[[Array, Any, Inputs], Any] | None = None,
+    finish: Callable[[Array, Any, Inputs, Array], tuple[Any, Outputs, Info]] | None = None,
+    sample: Callable[[Array, Any, Inputs], tuple[Message, ...]] | None = None,
+    params: Callable[[Any], Mapping[str, Array]] | None = None,
+) -> Module[Any]:
+    """The module whose update is one function over and over.
+
+    The key of iteration i is fold_in(key, i), that of `finish` fold_in(key, iterations), where key is the update's;
+    with `start`, the update's key is split into that of `start` and that of the rest.
+
+    Args:
+        init: (key, inputs) -> state.
+        step: (key, inner, inputs) -> inner and the value that the trace records, of any fixed shape.
+        infer: (state, inputs) -> outputs, parameters frozen.
+        iterations: how many steps an update makes, at least 1.
+        start: (key, state, inputs) -> inner, where what iterates is not the state itself.
+        finish: (key, inner, inputs, trace) -> state, outputs and info, the trace with the iterations on axis 0; where
+            it is left out the state is what iterated, the outputs are inferred and the objective is the last value.
+        sample: as in `Module`.
+        params: as in `Module`.
+    """
+
+    def begin(key: Array, state: Any, inputs: Inputs) -> Work[Any]:
+        inner = state
+        if start is not None:
+            start_key, key = jax.random.split(key)
+            inner = start(start_key, state, inputs)
+        _, value = jax.eval_shape(step, key, inner, inputs)
+        return Work(key, inner, jnp.int32(0), jnp.zeros((iterations, *value.shape), value.dtype))
+
+    def advance(work: Work[Any], inputs: Inputs, until: Array) -> Work[Any]:
+        def iterate(index: Array, work: Work[Any]) -> Work[Any]:
+            inner, value = step(jax.random.fold_in(work.key, index), work.inner, inputs)
+            return Work(work.key, inner, index + 1, work.trace.at[index].set(value))
+
+        last = jnp.minimum(until, iterations)
+        return cast("Work[Any]", jax.lax.fori_loop(work.done, last, iterate, work))
+
+    def end(work: Work[Any], inputs: Inputs) -> tuple[Any, Outputs, Info]:
+        if finish is not None:
+            return finish(jax.random.fold_in(work.key, iterations), work.inner, inputs, work.trace)
+        return work.inner, infer(work.inner, inputs), Info(work.trace[-1], work.trace)
+
+    return Module(init, begin, advance, end, infer, iterations, sample, params)
+
+
+def step(module: Module[State], key: Array, state: State, inputs: Inputs) -> tuple[State, Outputs, Info]:
     """One whole update: begin, every iteration, end."""
     work = module.begin(key, state, inputs)
     work = module.advance(work, inputs, jnp.int32(module.iterations))
     return module.end(work, inputs)
+
+
+def draw(module: Module[State], key: Array, state: State, inputs: Inputs) -> tuple[Message, ...]:
+    """Messages to the parents, drawn where the module can draw them, else expected."""
+    if module.sample is None:
+        return module.infer(state, inputs).backward
+    return module.sample(key, state, inputs)
+
+
+def report(module: Module[State], state: State, outputs: Outputs) -> dict[str, Array]:
+    """All that the run directory shows, by name."""
+    return {**outputs.items, **(module.params(state) if module.params is not None else {})}

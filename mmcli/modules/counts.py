@@ -6,7 +6,7 @@ on a CPU. Rows padded to the longest would do so too, but a word that is in ever
 N items, V words, E entries (a word that occurs in an item), K topics, C columns of anything.
 """
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, overload
 
 import jax
 import jax.numpy as jnp
@@ -69,6 +69,10 @@ def row_sums(counts: Rows) -> Array:
     return counts.sum(-1)
 
 
+@overload
+def scaled(counts: Array, factors: Array) -> Array: ...
+@overload
+def scaled(counts: SparseRows, factors: Array) -> SparseRows: ...
 def scaled(counts: Rows, factors: Array) -> Rows:
     """Counts with each item's row times its factor (N,)."""
     if isinstance(counts, SparseRows):
@@ -79,7 +83,9 @@ def scaled(counts: Rows, factors: Array) -> Rows:
 def times(counts: Rows, matrix: Array) -> Array:
     """Counts @ matrix, (N, C), of a matrix (V, C)."""
     if isinstance(counts, SparseRows):
-        return BCSR((counts.values, counts.words, counts.item_starts), shape=counts.shape) @ matrix
+        by_item = counts.values, counts.words, counts.item_starts
+        product: Array = BCSR(by_item, shape=counts.shape) @ matrix
+        return product
     return counts @ matrix
 
 
@@ -87,7 +93,8 @@ def word_sums(rows: Array, counts: Rows) -> Array:
     """rows.T @ counts, (C, V), of rows (N, C)."""
     if isinstance(counts, SparseRows):
         by_word = counts.values[counts.word_order], counts.items[counts.word_order], counts.word_starts
-        return (BCSR(by_word, shape=counts.shape[::-1]) @ rows).T
+        sums: Array = (BCSR(by_word, shape=counts.shape[::-1]) @ rows).T
+        return sums
     return rows.T @ counts
 
 

@@ -1,71 +1,105 @@
-"""What modules say to each other. Rows are items, axis 0 of every array.
+"""Messages between modules. Rows are items, axis 0 of every array.
+
+Every message carries a weight for each row: 1 where the row is there, 0 where it is missing. A missing row holds
+neutral values (zeros, or a uniform distribution); a uniform row of weight 1 is information.
 
 N items, D features, K classes, V words.
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules.registry import Kind, Port
+from mmcli.modules.counts import Rows, SparseRows
+from mmcli.modules.spec import Kind, Port
 
 
 class Points(NamedTuple):
     """A point per item. Backward it is the mean of a unit-covariance Gaussian over the parent's points."""
 
     values: Array  # (N, D)
-    weight: Array  # (N,) 1 where the point is known, 0 where the row says nothing
+    weight: Array  # (N,)
 
 
 class Categorical(NamedTuple):
     """A distribution over K classes per item."""
 
     log_probs: Array  # (N, K) nats; logsumexp over a row is 0
+    weight: Array  # (N,)
 
 
 class Counts(NamedTuple):
     """How often each of V words occurred in each item: non-negative reals.
 
-    Sparse ones come from observations alone; nobody combines them.
+    A document without words has weight 1 and is no evidence of anything. Sparse counts come from observations alone
+    and are never combined.
     """
 
-    values: Any  # (N, V), an Array or, sparse, counts.SparseRows
+    values: Rows  # (N, V)
+    weight: Array  # (N,)
 
 
 Message: TypeAlias = Points | Categorical | Counts
+SomeMessage = TypeVar("SomeMessage", Points, Categorical, Counts)
+
+
+def of_kind(message: Message, kind: type[SomeMessage]) -> SomeMessage:
+    """The message as what the graph has made sure it is.
+
+    Raises:
+        TypeError: it is of another kind.
+    """
+    if not isinstance(message, kind):
+        raise TypeError(f"{type(message).__name__} where {kind.__name__} is expected")
+    return message
 
 
 def neutral(port: Port, num_items: int) -> Message:
-    """The message that says nothing: combining it with another gives the other."""
+    """The message whose rows are all missing: combined with another it gives the other."""
+    shape, weight = (num_items, port.columns), jnp.zeros(num_items)
     match port.kind:
         case Kind.POINTS:
-            return Points(jnp.zeros((num_items, port.width)), jnp.zeros(num_items))
+            return Points(jnp.zeros(shape), weight)
         case Kind.CATEGORICAL:
-            return Categorical(jnp.full((num_items, port.width), -jnp.log(port.width), float))
+            return Categorical(jnp.full(shape, -jnp.log(port.columns), float), weight)
         case Kind.COUNTS:
-            return Counts(jnp.zeros((num_items, port.width)))
+            return Counts(jnp.zeros(shape), weight)
 
 
-def normalized(log_weights: Array) -> Categorical:
-    """The distribution proportional to exp(log_weights), (N, K)."""
-    return Categorical(jax.nn.log_softmax(log_weights, axis=-1))
+def normalized(log_weights: Array, weight: Array | None = None) -> Categorical:
+    """The distributions proportional to exp(log_weights), (N, K), and uniform ones where `weight` is 0.
+
+    Args:
+        log_weights: (N, K) nats.
+        weight: (N,) which rows are there, 1 or 0; all where it is left out.
+    """
+    weight = jnp.ones(len(log_weights)) if weight is None else weight
+    return Categorical(jax.nn.log_softmax(jnp.where(weight[:, None] > 0, log_weights, 0), axis=-1), weight)
 
 
 def combine(messages: Sequence[Message]) -> Message:
-    """The product of what one or several modules say of the same rows; all of one kind and width."""
+    """The product of messages about the same rows, all of one kind and width; a row is there where it is in any."""
+    first = messages[0]
     if len(messages) == 1:
-        return messages[0]
-    match messages[0]:
+        return first
+    total = jnp.stack([message.weight for message in messages]).sum(0)  # (N,)
+    weight = jnp.minimum(total, 1)
+    match first:
         case Points():
-            weight = jnp.stack([message.weight for message in messages])  # (M, N)
-            values = jnp.stack([message.values for message in messages])  # (M, N, D)
-            total = weight.sum(0)
-            mean = (weight[:, :, None] * values).sum(0) / jnp.maximum(total, 1)[:, None]
-            return Points(mean, jnp.minimum(total, 1))
+            every = [of_kind(message, Points) for message in messages]
+            values = jnp.stack([message.weight[:, None] * message.values for message in every])  # (M, N, D)
+            return Points(values.sum(0) / jnp.maximum(total, 1)[:, None], weight)
         case Categorical():
-            return normalized(jnp.stack([message.log_probs for message in messages]).sum(0))
+            log_probs = jnp.stack([of_kind(message, Categorical).log_probs for message in messages])  # (M, N, K)
+            return normalized(log_probs.sum(0), weight)
         case Counts():
-            return Counts(jnp.stack([message.values for message in messages]).sum(0))
+            return Counts(jnp.stack([_dense(of_kind(message, Counts)) for message in messages]).sum(0), weight)
+
+
+def _dense(message: Counts) -> Array:
+    if isinstance(message.values, SparseRows):
+        raise TypeError("sparse counts are never combined")
+    return message.values

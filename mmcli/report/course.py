@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from mmcli.config.graph import Graph
-from mmcli.modules.registry import MODULES
+from mmcli.modules.spec import ModuleSpec, Trace
 from mmcli.plotting.panels import Bars, Box, Curves, GraphPanel, Line
 from mmcli.report.findings import Findings
 from mmcli.report.sections import Section, Table
 from mmcli.runs.history import HistoryLine
+from mmcli.util.text import counted
 
 _MEASURES: Mapping[str, tuple[str, Callable[[HistoryLine], float | None], str]] = {
     "acc": ("ACC", lambda line: line.acc, "The share of items whose class, matched to the labels, is their label."),
@@ -45,10 +46,11 @@ def graph_section(graph: Graph, widths: Mapping[str, int] | None) -> Section:
 def rounds_section(findings: Findings, graph: Graph) -> Section:
     """Each measure over the rounds, the last update from inside, and all numbers as a table."""
     measures = [panel for name in _MEASURES if (panel := _measure(name, findings)) is not None]
-    bounds = [panel for name in findings.history for panel in _objectives(name, graph.nodes[name].type, findings)]
-    traces = [_trace(name, graph.nodes[name].type, trace) for name, trace in findings.traces.items()]
+    bounds = [panel for name in findings.history for panel in _objectives(name, graph.nodes[name].spec, findings)]
+    specs = {name: graph.nodes[name].spec.trace for name in findings.traces}
+    traces = [_trace(name, spec, findings.traces[name]) for name, spec in specs.items() if spec is not None]
     every = sorted((line for lines in findings.history.values() for line in lines), key=lambda line: line.round)
-    rows = [(str(line.round), line.module, *_cells(line)) for line in every]
+    rows = [(str(line.round), line.module, *_cells(line, graph.nodes[line.module].spec)) for line in every]
     table = Table("Every update", ("round", "module", *_HEADER), rows, folded=True)
     return Section("rounds", "Round by round", panels=(*measures, *bounds, *traces), tables=(table,) if rows else ())
 
@@ -56,7 +58,7 @@ def rounds_section(findings: Findings, graph: Graph) -> Section:
 def results(findings: Findings, graph: Graph) -> Table:
     """The latest figures of each module."""
     rows = [
-        (name, graph.nodes[name].type, str(lines[-1].round), *_cells(lines[-1]))
+        (name, graph.nodes[name].type, str(lines[-1].round), *_cells(lines[-1], graph.nodes[name].spec))
         for name, lines in findings.history.items()
     ]
     return Table("Where each module stands", ("module", "type", "round", *_HEADER), rows)
@@ -101,53 +103,63 @@ def _measure(name: str, findings: Findings) -> Curves | None:
     return Curves(name, title, f"{title} over rounds: {courses}.", note, tuple(lines), "round", title, (lowest, 1.0))
 
 
-def _objectives(name: str, type_name: str, findings: Findings) -> Iterator[Curves]:
-    """The bound of a module by round, and its loss where it has one."""
-    history = findings.history[name]
-    rounds, bound = np.array([line.round for line in history]), np.array([line.bound for line in history])
+def _objectives(name: str, spec: ModuleSpec, findings: Findings) -> Iterator[Curves]:
+    """The objective of a module by round, and the loss per item where its type has one."""
+    points = [(line.round, line.bound) for line in findings.history[name] if line.bound is not None]
+    if spec.objective is None or not points:
+        return
+    rounds, values = map(np.array, zip(*points, strict=True))
+    title, unit = spec.objective.name, spec.objective.unit
     yield Curves(
         name=f"bound-{name}",
-        title=f"{name}: bound",
-        alt=f"Bound of {name} over rounds, in nats: {_course(bound, ',.0f')}.",
-        note="The objective after each update, in nats; higher is better.",
-        lines=(Line("", rounds, bound),),
+        title=f"{name}: {title}",
+        alt=f"{_headed(title)} of {name} over rounds, in {unit}: {_course(values, ',.0f')}.",
+        note=f"The objective after each update, in {unit}; higher is better.",
+        lines=(Line("", rounds, values),),
         x_label="round",
-        y_label="nats",
+        y_label=unit,
     )
-    if MODULES[type_name].trace == "loss" and findings.num_items:
-        loss = -bound / findings.num_items
+    if spec.objective.loss and findings.num_items:
+        loss = -values / findings.num_items
         yield Curves(
             name=f"loss-{name}",
-            title=f"{name}: loss",
-            alt=f"Loss of {name} over rounds, in nats an item: {_course(loss, '.4g')}.",
-            note="After each update, in nats an item: minus the bound, shared out among the items. Lower is better.",
+            title=f"{name}: {spec.objective.loss}",
+            alt=f"{_headed(spec.objective.loss)} of {name} over rounds, in {unit} an item: {_course(loss, '.4g')}.",
+            note=f"After each update, in {unit} an item: minus the {title}, divided by the number of items. "
+            "Lower is better.",
             lines=(Line("", rounds, loss),),
             x_label="round",
-            y_label="nats",
+            y_label=unit,
         )
 
 
-def _trace(name: str, type_name: str, trace: np.ndarray) -> Curves:
-    what, note = {
-        "loss": ("loss", "Nats an item, lower is better."),
-    }.get(MODULES[type_name].trace, ("log likelihood", "Nats, as the module records it at each inner iteration."))
+def _trace(name: str, spec: Trace, values: np.ndarray) -> Curves:
+    title, better = spec.title or spec.name, {"up": "higher", "down": "lower"}[spec.direction]
     return Curves(
         name=f"trace-{name}",
-        title=f"{name}: {what} in the last update",
-        alt=f"{what.capitalize()} of {name} over {len(trace)} iterations of its last update: {_course(trace, ',.6g')}.",
-        note=note,
-        lines=(Line("", np.arange(1, len(trace) + 1), trace),),
+        title=f"{name}: {title} in the last update",
+        alt=f"{_headed(title)} of {name} over {counted(len(values), 'iteration')} of its last update: "
+        f"{_course(values, ',.6g')}.",
+        note=f"In {spec.unit}, as the module records it while it iterates; {better} is better.",
+        lines=(Line("", np.arange(1, len(values) + 1), values),),
         x_label="iteration",
-        y_label="nats",
+        y_label=spec.unit,
     )
 
 
-_HEADER = ("ACC", "ARI", "NMI", "bound (nats)", "seconds", "compiling")
+def _headed(title: str) -> str:
+    """The title at the beginning of a sentence."""
+    return title[:1].upper() + title[1:]
 
 
-def _cells(line: HistoryLine) -> tuple[str, ...]:
+_HEADER = ("ACC", "ARI", "NMI", "objective", "seconds", "compiling")
+
+
+def _cells(line: HistoryLine, spec: ModuleSpec) -> tuple[str, ...]:
+    unit = spec.objective.unit if spec.objective is not None else ""
+    objective = "" if line.bound is None else f"{line.bound:,.0f} {unit}".rstrip()
     measures = ("" if value is None else f"{value:.3f}" for value in (line.acc, line.ari, line.nmi))
-    return (*measures, f"{line.bound:,.0f}", f"{line.seconds:.1f}", f"{line.compile_seconds:.1f}")
+    return (*measures, objective, f"{line.seconds:.1f}", f"{line.compile_seconds:.1f}")
 
 
 def _course(values: np.ndarray, form: str) -> str:

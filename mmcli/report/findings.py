@@ -9,9 +9,9 @@ import numpy as np
 from mmcli.config.graph import Graph, Node
 from mmcli.data.dataset import Datasets
 from mmcli.data.labels import Labels, LabelSet
-from mmcli.modules.registry import MODULES, Kind
+from mmcli.modules.spec import ClassReports, Role
 from mmcli.runs.history import HistoryLine
-from mmcli.runs.reader import CLASSES, HISTORY, RunFiles, Stage
+from mmcli.runs.reader import HISTORY, RunFiles, Stage
 
 
 class Classes(NamedTuple):
@@ -82,13 +82,14 @@ def read_findings(run: RunFiles, graph: Graph, datasets: Datasets | None) -> Fin
     reader = _Reader(run, graph, None if datasets is None else datasets.num_items)
     classes, latents = {}, {}
     for node in nodes:
-        if Kind.CATEGORICAL in MODULES[node.type].sends:
-            classes[node.name] = _classes(reader, node, datasets)
-        if (z := reader.items(node, "z", 2)) is not None:
-            latents[node.name] = Latent(z, reader.items(node, "z", 2, "first"))
+        if node.spec.classes is not None:
+            classes[node.name] = _classes(reader, node, node.spec.classes, datasets)
+        latent = node.spec.name_of(Role.LATENT)
+        if latent is not None and (z := reader.items(node, latent, 2)) is not None:
+            latents[node.name] = Latent(z, reader.items(node, latent, 2, "first"))
     return Findings(
         {node.name: history[node.name] for node in nodes},
-        {node.name: trace for node in nodes if (trace := reader.array(node, MODULES[node.type].trace, 1)) is not None},
+        {node.name: trace for node in nodes if (trace := reader.trace(node)) is not None},
         classes,
         latents,
         {} if datasets is None else _pictures(reader, nodes, datasets),
@@ -102,17 +103,18 @@ class _Reader:
     def __init__(self, run: RunFiles, graph: Graph, num_items: int | None) -> None:
         self._run, self._graph, self.num_items = run, graph, num_items
 
-    def array(self, node: Node, name: str, ndim: int) -> np.ndarray | None:
-        return self._run.learned(self._graph.folder(node.name), name, ndim)
+    def trace(self, node: Node) -> np.ndarray | None:
+        """(I,) what the last update recorded."""
+        return self._run.learned(self._graph.folder(node.name), node.spec.trace.name, 1) if node.spec.trace else None
 
     def items(self, node: Node, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
         folder = self._graph.folder(node.name)
         return self._of_items(folder, f"{name}_{kind}", self._run.learned(folder, name, ndim, kind))
 
-    def classes(self, node: Node, kind: Stage = "learn") -> np.ndarray | None:
-        """The class (N,) int64 of each item."""
+    def classes(self, node: Node, stem: str, kind: Stage = "learn") -> np.ndarray | None:
+        """The class (N,) int64 of each item, from the array `stem`."""
         folder = self._graph.folder(node.name)
-        return self._of_items(folder, f"class_{kind}", self._run.classes_of(folder, kind))
+        return self._of_items(folder, f"{stem}_{kind}", self._run.classes_of(folder, stem, kind))
 
     def _of_items(self, folder: str, name: str, array: np.ndarray | None) -> np.ndarray | None:
         """The same array, of as many rows as all others."""
@@ -131,11 +133,11 @@ class _Reader:
         return self._run.damaged(self._graph.folder(node.name), reason)
 
 
-def _classes(reader: _Reader, node: Node, datasets: Datasets | None) -> Classes:
-    found = reader.classes(node)
+def _classes(reader: _Reader, node: Node, names: ClassReports, datasets: Datasets | None) -> Classes:
+    found = reader.classes(node, names.classes)
     if found is None:  # the module has had an update, so it was there
-        raise reader.damaged(node, f"no {CLASSES}")
-    probs = reader.items(node, "Pdz", 2)
+        raise reader.damaged(node, f"no {names.classes}_learn.txt")
+    probs = reader.items(node, names.probabilities, 2)
     entropy = None
     if probs is not None:
         clipped = np.clip(probs, np.finfo(np.float64).tiny, 1)
@@ -144,7 +146,7 @@ def _classes(reader: _Reader, node: Node, datasets: Datasets | None) -> Classes:
     labels = None if datasets is None or name is None else datasets.labels[name]
     num_classes = len(np.unique(found)) if probs is None else probs.shape[1]
     learned = reader.learned_labels(name) if labels is None else LabelSet.of(labels)
-    return Classes(found, reader.classes(node, "first"), entropy, num_classes, name, labels, learned)
+    return Classes(found, reader.classes(node, names.classes, "first"), entropy, num_classes, name, labels, learned)
 
 
 def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:
@@ -157,8 +159,9 @@ def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dic
             continue
         rebuilt = {}
         for node in nodes:
-            x_hat = reader.items(node, "x_hat", 2) if node.parents == (name,) else None
-            if x_hat is not None and x_hat.shape[1] == side**2:
-                rebuilt[node.name] = x_hat.reshape(-1, side, side)
+            stem = node.spec.name_of(Role.RECONSTRUCTION) if node.parents[:1] == (name,) else None
+            pictures = None if stem is None else reader.items(node, stem, 2)
+            if pictures is not None and pictures.shape[1] == side**2:
+                rebuilt[node.name] = pictures.reshape(-1, side, side)
         shown[name] = Shown(values.reshape(-1, side, side), datasets.known[name], rebuilt)
     return shown

@@ -13,7 +13,7 @@ class HistoryLine(NamedTuple):
     acc: float | None  # None, as the next two, where the module names no labels
     ari: float | None
     nmi: float | None
-    bound: float  # nats
+    bound: float | None  # the objective, higher is better; None where the module has none
     seconds: float
     compile_seconds: float  # before them
 
@@ -32,7 +32,8 @@ def read_line(text: str) -> HistoryLine:
         raise ValueError(f"a line without {', '.join(HistoryLine._fields)}")
     line = HistoryLine(*(record[field] for field in HistoryLine._fields))
     measures = [measure for measure in line[2:5] if measure is not None]
-    numbers = [*measures, line.bound, line.seconds, line.compile_seconds]
+    bounds = [] if line.bound is None else [line.bound]
+    numbers = [*measures, *bounds, line.seconds, line.compile_seconds]
     if not isinstance(line.round, int) or line.round < 1 or not isinstance(line.module, str):
         raise ValueError("a round is a whole number from 1, a module a name")
     if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):

@@ -26,7 +26,6 @@ META = "meta.json"
 HISTORY = "history.jsonl"
 EVALUATION: dict[Stage, str] = {"learn": "evaluation.json", "recog": "evaluation_recog.json"}
 PARAMS = "params.npz"
-CLASSES = "class_learn.txt"
 CONFUSION: dict[Stage, str] = {"learn": "confusion.png", "recog": "confusion_recog.png"}
 REPORT = "report"
 PAGE = "report.html"
@@ -173,13 +172,13 @@ class RunFiles:
                     raise self.damaged(META, str(error)) from None
         return None
 
-    def classes(self, folder: str, num_items: int) -> np.ndarray:
-        """The class of each item (N,) int64, as the module left it."""
-        return self._whole_numbers(f"{folder}/{CLASSES}", num_items, "classes where the data have", "items")
+    def classes(self, folder: str, stem: str, num_items: int) -> np.ndarray:
+        """The class of each item (N,) int64, as the module left it in the array `stem`."""
+        return self._whole_numbers(f"{folder}/{stem}_learn.txt", num_items, "classes where the data have", "items")
 
-    def classes_of(self, folder: str, stage: Stage) -> np.ndarray | None:
-        """The class of each item (N,) int64, as written at a stage; None where it was not."""
-        name = f"{folder}/class_{stage}.txt"
+    def classes_of(self, folder: str, stem: str, stage: Stage) -> np.ndarray | None:
+        """The class of each item (N,) int64, as written in the array `stem` at a stage; None where it was not."""
+        name = f"{folder}/{stem}_{stage}.txt"
         return self._whole_numbers(name) if (self.path / name).exists() else None
 
     def class_names(self, folder: str, num_classes: int) -> np.ndarray:

@@ -53,5 +53,6 @@ def check(
     if resumed is not None:
         config = relocation.relocated_for_resuming(config, graph, resumed, data_root)
     datasets = load_datasets(config, graph)
+    graph.refuse_misfits(datasets.widths, config.places)
     refuse_what_cannot_fit(config, graph, datasets)
     return Experiment(config, graph, datasets)

@@ -62,7 +62,10 @@ def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
     datasets = run.load(choose(run.config, Request(), without=()))
-    found = {name: run.directory.classes(run.graph.folder(name), datasets.num_items) for name in measured}
+    found = {
+        name: run.directory.classes(run.graph.folder(name), run.classifiers[name].classes, datasets.num_items)
+        for name in measured
+    }
 
     from mmcli.runs import metrics  # imports scikit-learn
 
@@ -118,8 +121,9 @@ def recognize(
             for name, arrays in batch.items.items():
                 found = dict(arrays)
                 if name in names:
-                    found["class"] = names[name][arrays["class"]]
-                    classes[name].append(found["class"])
+                    stem = run.classifiers[name].classes
+                    found[stem] = names[name][arrays[stem]]
+                    classes[name].append(found[stem])
                 append(run.graph.folder(name), found)
 
     from mmcli.runs import metrics  # imports scikit-learn

@@ -12,19 +12,20 @@ import numpy as np
 from mmcli.config.reader import plain_config
 from mmcli.data.units import in_data_units
 from mmcli.engine import devices, schedule
-from mmcli.errors import StalledError, StoppedError
-from mmcli.modules.registry import MODULES
+from mmcli.errors import ModuleError, StalledError, StoppedError
+from mmcli.modules.spec import Role
 from mmcli.runs import metrics
 from mmcli.runs.checkpoint import Checkpoint
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.reader import CHECKPOINTS, Stage
 from mmcli.runs.writer import RunDirectory
 from mmcli.util import workers
+from mmcli.util.text import listed
 from mmcli.workflows.check import Experiment
 from mmcli.workflows.process import resume_command
 from mmcli.workflows.watcher import Watcher
 
-FIRST = ("z", "class")  # what is kept as the first round left it, to be compared with the last
+FIRST = {Role.LATENT, Role.CLASS}  # arrays kept as the first round left them, to be compared with the last
 # Seconds that a run asked to stop may use no processor time in, before it leaves what is computed unsaved.
 STOP_SECONDS = 4.0
 
@@ -105,26 +106,32 @@ def _record(
 ) -> HistoryLine | None:
     """Measure an update and write its files; None where a signal came before all were, and they are written anew."""
     config, graph, datasets = experiment
-    module = config.modules[update.module]
-    reported = in_data_units(graph, update.module, update.report, datasets.units)
-    learned = {**reported, MODULES[module.type].trace: update.trace}
+    module, node = config.modules[update.module], graph.nodes[update.module]
+    roles = node.spec.reported(len(node.parents))
+    if undeclared := update.report.keys() - roles:
+        text = f"reports {listed(sorted(undeclared))}, not declared in its spec; add it to the spec's reports"
+        raise ModuleError(f"module {update.module}: type {node.type} {text}")
+    learned = in_data_units(graph, update.module, update.report, datasets.units)
+    if node.spec.trace is not None:
+        learned[node.spec.trace.name] = update.trace
     measures: tuple[float | None, float | None, float | None] = (None, None, None)
-    if module.labels is not None:
+    if module.labels is not None and node.spec.classes is not None:
+        classes, probabilities = (learned[name] for name in node.spec.classes)
         labels = datasets.labels[module.labels]
-        agreement = metrics.evaluate(learned["class"], labels)
+        agreement = metrics.evaluate(classes, labels)
         measures = (agreement.acc, agreement.ari, agreement.nmi)
-        names = metrics.class_names(learned["class"], labels, learned["Pdz"].shape[1])
-        learned |= {"class": names[learned["class"]], "name": names, "acc": np.array(agreement.acc)}
+        names = metrics.class_names(classes, labels, probabilities.shape[1])
+        learned |= {node.spec.classes.classes: names[classes], "name": names, "acc": np.array(agreement.acc)}
     folder = graph.folder(update.module)
-    stages: list[tuple[Stage, Iterable[str]]] = [("learn", learned), ("first", FIRST if update.round == 1 else ())]
+    firsts = [name for name, role in roles.items() if role in FIRST and update.round == 1]
+    stages: list[tuple[Stage, Iterable[str]]] = [("learn", learned), ("first", firsts)]
     for stage, stems in stages:
         for name in stems:
             if stop() is not None:  # over many items they take longer than a signal may wait
                 return None
-            if name in learned:
-                run.write_arrays(folder, {name: learned[name]}, stage)
+            run.write_arrays(folder, {name: learned[name]}, stage)
     run.write_params(folder, update.params)
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
-    line = HistoryLine(update.round, update.module, *measures, update.bound, *times)
+    line = HistoryLine(update.round, update.module, *measures, update.objective, *times)
     run.append_history(line._asdict())
     return line

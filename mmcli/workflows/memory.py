@@ -11,7 +11,7 @@ from mmcli.config.problems import located
 from mmcli.data.dataset import Datasets
 from mmcli.data.rows import sparse
 from mmcli.errors import ConfigError
-from mmcli.modules.registry import MAX_COUNT, MODULES, Load
+from mmcli.modules.spec import MAX_COUNT, Load
 
 # Bytes of a process that trains a tiny model: in memory, and of addresses, which libraries and threads reserve more of.
 PROCESS, ADDRESSES = 0.45e9, 2.0e9
@@ -48,14 +48,14 @@ def refuse_what_cannot_fit(config: Config, graph: Graph, datasets: Datasets) -> 
     if need > limit.num_bytes:
         num_columns = sum(module_loads(graph, datasets)[name].widths)
         what = f"{datasets.num_items:,} items of {num_columns:,} columns would take about {_gigabytes(need)} of memory"
-        remedy = MODULES[graph.nodes[name].type].memory_remedy
+        remedy = graph.nodes[name].spec.memory_remedy
         raise ConfigError([problem(name, f"{what}, and {limit.source} {_gigabytes(limit.num_bytes)}; {remedy}")])
 
 
 def needed(graph: Graph, datasets: Datasets) -> tuple[str, float]:
     """The module that needs the most, and the bytes at the peak of a run, about."""
     needs = {
-        name: MODULES[graph.nodes[name].type].memory(graph.nodes[name].config.options, load)
+        name: graph.nodes[name].spec.memory(graph.nodes[name].config.options, load)
         for name, load in module_loads(graph, datasets).items()
     }
     name = max(needs, key=lambda name: needs[name])
@@ -66,7 +66,7 @@ def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
     """What each module that learns computes on."""
     loads = {}
     for name, ports in graph.ports(datasets.widths).items():
-        widths = tuple(port.width for port in ports)
+        widths = tuple(port.columns for port in ports)
         stored = tuple(
             num_stored(datasets.observations[parent]) if parent in datasets.observations else datasets.num_items * width
             for parent, width in zip(graph.nodes[name].parents, widths, strict=True)

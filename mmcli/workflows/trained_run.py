@@ -15,7 +15,6 @@ from mmcli.data.labels import LabelSet
 from mmcli.data.rows import sparse
 from mmcli.data.units import Units, in_data_units, stored_units
 from mmcli.errors import ConfigError, UsageError
-from mmcli.modules.registry import MODULES, Kind
 from mmcli.runs.reader import CONFIG
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
@@ -107,9 +106,7 @@ class TrainedRun:
             raise directory.damaged("meta.json", "its columns are not those of the config's observations")
         self.widths = {name: columns[name] for name in observations}
         self.classifiers = {
-            name: width(node.config.options)
-            for name, node in graph.nodes.items()
-            if Kind.CATEGORICAL in MODULES[node.type].sends and (width := MODULES[node.type].width) is not None
+            name: node.spec.classes for name, node in graph.nodes.items() if node.spec.classes is not None
         }
 
     @cached_property
@@ -161,7 +158,8 @@ class TrainedRun:
 
     def names(self, module: str) -> NDArray[np.int64]:
         """(K,) the label that training matched each class of a module to; 0 to K - 1 where it named no labels."""
-        return self.directory.class_names(self.graph.folder(module), self.classifiers[module])
+        num_classes = self.graph.output_port(module, self.widths).columns
+        return self.directory.class_names(self.graph.folder(module), num_classes)
 
     def labels(self, module: str) -> LabelSet:
         """The labels that training matched the classes of a module to; the classes themselves where there were none."""
@@ -208,7 +206,7 @@ class TrainedRun:
             UsageError: a name is unknown, or there is none.
         """
         said = [
-            {name: (batch.items[name]["class"], batch.items[name]["Pdz"]) for name in self.classifiers}
+            {name: [batch.items[name][stem] for stem in stems] for name, stems in self.classifiers.items()}
             for batch in self.recognize(self._perceived(senses))
         ]
         predictions = {}

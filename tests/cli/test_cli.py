@@ -13,7 +13,7 @@ import pytest
 from mmcli import __version__
 from mmcli.engine import schedule
 from mmcli.errors import DivergedError
-from mmcli.modules.registry import MODULES
+from mmcli.modules.registry import find_spec, type_names
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -45,8 +45,8 @@ def test_modules_lists_every_type(command):
     assert (done.code, done.err) == (0, "")
     heading, *lines = done.out.splitlines()
     assert heading.split() == ["type", "hears", "sends", "summary"]
-    assert [line.split()[0] for line in lines] == list(MODULES)
-    assert all(line.endswith(module.summary) for line, module in zip(lines, MODULES.values(), strict=True))
+    assert [line.split()[0] for line in lines] == type_names()
+    assert all(line.endswith(find_spec(name).summary) for line, name in zip(lines, type_names(), strict=True))
 
 
 def test_modules_of_a_type_tells_each_option(command):
@@ -103,7 +103,10 @@ def test_check_shows_who_hears_what(command, tiny_config):
         (["fly"], "mmcli: error: No such command 'fly'. (see `mmcli --help`)\n"),
         (
             ["train", "x.yaml", "--threads", "0"],
-            "mmcli: error: Invalid value for '--threads': 0 is not in the range x>=1. (see `mmcli train --help`)\n",
+            (
+                "mmcli: error: Invalid value for '--threads': 0 is not in the range 1<=x<=1024. "
+                "(see `mmcli train --help`)\n"
+            ),
         ),
         (
             ["train", "x.yaml", "--force"],

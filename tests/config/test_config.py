@@ -13,7 +13,9 @@ from mmcli.config.model import Place
 from mmcli.config.problems import Problems
 from mmcli.config.reader import Config, dump_config, load_config
 from mmcli.config.source import Reader
-from mmcli.modules.registry import GmmOptions, MldaOptions, VaeOptions
+from mmcli.modules.gmm.spec import GmmOptions
+from mmcli.modules.mlda.spec import MldaOptions
+from mmcli.modules.vae.spec import VaeOptions
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
 TUTORIAL = Path(__file__).parents[2] / "configs" / "mnist_arabic.yaml"

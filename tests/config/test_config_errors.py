@@ -9,7 +9,8 @@ from pydantic import model_validator
 
 from mmcli.config.reader import load_config
 from mmcli.errors import ConfigError
-from mmcli.modules.registry import MODULES, Options
+from mmcli.modules.registry import find_spec, type_names
+from mmcli.modules.spec import Options
 
 GOOD = """\
 seed: 0
@@ -87,10 +88,10 @@ CHANGES = {
     ],
     "type: vae": [
         ("type: vea", '10:18: modules.vae.type: no type "vea" (did you mean vae?)'),
-        ("type: 3", f"10:18: modules.vae.type: must be one of {', '.join(MODULES)} (got 3)"),
+        ("type: 3", f"10:18: modules.vae.type: must be one of {', '.join(type_names())} (got 3)"),
     ],
     "type: vae, ": [
-        ("", f"10:3: modules.vae.type: missing; it must be one of {', '.join(MODULES)}"),
+        ("", f"10:3: modules.vae.type: missing; it must be one of {', '.join(type_names())}"),
     ],
     "{type: vae, inputs: [image], latent_dim: 18}": [
         ("[vae]", "10:11: modules.vae: must be a mapping with the key type (got a list)"),
@@ -308,6 +309,10 @@ def test_aliases_that_grow_exponentially_are_stopped():
             "modules.gmm.num_classes: missing; it must be a whole number, at least 1",
         ),
         ("modules.new.type=observation", "modules.new.data: missing; it must be a name"),
+        (
+            "modules.vae.latent_dim=2147483648",
+            "--set modules.vae.latent_dim=2147483648: must be at most 2147483647 (got 2147483648)",
+        ),
     ],
 )
 def test_a_fault_on_the_command_line_gives_one_line(override, line):
@@ -316,7 +321,7 @@ def test_a_fault_on_the_command_line_gives_one_line(override, line):
     assert found == (line if line.startswith("--set") else f"--set {override}: {line}")
 
 
-def test_options_can_check_themselves(monkeypatch):
+def test_options_can_check_themselves(register):
     class PickyOptions(Options):
         low: int = 3
         high: int = 4
@@ -327,7 +332,7 @@ def test_options_can_check_themselves(monkeypatch):
                 raise ValueError("low must not be above high")
             return self
 
-    monkeypatch.setitem(MODULES, "picky", dataclasses.replace(MODULES["gmm"], options=PickyOptions))
+    register(dataclasses.replace(find_spec("gmm"), name="picky", options=PickyOptions))
 
     assert problems_of(GOOD + "  x: {type: picky, inputs: [vae], low: 5}\n") == [
         "x.yaml:13:6: modules.x: low must not be above high"

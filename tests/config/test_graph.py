@@ -3,13 +3,15 @@
 import dataclasses
 
 import pytest
+from toys import RUNNING
 
 from mmcli.config import graph as graphs
 from mmcli.config import schema
 from mmcli.config.graph import build_graph
 from mmcli.config.reader import load_config
 from mmcli.errors import ConfigError
-from mmcli.modules.registry import MODULES, Kind, Port
+from mmcli.modules.registry import find_spec
+from mmcli.modules.spec import InputSpec, Kind, Port
 
 DATA = "data: {a: {file: a.npz, key: a}, b: {file: a.npz, key: b}}\nmodules:\n"
 TUTORIAL = """\
@@ -83,22 +85,87 @@ def test_one_observation_is_points_for_one_child_and_counts_for_another(load):
     }
 
 
-def test_an_edge_has_the_kind_that_its_child_prefers(load, monkeypatch):
-    both = dataclasses.replace(MODULES["gmm"], sends=(Kind.COUNTS, Kind.CATEGORICAL, Kind.POINTS))
-    fond_of_points = dataclasses.replace(MODULES["mlda"], accepts=(Kind.POINTS, Kind.COUNTS))
-    monkeypatch.setitem(MODULES, "both", both)
-    monkeypatch.setitem(MODULES, "fond", fond_of_points)
+def test_an_edge_has_the_kind_that_its_child_prefers(load, register):
+    fond = InputSpec((Kind.POINTS, Kind.COUNTS))
+    register(dataclasses.replace(find_spec("mlda"), name="fond", inputs=fond))
 
     graph = build_graph(
         load(
             "  o: {type: observation, data: a}\n"
-            "  both: {type: both, inputs: [o], num_classes: 3}\n"
-            "  fond: {type: fond, inputs: [both], num_classes: 3}\n"
+            "  fond: {type: fond, inputs: [o], num_classes: 3}\n"
+            "  mlda: {type: mlda, inputs: [o], num_classes: 3}\n"
         )
     )
 
     assert graph.nodes["fond"].kinds == (Kind.POINTS,)
-    assert graph.output_port("both", {"o": 5}) == Port(Kind.POINTS, 3)
+    assert graph.nodes["mlda"].kinds == (Kind.COUNTS,)
+
+
+def joined(_options, ports):
+    """As wide as all inputs together, in the kind of the first."""
+    widths = [port.width for port in ports]
+    return Port(ports[0].kind, None if None in widths else sum(widths))
+
+
+JOIN = dataclasses.replace(
+    RUNNING, name="join", inputs=InputSpec((Kind.POINTS, Kind.CATEGORICAL), minimum=2), sends=tuple(Kind), output=joined
+)
+
+
+def test_the_width_and_kind_of_a_message_can_come_from_the_inputs(load, register):
+    register(JOIN)
+    modules = (
+        "  a: {type: observation, data: a}\n"
+        "  b: {type: observation, data: b}\n"
+        "  both: {type: join, inputs: [a, b]}\n"
+        "  g: {type: gmm, inputs: [both], num_classes: 3}\n"
+        "  h: {type: gmm, inputs: [a], num_classes: 4}\n"
+        "  again: {type: join, inputs: [g, h]}\n"
+        "  mlda: {type: mlda, inputs: [again], num_classes: 3}\n"
+    )
+
+    graph = build_graph(load(modules))
+
+    assert graph.output_port("both", {"a": 5, "b": 2}) == Port(Kind.POINTS, 7)
+    assert graph.ports({"a": 5, "b": 2})["g"] == (Port(Kind.POINTS, 7),)
+    assert graph.ports({"a": 5, "b": 2})["mlda"] == (Port(Kind.CATEGORICAL, 7),)
+    with pytest.raises(ConfigError, match=r"modules\.mlda\.inputs\[0\]: both \(join\) sends points, but mlda takes"):
+        load(modules.replace("inputs: [again]", "inputs: [both]"))
+    with pytest.raises(ConfigError, match=r"modules\.both\.inputs: join takes at least 2 inputs \(got a\)"):
+        load(modules.replace("inputs: [a, b]", "inputs: [a]"))
+
+
+def test_a_type_checks_its_options_while_the_config_is_read_and_again_with_the_data(load, register):
+    def at_most_columns(options, ports):
+        if ports[0].width is not None and options.latent_dim > ports[0].width:
+            yield "latent_dim", f"at most {ports[0].width}, the columns of the input"
+        if options.latent_dim == 13:
+            yield None, "13 brings bad luck"
+
+    register(dataclasses.replace(find_spec("vae"), name="pca", check=at_most_columns))
+    text = TUTORIAL.replace("type: vae", "type: pca")
+
+    graph, places = build_graph(load(text)), load(text).places
+
+    graph.refuse_misfits(WIDTHS, places)
+    with pytest.raises(ConfigError) as caught:
+        graph.refuse_misfits({**WIDTHS, "image": 17}, places)
+    assert caught.value.problems == ("x.yaml:5:52: modules.vae.latent_dim: at most 17, the columns of the input",)
+    with pytest.raises(ConfigError) as caught:
+        load(text.replace("latent_dim: 18", "latent_dim: 13"))
+    assert caught.value.problems == ("x.yaml:5:11: modules.vae: 13 brings bad luck",)
+    with pytest.raises(ConfigError) as caught:  # known without any data
+        load(text + "  two: {type: pca, inputs: [vae], latent_dim: 19}\n")
+    assert caught.value.problems == ("x.yaml:8:47: modules.two.latent_dim: at most 18, the columns of the input",)
+
+
+def test_options_that_could_not_be_read_are_not_checked_again(load):
+    with pytest.raises(ConfigError) as caught:
+        load(TUTORIAL.replace("num_classes: 7", "weights: [1]"))
+
+    assert caught.value.problems == (
+        "x.yaml:7:3: modules.mlda.num_classes: missing; it must be a whole number, at least 1",
+    )
 
 
 PROBLEMS = [

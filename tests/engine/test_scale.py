@@ -17,9 +17,11 @@ from mmcli.errors import DataError
 from mmcli.modules import api as contract
 from mmcli.modules.api import Inputs
 from mmcli.modules.gmm.model import build as build_gmm
+from mmcli.modules.gmm.spec import GmmOptions
 from mmcli.modules.messages import Points, neutral
-from mmcli.modules.registry import GmmOptions, Kind, Port, VaeOptions
+from mmcli.modules.spec import Kind, Port
 from mmcli.modules.vae.model import build as build_vae
+from mmcli.modules.vae.spec import VaeOptions
 from mmcli.runs.metrics import evaluate
 
 N, K, D = 240, 4, 3
@@ -76,7 +78,7 @@ def find():
             updates[num_classes] = module.init, jax.jit(lambda *args: contract.step(module, *args))
         init, update = updates[num_classes]
         rows = Points(jnp.asarray(load(points).observations["point"]), jnp.ones(N))
-        inputs = Inputs((rows,), neutral(Port(Kind.CATEGORICAL, num_classes), N))
+        inputs = Inputs.of((rows,), neutral(Port(Kind.CATEGORICAL, num_classes), N))
         _, outputs, _ = update(jax.random.key(seed), init(jax.random.key(1), inputs), inputs)
         return np.asarray(outputs.items["class"])
 
@@ -207,7 +209,7 @@ def rebuild():
     def rebuilt(points):
         datasets = load(points, config)
         rows = Points(jnp.asarray(datasets.observations["point"]), jnp.ones(N))
-        inputs = Inputs((rows,), neutral(Port(Kind.POINTS, 2), N))
+        inputs = Inputs.of((rows,), neutral(Port(Kind.POINTS, 2), N))
         _, outputs, _ = update(jax.random.key(0), module.init(jax.random.key(1), inputs), inputs)
         return datasets.units["point"].restored(np.asarray(outputs.items["x_hat"]))
 

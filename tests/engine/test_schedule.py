@@ -20,8 +20,8 @@ from mmcli.engine.program import Program, RoundState, hear, module_key, observe,
 from mmcli.engine.schedule import Moment, Progress, Update
 from mmcli.errors import DivergedError
 from mmcli.modules.api import Info, Module, Outputs
-from mmcli.modules.messages import Categorical, Counts, Points, combine, neutral, normalized
-from mmcli.modules.registry import MODULES, Kind, Port
+from mmcli.modules.messages import Counts, Points, combine, neutral, normalized
+from mmcli.modules.spec import Kind, Options, Port
 from mmcli.util import workers
 
 N, STATES = 5, 3
@@ -89,10 +89,12 @@ def discrete(name, parents, *, rule="cavity", poison=None, number=jnp.nan):
         return (
             state._replace(draw=state.draw + bad["state"]),
             outputs._replace(
-                forward=Categorical(outputs.forward.log_probs + bad["forward"]),
-                backward=tuple(Categorical(message.log_probs + bad["backward"]) for message in outputs.backward),
+                forward=outputs.forward._replace(log_probs=outputs.forward.log_probs + bad["forward"]),
+                backward=tuple(
+                    message._replace(log_probs=message.log_probs + bad["backward"]) for message in outputs.backward
+                ),
             ),
-            Info(bad["bound"] - 1.5, jnp.zeros(2) + bad["trace"]),
+            Info(bad["objective"] - 1.5, jnp.zeros(2) + bad["trace"]),
         )
 
     return Module(
@@ -102,12 +104,12 @@ def discrete(name, parents, *, rule="cavity", poison=None, number=jnp.nan):
         end=end,
         infer=infer,
         sample=lambda _key, state, inputs: infer(state, inputs).backward,
-        report=lambda state, outputs: {**outputs.items, "draw": state.draw},
+        params=lambda state: {"draw": state.draw},
         iterations=2,
     )
 
 
-POISONS = ("state", "forward", "backward", "bound", "trace")
+POISONS = ("state", "forward", "backward", "objective", "trace")
 
 
 def make_program(tree, module_rule="cavity", rule="cavity", **options):
@@ -118,7 +120,7 @@ def make_program(tree, module_rule="cavity", rule="cavity", **options):
             name=name,
             place=place,
             type="gmm" if name in tree else "observation",
-            config=ModuleConfig(name, "gmm", tree.get(name, ()), None, None, MODULES["observation"].options()),
+            config=ModuleConfig(name, "gmm", tree.get(name, ()), None, None, Options()),
             parents=tree.get(name, ()),
             children=tuple(child for child, parents in tree.items() if name in parents),
             kinds=tuple(Kind.COUNTS if parent in OBSERVATIONS else Kind.CATEGORICAL for parent in tree.get(name, ())),
@@ -250,7 +252,7 @@ def test_progress_and_updates_are_told_in_order(monkeypatch):
     # Waiting is told too: none done while a module still compiles, and the same again while it computes.
     told = [step for step, before in zip(told, [None, *told], strict=False) if step[2:] != (0, 2) and step != before]
     assert told == expected
-    assert steps[-1].bound == -1.5
+    assert steps[-1].objective == -1.5
     assert set(steps[-1].params) == {"draw", "updates"}
     assert steps[-1].params["updates"] == 2
 
@@ -375,7 +377,7 @@ def trained_once(train):
 
 def contents(update):
     """All that an update says but its times, to the bit."""
-    arrays = {**update.report, **update.params, "trace": update.trace, "bound": np.float64(update.bound)}
+    arrays = {**update.report, **update.params, "trace": update.trace, "objective": np.float64(update.objective)}
     return {name: (array.dtype, array.shape, array.tobytes()) for name, array in arrays.items()}
 
 
@@ -428,6 +430,28 @@ def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once, mo
 
     for at in saved:
         resumed = [step for step in train(0, at) if isinstance(step, Update)]
+        assert [contents(update) for update in resumed] == [
+            contents(update) for update in trained_once.updates[at.updates :]
+        ]
+
+
+def test_what_an_earlier_version_saved_resumes_to_the_same_bytes(train, trained_once, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(schedule, "CHUNK_SECONDS", 0)  # one iteration at a time
+        saved = [schedule.save(step.moment) for step in train(0)]
+    within_gmm = next(at for at in saved if (at.updates, at.iterations) == (4, 2))
+    between = next(at for at in saved if (at.updates, at.iterations) == (5, 0))
+    for at in (within_gmm, between):
+        # Messages had no weight, and the work of an update was laid out otherwise.
+        of_before = {
+            name.replace("work.inner.", "work."): array
+            for name, array in at.arrays.items()
+            if name not in ("forward.gmm.mlda.weight", "backward.gmm.mlda.weight")
+        }
+        assert len(of_before) == len(at.arrays) - 2
+
+        resumed = [step for step in train(0, at._replace(arrays=of_before)) if isinstance(step, Update)]
+
         assert [contents(update) for update in resumed] == [
             contents(update) for update in trained_once.updates[at.updates :]
         ]

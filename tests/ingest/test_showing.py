@@ -13,7 +13,8 @@ from scipy.sparse import csr_array
 
 from mmcli.ingest.contents import Holding, describe
 from mmcli.ingest.panels import make_panels
-from mmcli.modules.registry import MODULES, Options
+from mmcli.modules.registry import find_spec
+from mmcli.modules.spec import Options
 
 
 @pytest.fixture
@@ -144,14 +145,13 @@ def test_images_without_labels_fill_rows_and_values_below_zero_have_no_root():
     assert points.unit == "mean"
 
 
-def test_a_type_is_named_by_what_its_spec_says(monkeypatch):
+def test_a_type_is_named_by_what_its_spec_says(register):
     class Narrow(Options):
         scale: Literal["unit", "byte"] = "unit"
 
-    narrow = dataclasses.replace(
-        MODULES["gmm"], options=Narrow, input_range=lambda options: (0, 1) if options.scale == "unit" else (0, 255)
-    )
-    monkeypatch.setitem(MODULES, "narrow", narrow)
+    gmm = find_spec("gmm")
+    inputs = dataclasses.replace(gmm.inputs, bounds=lambda options: (0, 1) if options.scale == "unit" else (0, 255))
+    register(dataclasses.replace(gmm, name="narrow", options=Narrow, inputs=inputs))
 
     assert describe("", np.array([[0.5, 1]])).meaning == "0 to 1: vae, gmm, mlda, narrow"
     assert describe("", np.array([[0.5, 2]])).meaning == (

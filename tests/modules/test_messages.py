@@ -1,17 +1,19 @@
-"""Messages: what is neutral, and what several say together."""
+"""Messages: neutral ones, and the product of several."""
 
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from mmcli.modules.messages import Categorical, Counts, Points, combine, neutral, normalized
-from mmcli.modules.registry import Kind, Port
+from mmcli.modules.counts import on_device
+from mmcli.modules.messages import Categorical, Counts, Points, combine, neutral, normalized, of_kind
+from mmcli.modules.spec import Kind, Port
 
 N, WIDTH = 4, 3
 
 
 def example(kind, seed=0):
-    """A message of a kind; of points, the last row is unknown."""
+    """A message of a kind whose last row is missing."""
     rng = np.random.default_rng(seed)
     values = jnp.asarray(rng.gamma(1.0, size=(N, WIDTH)), jnp.float32)
     known = (jnp.arange(N) < N - 1).astype(jnp.float32)
@@ -19,9 +21,9 @@ def example(kind, seed=0):
         case Kind.POINTS:
             return Points(values * known[:, None], known)
         case Kind.CATEGORICAL:
-            return normalized(jnp.log(values))
+            return normalized(jnp.log(values), known)
         case Kind.COUNTS:
-            return Counts(values)
+            return Counts(values * known[:, None], known)
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -44,6 +46,40 @@ def test_neutral_with_neutral_stays_neutral_to_the_bit(kind):
         assert (leaf.shape, leaf.dtype) == (expected.shape, expected.dtype)
         np.testing.assert_allclose(leaf, expected, rtol=1e-6)
         assert np.ptp(np.asarray(leaf)) == 0
+    assert not together.weight.any()
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_row_is_there_where_it_is_in_any_message(kind):
+    one, nothing = example(kind), neutral(Port(kind, WIDTH), N)
+
+    np.testing.assert_array_equal(combine([one, one]).weight, one.weight)
+    np.testing.assert_array_equal(combine([one, nothing]).weight, one.weight)
+    np.testing.assert_array_equal(combine([one, one._replace(weight=jnp.ones(N))]).weight, np.ones(N))
+
+
+def test_a_uniform_row_is_there_and_a_missing_one_is_uniform():
+    log_weights = jnp.array([[0.0, 0.0], [3.0, -1.0]])
+
+    np.testing.assert_allclose(normalized(log_weights, jnp.array([1.0, 0.0])).log_probs, np.log(np.full((2, 2), 0.5)))
+    np.testing.assert_array_equal(normalized(log_weights).weight, [1.0, 1.0])
+    np.testing.assert_array_equal(combine([normalized(log_weights), neutral(Port(Kind.CATEGORICAL, 2), 2)]).weight, 1)
+
+
+def test_a_message_of_another_kind_is_refused():
+    points = example(Kind.POINTS)
+
+    assert of_kind(points, Points) is points
+    with pytest.raises(TypeError, match="Points where Categorical is expected"):
+        of_kind(points, Categorical)
+
+
+def test_sparse_counts_are_never_combined():
+    sparse = Counts(on_device(csr_array(np.eye(N))), jnp.ones(N))
+
+    assert combine([sparse]) is sparse
+    with pytest.raises(TypeError, match="sparse counts are never combined"):
+        combine([sparse, sparse])
 
 
 @pytest.mark.parametrize("kind", list(Kind))
@@ -71,7 +107,7 @@ def test_categorical_messages_multiply_and_are_normalized():
 
 
 def test_categorical_messages_that_contradict_each_other_stay_finite():
-    sure = [Categorical(jnp.array([[0.0, -1e4]])), Categorical(jnp.array([[-1e4, 0.0]]))]
+    sure = [Categorical(jnp.array([row]), jnp.ones(1)) for row in ([0.0, -1e4], [-1e4, 0.0])]
 
     np.testing.assert_allclose(combine(sure).log_probs, np.log([[0.5, 0.5]]), rtol=1e-6)
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from contrast import contrast
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
@@ -188,9 +189,9 @@ def test_long_names_under_pictures_stand_beside_each_other_in_lines(figures):
     draw(Pictures("p", "t", "a", "n", (Strip("", np.zeros((3, 2, 2)), texts),)))
 
     (figure, _) = figures
-    first, _, last = captions = figure.axes[0].texts
+    captions, renderer = figure.axes[0].texts, FigureCanvasAgg(figure).get_renderer()
     assert [len(text.get_text().split("\n")) for text in captions] == [2, 1, 2]
-    assert last.get_text().replace("\n", "") == f"{'a' * 21}..."
-    boxes = [text.get_window_extent() for text in captions]
+    assert captions[2].get_text().replace("\n", "") == f"{'a' * 21}..."
+    boxes = [text.get_window_extent(renderer) for text in captions]
     assert all(left.x1 <= right.x0 for left, right in pairwise(boxes))
-    assert first.get_window_extent().y0 >= 0
+    assert min(box.y0 for box in boxes) >= 0

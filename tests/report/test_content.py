@@ -68,7 +68,7 @@ def test_each_module_has_a_bound_and_a_trace_and_a_loss_if_it_learns_by_one(writ
     assert not {"loss-gmm", "loss-mlda"} & panels.keys()
     np.testing.assert_array_equal(panels["trace-vae"].lines[0].y, [9, 8])
     assert panels["trace-vae"].title == "vae: loss in the last update"
-    assert panels["trace-mlda"].title == "mlda: log likelihood in the last update"
+    assert panels["trace-mlda"].title == "mlda: evidence lower bound in the last update"
 
 
 def test_tables_hold_every_update_and_the_last_of_each_module(written):

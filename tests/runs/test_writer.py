@@ -224,7 +224,7 @@ def test_open_a_finished_run(run):
 
     opened = RunDirectory.open(run.path)
 
-    np.testing.assert_array_equal(opened.classes("module001_x", 2), [3, 1])
+    np.testing.assert_array_equal(opened.classes("module001_x", "class", 2), [3, 1])
     assert opened.data_digests() == {"/data/a.npz": "ab12"}
     assert opened.config.read_text() == "seed: 0\n"
 
@@ -292,7 +292,7 @@ def test_damaged_classes(run, content, reason):
     path.unlink() if content is None else path.write_bytes(content)
 
     with pytest.raises(DamagedRunError) as error:
-        run.classes("module001_x", 3)
+        run.classes("module001_x", "class", 3)
 
     assert str(error.value) == f"{path}: damaged run: {reason}; train again, or bring the file back"
 

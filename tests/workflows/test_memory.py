@@ -1,6 +1,5 @@
 """A run that cannot fit in memory, or that cannot be counted in 32 bits, is refused before anything is computed."""
 
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -13,28 +12,31 @@ from scipy.sparse import csr_array, random_array
 
 from mmcli.engine.devices import memory_told
 from mmcli.errors import MemoryShortError
-from mmcli.modules.api import Inputs
+from mmcli.modules.api import Inputs, report
 from mmcli.modules.counts import on_device
 from mmcli.modules.messages import Counts, neutral
-from mmcli.modules.registry import MODULES, Kind, Load, Port, build
+from mmcli.modules.registry import build, find_spec, type_names
+from mmcli.modules.spec import Kind, Load, ModuleSpec, Port
+from mmcli.testing.examples import example_options
 from mmcli.workflows import memory
 from mmcli.workflows.memory import Limit, control_group_limits
 
 FACTOR = 1.5
 
 
-def compiled_bytes(type_name: str, options, ports: tuple[Port, ...], num_items: int, rows: csr_array | None) -> int:
+def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items: int, rows: csr_array | None) -> int:
     """The most that a compiled function of a module takes: arguments, results, and what lies between."""
-    module, key = build(type_name, options, ports, "cavity"), jax.random.key(0, impl="rbg")
-    parents = tuple(neutral(port, num_items) for port in ports) if rows is None else (Counts(on_device(rows)),)
-    sent = Port(MODULES[type_name].sends[0], MODULES[type_name].width(options))
-    inputs = Inputs(parents, neutral(sent, num_items))
+    module, key = build(spec, options, ports, "cavity"), jax.random.key(0, impl="rbg")
+    parents = tuple(neutral(port, num_items) for port in ports)
+    if rows is not None:
+        parents = (Counts(on_device(rows), jnp.ones(num_items)),)
+    inputs = Inputs.of(parents, neutral(spec.output(options, ports), num_items))
     state = jax.eval_shape(module.init, key, inputs)
     work = jax.eval_shape(module.begin, key, state, inputs)
 
     def end(work, inputs):
         state, outputs, info = module.end(work, inputs)
-        return state, outputs._replace(backward=()), info, module.report(state, outputs)
+        return state, outputs._replace(backward=()), info, report(module, state, outputs)
 
     compiled = [
         jax.jit(module.advance).lower(work, inputs, jnp.int32(0)).compile({"xla_backend_optimization_level": 3}),
@@ -66,17 +68,19 @@ def test_a_module_takes_about_what_is_reckoned(type_name, options, kinds, num_it
         rows = csr_array(random_array((num_items, *widths), density=0.01, format="csr", dtype=np.float32))
         rows.sort_indices()
     stored = tuple(num_items * width for width in widths) if rows is None else (rows.nnz,)
-    chosen = MODULES[type_name].options(**options)
+    spec = find_spec(type_name)
+    chosen = spec.options(**options)
 
-    estimate = MODULES[type_name].memory(chosen, Load(num_items, tuple(widths), stored))
+    estimate = spec.memory(chosen, Load(num_items, tuple(widths), stored))
 
-    taken = compiled_bytes(type_name, chosen, ports, num_items, rows)
+    taken = compiled_bytes(spec, chosen, ports, num_items, rows)
     assert taken / FACTOR <= estimate <= taken * FACTOR, (estimate, taken)
 
 
 def test_a_type_that_learns_can_be_reckoned():
-    for name, module_type in MODULES.items():
-        assert bool(module_type.memory_remedy) == bool(module_type.accepts), name
+    for spec in map(find_spec, type_names()):
+        needed = spec.memory(example_options(spec), Load(10, (4,), (40,)))
+        assert (needed > 0) == (not spec.is_source), spec.name
 
 
 WIDE = """\
@@ -124,16 +128,13 @@ def test_the_remedy_works(wide, command, monkeypatch):
 
 
 def test_a_limit_of_the_process_counts(wide):
-    def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_AS, (8_950_000_000, 8_950_000_000))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "mmcli", "check", str(wide)],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=limited,
+    limited = (
+        "import os, resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (8_950_000_000, 8_950_000_000))\n"
+        "os.execv(sys.executable, [sys.executable, '-m', 'mmcli', 'check', sys.argv[1]])\n"
     )
+
+    done = subprocess.run([sys.executable, "-c", limited, str(wide)], capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
     assert done.stderr.startswith(ROOM)

@@ -32,7 +32,7 @@ modules:
 # The command line, with threads that stand still where a function would compute.
 STUCK = """\
 import functools, sys, threading
-from mmcli import recognition, rounds
+from mmcli.engine import recognizer, schedule
 from mmcli.cli.main import main
 
 def stand_still(*_):
@@ -44,10 +44,10 @@ def compile_stuck(*arguments):
     advance = lambda *given: stand_still() if next(calls) >= {free_calls} else compiled.advance(*given)
     return compiled._replace(advance=advance)
 
-compile_module, rounds.compile_module = rounds.compile_module, compile_stuck
-recognition.Recognizer._recognize_batch = stand_still
-rounds.train_rounds = functools.partial(rounds.train_rounds, still_seconds={seconds})
-recognition.Recognizer.recognize = functools.partialmethod(recognition.Recognizer.recognize, still_seconds={seconds})
+compile_module, schedule.compile_module = schedule.compile_module, compile_stuck
+recognizer.Recognizer._recognize_batch = stand_still
+schedule.train_rounds = functools.partial(schedule.train_rounds, still_seconds={seconds})
+recognizer.Recognizer.recognize = functools.partialmethod(recognizer.Recognizer.recognize, still_seconds={seconds})
 {more}
 print("said before", end="")
 sys.argv = ["mmcli", *{line!r}.split()]
@@ -128,7 +128,7 @@ def test_a_run_whose_threads_stand_still_is_ended_and_goes_on(start, folder):
     [
         ("", "000001-000000", "all is saved"),
         (
-            "rounds.save = stand_still",
+            "schedule.save = stand_still",
             "000000-000000",
             "its threads stand still; what the last checkpoint holds is saved",
         ),

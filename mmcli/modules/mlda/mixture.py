@@ -51,18 +51,18 @@ def topic_scores(memberships: Array, words: Sequence[Rows], beta: float) -> Arra
     return scores
 
 
-def merits(memberships: Array, observed: Sequence[Rows], told: Sequence[Array], child: Array, beta: float) -> Array:
-    """What each of R mixtures is chosen by, (R,) nats.
+def merits(memberships: Array, observed: Sequence[Rows], inferred: Sequence[Array], child: Array, beta: float) -> Array:
+    """Selection score of each of R mixtures, (R,) nats.
 
     log p(observed, parameters) + 2 n I, with n the number of words observed and I the mean over items, of those
     that have both, of log [p(message | observed) / p(message)], a message after the other: the evidence of what
-    was observed, and the information it shares with what the parents say, the topics being the channel. The
+    was observed, and the information it shares with what the parents infer, the topics being the channel. The
     joint evidence would reward a class that one parent sees and nothing else confirms.
 
     Args:
         memberships: (N, R, K).
         observed: modalities that the choice has to explain, (N, V) counts each.
-        told: modalities that are a parent's own inference, (N, V) counts each, dense; a row of zeros says nothing.
+        inferred: modalities that are a parent's own inference, (N, V) counts each, dense; zeros where missing.
         child: (N, 1, K) log probabilities, what else is known of each item's topic.
         beta: pseudo-count of each word in each topic.
     """
@@ -75,12 +75,12 @@ def merits(memberships: Array, observed: Sequence[Rows], told: Sequence[Array], 
         num_words += row_sums(counts)
     posterior = jax.nn.softmax(scores, axis=-1)
     shared = jnp.zeros_like(evidence)
-    for counts in told:
+    for counts in inferred:
         mass = counts.sum(-1, keepdims=True)  # (N, 1)
         both = (mass > 0) & (num_words[:, None] > 0)
         word_topics = jax.nn.softmax(topic_words(memberships, counts, beta) + log_shares[:, :, None], axis=1)
         probs = counts / jnp.maximum(mass, TINY)
-        told_topics = (probs @ word_topics.reshape(-1, counts.shape[1]).T).reshape(posterior.shape)  # (N, R, K)
-        information = jnp.log((posterior * told_topics / jnp.exp(log_shares)[None]).sum(-1) + TINY)  # (N, R)
+        word_posterior = (probs @ word_topics.reshape(-1, counts.shape[1]).T).reshape(posterior.shape)  # (N, R, K)
+        information = jnp.log((posterior * word_posterior / jnp.exp(log_shares)[None]).sum(-1) + TINY)  # (N, R)
         shared += jnp.where(both, information, 0).sum(0) / jnp.maximum(both.sum(), 1)
     return evidence + SHARED_WEIGHT * num_words.sum() * shared

@@ -3,13 +3,14 @@
 q(z | x) = N(m(x), diag s(x)^2) and p(z_t) = N(mu_t, I), where mu_t is the child's message: the mean of
 the class that the rest of the graph gives item t, or 0 before there is one.
 
-N items, B items in a batch, X input columns, H hidden units, D latent dimensions, E epochs.
+N items, B items in a batch, X input columns, H hidden units, D latent dimensions.
 
 Source: Kingma and Welling (2014), arXiv:1312.6114, eq. 10 and appendix C.1; prior means in the manner
 of Taniguchi et al. (2020), doi:10.1007/s00354-019-00084-w.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -17,10 +18,11 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from mmcli.modules.api import Info, Inputs, Module, Outputs
-from mmcli.modules.messages import Points
+from mmcli.modules.api import Info, Inputs, Module, Outputs, iterated
+from mmcli.modules.messages import Points, of_kind
 from mmcli.modules.numerics import bernoulli_nll
-from mmcli.modules.registry import Port, Rule, VaeOptions
+from mmcli.modules.spec import Port, Rule
+from mmcli.modules.vae.spec import VaeOptions
 
 # Variance of a Gaussian output, where columns come in units of their own variance: more, and what columns do not share
 # is lost as noise; less, and what is noise takes up the latent variable.
@@ -42,19 +44,10 @@ class VaeParams(NamedTuple):
 
 
 class VaeState(NamedTuple):
-    """Weights and optimiser state go on from round to round."""
+    """Weights and optimiser state, kept from round to round."""
 
     params: VaeParams
     optimizer: optax.OptState
-
-
-class VaeWork(NamedTuple):
-    """An update under way."""
-
-    state: VaeState
-    key: Array
-    epoch: Array  # () int32, epochs done
-    losses: Array  # (E,) nats an item; 0 for the epochs to come
 
 
 def dense(layer: Dense, x: Array) -> Array:
@@ -120,99 +113,112 @@ def losses(
     return nll(decode(params, z), x) + kl_weight * kl_to_prior(mean, log_var, prior_mean)
 
 
-def build(options: VaeOptions, ports: tuple[Port, ...], rule: Rule) -> Module:
-    """The module for one input of `ports[0].width` columns.
+def adam(options: VaeOptions) -> optax.GradientTransformation:
+    return optax.adam(options.learning_rate)
 
-    `Info.trace` is the loss of each epoch, nats an item; `Info.bound` the evidence lower bound of all
-    items in the last epoch. Items of weight 0 teach nothing and sit at their prior mean.
-    """
-    (port,) = ports
-    optimizer = optax.adam(options.learning_rate)
-    bernoulli = options.likelihood == "bernoulli"
-    nll = bernoulli_nll if bernoulli else gaussian_nll
 
-    def predict(params: VaeParams, z: Array) -> Array:
-        return jax.nn.sigmoid(decode(params, z)) if bernoulli else decode(params, z)
+def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
+    keys = jax.random.split(key, 4)
+    num_columns = of_kind(inputs.parents[0], Points).values.shape[1]
+    params = VaeParams(
+        encoder=init_dense(keys[0], num_columns, options.hidden_dim),
+        code=init_dense(keys[1], options.hidden_dim, 2 * options.latent_dim),
+        decoder=init_dense(keys[2], options.latent_dim, options.hidden_dim),
+        output=init_dense(keys[3], options.hidden_dim, num_columns),
+    )
+    return VaeState(params, adam(options).init(params))
 
-    def init(key: Array, inputs: Inputs) -> VaeState:
-        keys = jax.random.split(key, 4)
-        params = VaeParams(
-            encoder=init_dense(keys[0], port.width, options.hidden_dim),
-            code=init_dense(keys[1], options.hidden_dim, 2 * options.latent_dim),
-            decoder=init_dense(keys[2], options.latent_dim, options.hidden_dim),
-            output=init_dense(keys[3], options.hidden_dim, port.width),
+
+def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[VaeState, Array]:
+    """One pass over the items in random batches; the loss, nats an item, while they passed."""
+    items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
+    num_items = len(items.weight)
+    batch_size = min(options.batch_size, num_items)
+    num_batches = -(-num_items // batch_size)
+    num_padded = num_batches * batch_size - num_items
+    optimizer = adam(options)
+    nll = bernoulli_nll if options.likelihood == "bernoulli" else gaussian_nll
+
+    def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, Array]:
+        noise = jax.random.normal(key, (batch_size, options.latent_dim))
+        item_losses = losses(
+            params, items.values[rows], prior.values[rows], noise, nll=nll, kl_weight=options.kl_weight
         )
-        return VaeState(params, optimizer.init(params))
+        total = (weight * item_losses).sum()
+        return total / jnp.maximum(weight.sum(), 1), total
 
-    def begin(key: Array, state: VaeState, inputs: Inputs) -> VaeWork:
-        return VaeWork(state, key, jnp.int32(0), jnp.zeros(options.epochs))
+    def gradient_step(state: VaeState, batch: tuple[Array, Array, Array]) -> tuple[VaeState, Array]:
+        gradients, total = jax.grad(batch_loss, has_aux=True)(state.params, *batch)
+        updates, optimizer_state = optimizer.update(gradients, state.optimizer)
+        return VaeState(optax.apply_updates(state.params, updates), optimizer_state), total
 
-    def advance(work: VaeWork, inputs: Inputs, until: Array) -> VaeWork:
-        items, prior = inputs.parents[0], inputs.child
-        num_items = items.weight.shape[0]
-        batch_size = min(options.batch_size, num_items)
-        num_batches = -(-num_items // batch_size)
-        num_padded = num_batches * batch_size - num_items
+    order_key, noise_key = jax.random.split(key)
+    order = jax.random.permutation(order_key, num_items)
+    # The last batch is filled up with items of weight 0.
+    rows = jnp.pad(order, (0, num_padded)).reshape(num_batches, batch_size)
+    weight = jnp.pad(items.weight[order], (0, num_padded)).reshape(num_batches, batch_size)
+    state, totals = jax.lax.scan(gradient_step, state, (rows, weight, jax.random.split(noise_key, num_batches)))
+    return state, totals.sum() / jnp.maximum(items.weight.sum(), 1)
 
-        def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, Array]:
-            noise = jax.random.normal(key, (batch_size, options.latent_dim))
-            item_losses = losses(
-                params, items.values[rows], prior.values[rows], noise, nll=nll, kl_weight=options.kl_weight
-            )
-            total = (weight * item_losses).sum()
-            return total / jnp.maximum(weight.sum(), 1), total
 
-        def gradient_step(state: VaeState, batch: tuple[Array, Array, Array]) -> tuple[VaeState, Array]:
-            gradients, total = jax.grad(batch_loss, has_aux=True)(state.params, *batch)
-            updates, optimizer_state = optimizer.update(gradients, state.optimizer)
-            return VaeState(optax.apply_updates(state.params, updates), optimizer_state), total
+def predict(options: VaeOptions, params: VaeParams, z: Array) -> Array:
+    """E[x | z], (N, X), of z (N, D)."""
+    return jax.nn.sigmoid(decode(params, z)) if options.likelihood == "bernoulli" else decode(params, z)
 
-        def epoch(index: Array, work: VaeWork) -> VaeWork:
-            order_key, noise_key = jax.random.split(jax.random.fold_in(work.key, index))
-            order = jax.random.permutation(order_key, num_items)
-            # The last batch is filled up with items of weight 0.
-            rows = jnp.pad(order, (0, num_padded)).reshape(num_batches, batch_size)
-            weight = jnp.pad(items.weight[order], (0, num_padded)).reshape(num_batches, batch_size)
-            state, totals = jax.lax.scan(
-                gradient_step, work.state, (rows, weight, jax.random.split(noise_key, num_batches))
-            )
-            loss = totals.sum() / jnp.maximum(items.weight.sum(), 1)
-            return VaeWork(state, work.key, index + 1, work.losses.at[index].set(loss))
 
-        return jax.lax.fori_loop(work.epoch, jnp.minimum(until, options.epochs), epoch, work)
+def latent_mean(state: VaeState, inputs: Inputs) -> Array:
+    """Mean of q(z | x), (N, D); of missing items that of p(z)."""
+    items = of_kind(inputs.parents[0], Points)
+    mean, _ = encode(state.params, items.values)
+    return jnp.where(items.weight[:, None] > 0, mean, of_kind(inputs.child, Points).values)
 
-    def latent_mean(state: VaeState, inputs: Inputs) -> Array:
-        items = inputs.parents[0]
-        mean, _ = encode(state.params, items.values)
-        return jnp.where(items.weight[:, None] > 0, mean, inputs.child.values)
 
-    def outputs(state: VaeState, inputs: Inputs, sent: Array) -> Outputs:
-        weight = inputs.parents[0].weight
-        # To the parent goes what the rest of the graph expects of it; in Serket's form, its reconstruction.
-        source = inputs.child.values if rule == "cavity" else latent_mean(state, inputs)
-        prediction = Points(predict(state.params, source), jnp.ones_like(weight))
-        z = latent_mean(state, inputs)
-        return Outputs(Points(sent, weight), (prediction,), {"z": z, "x_hat": predict(state.params, z)})
+def send(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs, sent: Array) -> Outputs:
+    """Outputs with `sent` (N, D) as the forward message."""
+    weight = inputs.parents[0].weight
+    z = latent_mean(state, inputs)
+    # To the parent goes what the rest of the graph expects of it; in Serket's form, its reconstruction.
+    source = of_kind(inputs.child, Points).values if rule == "cavity" else z
+    prediction = Points(predict(options, state.params, source), jnp.ones_like(weight))
+    return Outputs(
+        Points(sent * weight[:, None], weight), (prediction,), {"z": z, "x_hat": predict(options, state.params, z)}
+    )
 
-    def end(work: VaeWork, inputs: Inputs) -> tuple[VaeState, Outputs, Info]:
-        sent = latent_mean(work.state, inputs)
-        if options.sends == "sample":
-            _, log_var = encode(work.state.params, inputs.parents[0].values)
-            noise = jax.random.normal(jax.random.fold_in(work.key, options.epochs), sent.shape)
-            sent = sent + inputs.parents[0].weight[:, None] * jnp.exp(0.5 * log_var) * noise
-        bound = -work.losses[-1] * inputs.parents[0].weight.sum()
-        return work.state, outputs(work.state, inputs, sent), Info(bound, work.losses)
 
-    def infer(state: VaeState, inputs: Inputs) -> Outputs:
-        return outputs(state, inputs, latent_mean(state, inputs))
+def infer(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs) -> Outputs:
+    return send(options, rule, state, inputs, latent_mean(state, inputs))
 
-    def sample(key: Array, state: VaeState, inputs: Inputs) -> tuple[Points]:
-        prior = inputs.child
-        # A child's point is the latent variable itself; where there is none, it is drawn from N(0, I).
-        noise = (1 - prior.weight[:, None]) * jax.random.normal(key, prior.values.shape)
-        return (Points(predict(state.params, prior.values + noise), jnp.ones_like(prior.weight)),)
 
-    def report(state: VaeState, outputs: Outputs) -> dict[str, Array]:
-        return outputs.items
+def finish(
+    options: VaeOptions, rule: Rule, key: Array, state: VaeState, inputs: Inputs, trace: Array
+) -> tuple[VaeState, Outputs, Info]:
+    items = of_kind(inputs.parents[0], Points)
+    sent = latent_mean(state, inputs)
+    if options.sends == "sample":
+        _, log_var = encode(state.params, items.values)
+        noise = jax.random.normal(key, sent.shape)
+        sent = sent + items.weight[:, None] * jnp.exp(0.5 * log_var) * noise
+    return state, send(options, rule, state, inputs, sent), Info(-trace[-1] * items.weight.sum(), trace)
 
-    return Module(init, begin, advance, end, infer, sample, report, options.epochs)
+
+def sample(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[Points]:
+    prior = of_kind(inputs.child, Points)
+    # A child's point is the latent variable itself; where there is none, it is drawn from N(0, I).
+    noise = (1 - prior.weight[:, None]) * jax.random.normal(key, prior.values.shape)
+    return (Points(predict(options, state.params, prior.values + noise), jnp.ones_like(prior.weight)),)
+
+
+def build(options: VaeOptions, _ports: tuple[Port, ...], rule: Rule) -> Module[VaeState]:
+    """The module for one input.
+
+    `Info.trace` is the loss of each epoch, nats an item; `Info.objective` the evidence lower bound of all items in
+    the last epoch. Missing items teach nothing and sit at their prior mean.
+    """
+    return iterated(
+        partial(init, options),
+        partial(epoch, options),
+        partial(infer, options, rule),
+        iterations=options.epochs,
+        finish=partial(finish, options, rule),
+        sample=partial(sample, options),
+    )

@@ -1,0 +1,59 @@
+"""What mmcli knows of the Gaussian mixture before it is built."""
+
+from collections.abc import Sequence
+
+from pydantic import Field
+
+from mmcli.modules.spec import (
+    InputSpec,
+    Kind,
+    Load,
+    ModuleSpec,
+    Objective,
+    Options,
+    Port,
+    PositiveFloat,
+    PositiveInt,
+    Role,
+    Trace,
+)
+
+
+class GmmOptions(Options):
+    num_classes: PositiveInt = Field(description="components of the mixture")
+    sweeps: PositiveInt = Field(100, description="blocked Gibbs sweeps in one update")
+    chains: PositiveInt = Field(4, description="chains run side by side; the one of the best evidence is kept")
+    message_weight: PositiveFloat = Field(30.0, description="power of the child's message; 1 is plain Bayes")
+    prior_scale: PositiveFloat = Field(
+        0.1, description="diagonal of the prior scatter matrix S0, as a share of each column's variance"
+    )
+
+
+def output(options: GmmOptions, _ports: Sequence[Port]) -> Port:
+    return Port(Kind.CATEGORICAL, options.num_classes)
+
+
+def memory(options: GmmOptions, load: Load) -> int:
+    (width,), num_items, num_classes, chains = load.widths, load.num_items, options.num_classes, options.chains
+    products = num_items * width**2  # of each pair of features, for each item
+    messages = (2 * chains + 4) * num_items * num_classes
+    covariances = (chains + 8) * num_classes * width**2
+    return 4 * (products + messages + covariances + 3 * num_items * width + 2 * options.sweeps * chains)
+
+
+SPEC = ModuleSpec(
+    name="gmm",
+    summary="Gaussian mixture under a normal-inverse-Wishart prior, by blocked Gibbs sampling",
+    options=GmmOptions,
+    inputs=InputSpec((Kind.POINTS,), maximum=1),
+    sends=(Kind.CATEGORICAL,),
+    output=output,
+    build="mmcli.modules.gmm.model:build",
+    reports={"class": Role.CLASS, "Pdz": Role.PROBABILITIES, "mu": Role.CENTRES},
+    memory=memory,
+    trace=Trace("loglik", "nats", "up", title="log likelihood"),
+    objective=Objective("shared evidence", "nats"),
+    keeps_cavity=False,  # a point's class is inferred with the point itself
+    remedy="try a smaller message_weight; where its points come from a vae, a smaller learning_rate of that",
+    memory_remedy="give it fewer columns, by a vae between the data and it, or fewer items, classes or chains",
+)

@@ -1,0 +1,75 @@
+"""What mmcli knows of multimodal latent Dirichlet allocation before it is built."""
+
+from collections.abc import Iterator, Sequence
+
+from pydantic import Field
+
+from mmcli.modules.spec import (
+    EACH_INPUT,
+    InputSpec,
+    Kind,
+    Load,
+    ModuleSpec,
+    Objective,
+    Options,
+    Port,
+    PositiveFloat,
+    PositiveInt,
+    Problem,
+    Role,
+    Trace,
+)
+
+
+class MldaOptions(Options):
+    num_classes: PositiveInt = Field(description="topics")
+    weights: tuple[PositiveFloat, ...] | None = Field(
+        None, description="what the rows of each input are scaled to sum to; as they come when left out"
+    )
+    sweeps: PositiveInt = Field(30, description="variational sweeps in one update")
+    anneal_sweeps: PositiveInt = Field(40, description="sweeps that cool the starts from a high temperature")
+    restarts: PositiveInt = Field(12, description="starts in one update, the last solution among them")
+    alpha: PositiveFloat = Field(0.1, description="Dirichlet prior of the topics of an item")
+    beta: PositiveFloat = Field(0.1, description="Dirichlet prior of the words of a topic")
+
+
+def output(options: MldaOptions, _ports: Sequence[Port]) -> Port:
+    return Port(Kind.CATEGORICAL, options.num_classes)
+
+
+def check(options: MldaOptions, ports: Sequence[Port]) -> Iterator[Problem]:
+    if options.weights is not None and len(options.weights) != len(ports):
+        yield "weights", f"one per input: {len(ports)}, not {len(options.weights)}"
+
+
+def scales_counts(options: MldaOptions) -> bool:
+    return options.weights is not None
+
+
+def memory(options: MldaOptions, load: Load) -> int:
+    num_items, num_topics, starts = load.num_items, options.num_classes, options.restarts
+    copies = 3.3 if scales_counts(options) else 1.2
+    dense = [stored == num_items * width for stored, width in zip(load.stored, load.widths, strict=True)]
+    counts = sum(
+        stored * (copies if is_dense else 18) for stored, is_dense in zip(load.stored, dense, strict=True)
+    )  # sparse ones are kept in both orders, with the indices of each
+    topics = (2 * starts + 4) * num_topics * sum(load.widths)
+    return int(4 * (counts + 5 * num_items * starts * num_topics + topics + 4 * num_items * num_topics))
+
+
+SPEC = ModuleSpec(
+    name="mlda",
+    summary="multimodal latent Dirichlet allocation, by annealed variational inference",
+    options=MldaOptions,
+    inputs=InputSpec((Kind.COUNTS, Kind.CATEGORICAL), scales_counts=scales_counts),
+    sends=(Kind.CATEGORICAL,),
+    output=output,
+    build="mmcli.modules.mlda.model:build",
+    check=check,
+    reports={"class": Role.CLASS, "Pdz": Role.PROBABILITIES, f"Pmdw{EACH_INPUT}": Role.OTHER},
+    memory=memory,
+    trace=Trace("loglik", "nats", "up", title="evidence lower bound"),
+    objective=Objective("evidence lower bound", "nats"),
+    remedy="try smaller weights, or alpha and beta nearer to 0.1",
+    memory_remedy="give it fewer restarts, classes, items or columns",
+)

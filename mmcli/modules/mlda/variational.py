@@ -1,0 +1,76 @@
+"""Variational inference of latent Dirichlet allocation over several modalities.
+
+N items, K topics, V words of a modality.
+
+Source: Blei, Ng and Jordan (2003), JMLR 3, section 5.2.
+"""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.scipy.special import digamma, gammaln
+
+from mmcli.modules.counts import Rows, expected_counts, log_likelihood, row_sums, times
+
+ITEM_SWEEPS = 20
+
+
+def expected_log(concentrations: Array) -> Array:
+    """E[log p] under Dirichlet rows, same shape. Blei et al. (2003), appendix A.1."""
+    return digamma(concentrations) - digamma(concentrations.sum(-1, keepdims=True))
+
+
+def dirichlet_kl(concentrations: Array, prior: Array) -> Array:
+    """KL(Dirichlet(concentrations) || Dirichlet(prior)) of each row, (...,) nats, of two (..., K)."""
+    total, prior_total = concentrations.sum(-1), prior.sum(-1)
+    log_norm = gammaln(total) - gammaln(concentrations).sum(-1) - gammaln(prior_total) + gammaln(prior).sum(-1)
+    return log_norm + ((concentrations - prior) * expected_log(concentrations)).sum(-1)
+
+
+def elbo(concentrations: Array, prior: Array, topics: Sequence[Array], words: Sequence[Rows], beta: float) -> Array:
+    """Evidence lower bound with the words' topics at their optimum, () nats. Hoffman et al. (2010), eq. 4."""
+    item_factors = jnp.exp(expected_log(concentrations))
+    bound = -dirichlet_kl(concentrations, prior).sum()
+    for topic, counts in zip(topics, words, strict=True):
+        bound += log_likelihood(item_factors, jnp.exp(expected_log(topic)), counts)
+        bound -= dirichlet_kl(topic, jnp.full_like(topic, beta)).sum()
+    return bound
+
+
+def variational_sweep(
+    concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Rows], beta: float
+) -> tuple[Array, tuple[Array, ...]]:
+    """One round of coordinate ascent on q(theta) and q(phi). Blei et al. (2003), eqs. 6, 7 and section 5.3."""
+    item_factors = jnp.exp(expected_log(concentrations))  # (N, K)
+    new_concentrations, new_topics = prior, []
+    for topic, counts in zip(topics, words, strict=True):
+        of_items, of_words = expected_counts(item_factors, jnp.exp(expected_log(topic)), counts)
+        new_concentrations = new_concentrations + of_items
+        new_topics.append(beta + of_words)
+    return new_concentrations, tuple(new_topics)
+
+
+def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[Rows]) -> Array:
+    """q(theta) of each item on its own with the topics frozen, (N, K), starting from the mixture's posterior."""
+    scores = jnp.log(prior)
+    factors = [jnp.exp(expected_log(topic)) for topic in topics]
+    for topic, counts in zip(topics, words, strict=True):
+        scores += times(counts, jnp.log(topic / topic.sum(-1, keepdims=True)).T)
+    start = prior + jax.nn.softmax(scores, axis=-1) * total_mass(words, prior.shape[0])[:, None]
+
+    def sweep(_: int, concentrations: Array) -> Array:
+        item_factors = jnp.exp(expected_log(concentrations))
+        new = prior
+        for factor, counts in zip(factors, words, strict=True):
+            new = new + expected_counts(item_factors, factor, counts)[0]
+        return new
+
+    concentrations: Array = jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)
+    return concentrations
+
+
+def total_mass(words: Sequence[Rows], num_items: int) -> Array:
+    """Words of each item over all modalities, (N,)."""
+    return sum((row_sums(counts) for counts in words), start=jnp.zeros(num_items))

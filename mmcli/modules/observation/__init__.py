@@ -1,0 +1,1 @@
+"""Observed data as the source of a graph."""
