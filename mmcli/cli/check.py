@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.tables import aligned
+from mmcli.util.text import counted
 from mmcli.workflows import check as workflow
 from mmcli.workflows.check import Experiment
 
@@ -20,19 +21,25 @@ def check(config: Path) -> None:
 
 
 def graph(experiment: Experiment) -> str:
-    """The modules of a config that passed every check, and what each hears from whom."""
+    """Table of the modules of a config that passed every check, with the inputs of each."""
     config, graph, datasets = experiment
     widths, shares = datasets.widths, datasets.shares
     ports = graph.ports(widths)
-    rows = [("module", "type", "hears")]
+    rows = [("module", "type", "receives")]
     for name, node in graph.nodes.items():
-        heard = [
+        received = [
             f"{parent} ({port.kind}, {port.width} columns)"
             for parent, port in zip(node.parents, ports.get(name, ()), strict=True)
         ]
-        if not heard:
+        if not received:
             sparsity = f", sparse, {100 * shares[name]:.2g} % not zero" if name in shares else ""
-            heard = [f"data {node.config.data}, {widths[name]} columns{sparsity}"]
-        rows.append((name, node.type, ", ".join(heard)))
+            received = [f"data {node.config.data}, {widths[name]} columns{sparsity}"]
+        rows.append((name, node.type, ", ".join(received)))
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
-    return f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}\n\n{aligned(rows)}"
+    without = [
+        f"\nlabels {name}: {counted(labels.num_unlabelled, 'item')} without a label, left out of measures"
+        for name, labels in datasets.labels.items()
+        if labels.num_unlabelled
+    ]
+    summary = f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}{''.join(without)}"
+    return f"{summary}\n\n{aligned(rows)}"

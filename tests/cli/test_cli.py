@@ -44,7 +44,7 @@ def test_modules_lists_every_type(command):
 
     assert (done.code, done.err) == (0, "")
     heading, *lines = done.out.splitlines()
-    assert heading.split() == ["type", "hears", "sends", "summary"]
+    assert heading.split() == ["type", "receives", "sends", "summary"]
     assert [line.split()[0] for line in lines] == type_names()
     assert all(line.endswith(find_spec(name).summary) for line, name in zip(lines, type_names(), strict=True))
 
@@ -55,7 +55,7 @@ def test_modules_of_a_type_tells_each_option(command):
     assert done.code == 0
     heading, neighbours, _, _, *options = done.out.splitlines()
     assert heading.startswith("gmm: Gaussian mixture")
-    assert neighbours == "hears points (inputs: at most 1); sends categorical"
+    assert neighbours == "receives points (inputs: at most 1); sends categorical"
     assert options[0].split(maxsplit=2) == [
         "num_classes",
         "required",
@@ -80,11 +80,11 @@ def test_unknown_type(command):
     )
 
 
-def test_check_shows_who_hears_what(command, tiny_config):
+def test_check_shows_what_each_module_receives(command, tiny_config):
     assert command("check", tiny_config).out == (
         f"{tiny_config}: sound; 60 items, 2 rounds, seed 0\n"
         "\n"
-        "module  type         hears\n"
+        "module  type         receives\n"
         "image   observation  data images, 12 columns\n"
         "word    observation  data words, 12 columns\n"
         "vae     vae          image (points, 12 columns)\n"

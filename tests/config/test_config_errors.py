@@ -311,7 +311,7 @@ def test_aliases_that_grow_exponentially_are_stopped():
         ("modules.new.type=observation", "modules.new.data: missing; it must be a name"),
         (
             "modules.vae.latent_dim=2147483648",
-            "--set modules.vae.latent_dim=2147483648: must be at most 2147483647 (got 2147483648)",
+            "--set modules.vae.latent_dim=2147483648: must be below 2^31, it is counted in 32 bits (got 2147483648)",
         ),
     ],
 )

@@ -23,7 +23,7 @@ LONG_SECONDS, LONG_MEGABYTES = 40.0, 1500.0
 
 # The super-user may read what nobody may, so it becomes nobody for what has no permission.
 RUN = """
-import encodings.cp437, encodings.utf_8_sig, os, sys  # nobody may not find what comes with Python
+import encodings.cp437, encodings.utf_8_sig, os, resource, sys  # nobody may not find what comes with Python
 from mmcli.cli import check
 from mmcli.cli.main import main
 from mmcli.data import dataset
