@@ -26,8 +26,8 @@ run: install  ## train CONFIG (configs/mnist_arabic.yaml) and evaluate the run
 test: lint  ## linter, types and all tests
 	$(BIN)/python -m pytest
 
-torture: install  ## kills, full disks, damaged files, signals, threads that wait, bad configs and data: docs/reliability.md; an hour
-	for script in configs files diverge damage disk signals hangs kills; do $(BIN)/python tests/torture/$$script.py || exit 1; done
+torture: install  ## kills, full disks, damaged files, signals, threads that wait, memory, bad configs and data: docs/reliability.md; under an hour
+	for script in configs files diverge damage disk signals hangs memory kills; do $(BIN)/python tests/torture/$$script.py || exit 1; done
 
 test-fast: install  ## the tests that take no more than moments
 	$(BIN)/python -m pytest -m "not slow"

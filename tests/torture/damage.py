@@ -65,7 +65,7 @@ def is_right(run: Path, expected: dict[str, str], damaged: str) -> tuple[bool, D
 
 
 def main() -> None:
-    asked = options(__doc__, flips=500, cuts=100, swaps=20)
+    asked = options(__doc__, flips=200, cuts=50, swaps=20)
     rng = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name).resolve()

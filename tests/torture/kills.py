@@ -79,7 +79,7 @@ def is_killed_at(point: int, graph: str, run: Path, folder: Path) -> bool:
 
 
 def main() -> None:
-    asked = options(__doc__, moments=100, points=100)
+    asked = options(__doc__, moments=20, points=20)
     rng = random.Random(asked.seed)
     with tempfile.TemporaryDirectory() as name, ThreadPoolExecutor(os.cpu_count()) as pool:
         folder = Path(name).resolve()
