@@ -27,7 +27,9 @@ test: lint  ## linter, types and all tests
 	$(BIN)/python -m pytest
 
 torture: install  ## kills, full disks, damaged files, signals, threads that wait, memory, bad configs and data: docs/reliability.md; under an hour
-	for script in configs files diverge damage disk signals hangs memory kills; do $(BIN)/python tests/torture/$$script.py || exit 1; done
+	failed=; for script in configs files diverge damage disk signals hangs memory kills; do \
+	    echo "$$script.py"; $(BIN)/python tests/torture/$$script.py || failed="$$failed $$script.py"; \
+	done; if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 test-fast: install  ## the tests that take no more than moments
 	$(BIN)/python -m pytest -m "not slow"

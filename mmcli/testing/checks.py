@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mmcli.modules.api import Info, Outputs
+from mmcli.modules.api import Info, Inputs, Outputs
 from mmcli.modules.messages import Categorical, Counts, Message, Points, normalized
 from mmcli.modules.spec import ModuleSpec, Options, Port, Rule
 from mmcli.testing.case import (
@@ -77,12 +77,17 @@ def check_forward(case: Case) -> None:
 def check_cavity(case: Case) -> None:
     """A message to a parent leaves out what that parent sent, if the spec declares so."""
     dense, before = case.dense_inputs(), case.infer(case.inputs).backward
-    for place, message in enumerate(dense.parents):
-        # Columns in another order: counts keep their sums, and what goes back is as many.
-        turned = jax.tree.map(lambda leaf: leaf[:, ::-1] if leaf.ndim > 1 else leaf, message)
-        parents = (*dense.parents[:place], turned, *dense.parents[place + 1 :])
-        after = case.infer(in_form(dense._replace(parents=parents), case.example)).backward
-        keeps = agree(before[place], after[place], range(N))
+    for place, (message, port) in enumerate(zip(dense.parents, case.example.ports, strict=True)):
+
+        def shifted(shift: int, place: int = place, message: Message = message) -> Inputs:
+            # Columns in another order: counts keep their sums, and what goes back is as many.
+            other = jax.tree.map(lambda leaf: jnp.roll(leaf, shift, axis=1) if leaf.ndim > 1 else leaf, message)
+            parents = (*dense.parents[:place], other, *dense.parents[place + 1 :])
+            return in_form(dense._replace(parents=parents), case.example)
+
+        # Some orders may leave what goes back as it is, such as the mean of a class.
+        after = [case.infer(shifted(shift)).backward[place] for shift in range(1, port.columns)]
+        keeps = all(agree(before[place], message, range(N)) for message in after)
         if case.spec.keeps_cavity:
             require(keeps, f"under the cavity rule the message back to input {place} contains what that input sent")
         else:

@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import pytest
+from hlo import num_blocking, unordered
 
 from mmcli.modules.registry import find_spec, type_names
 from mmcli.modules.spec import Kind
@@ -48,3 +49,18 @@ def test_updates_of_other_keys_differ(name):
     works = [case.module.advance(work, case.inputs, jnp.int32(3)) for work in works]
 
     assert contents(works[0]) != contents(works[1])
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_no_function_has_two_calls_at_once_that_wait_for_threads_of_one_pool(name):
+    spec = find_spec(name)
+    for example in examples(spec):
+        case = run_updates(spec, example_options(spec), example)
+        compiled = {
+            function: getattr(case.module, function).lower(*arguments).compile().as_text()
+            for function, arguments in case.arguments.items()
+        }
+
+        assert {function: pairs for function, text in compiled.items() if (pairs := unordered(text))} == {}
+        if name == "gmm":  # or nothing was looked at
+            assert num_blocking(compiled["advance"]) == 4

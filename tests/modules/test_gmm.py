@@ -17,13 +17,24 @@ from mmcli.modules.messages import Categorical, Points, neutral, normalized
 from mmcli.modules.spec import Kind, Port
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails one of these tests
-S0 = 0.1
+PRIOR_SCALE = 1.0  # little less, and few sweeps leave a labeling of five points
 
 
-def prior_of(values, weight):
+def pulled_in(values):
+    """Values (n, D) with the outermost hundredth at each end, at least one of three and more, pulled in to the rest."""
+    ordered, outer = np.sort(values, axis=0), int(np.ceil(0.01 * (len(values) - 1)))
+    low, high = sorted((outer, len(values) - 1 - outer))
+    return np.clip(values, ordered[low], ordered[high])
+
+
+def prior_of(values, weight, prior_scale=PRIOR_SCALE):
     """m0, kappa0, nu0 and S0 of the module's documentation."""
-    num_features = values.shape[1]
-    return np.average(values, axis=0, weights=weight), 1.0, num_features + 2.0, S0 * np.eye(num_features)
+    kept = pulled_in(values[weight > 0])
+    return kept.mean(0), 1.0, values.shape[1] + 2.0, prior_scale * np.diag(kept.var(0))
+
+
+def prepared(points):
+    return components.prepare(points, components.data_prior(points, PRIOR_SCALE))
 
 
 def posterior_of(members, m0, kappa0, nu0, s0):
@@ -49,10 +60,10 @@ def log_marginal(members, *prior):
     )
 
 
-def enumerate_labelings(values, weight, log_prior):
+def enumerate_labelings(values, weight, log_prior, prior_scale=PRIOR_SCALE):
     """P(labels) of all K^N labelings, in the order of itertools.product; Dirichlet(1, ..., 1) weights."""
     num_items, num_classes = log_prior.shape
-    prior, known = prior_of(values, weight), weight > 0
+    prior, known = prior_of(values, weight, prior_scale), weight > 0
     scores = []
     for labels in map(np.array, itertools.product(range(num_classes), repeat=num_items)):
         score = log_prior[np.arange(num_items), labels].sum()
@@ -84,11 +95,11 @@ LOG_MESSAGE = log_softmax(np.random.default_rng(3).normal(size=(5, 2)), axis=-1)
 @jax.jit
 def last_labels(key, points, log_prior):
     """Labels (4096, N) after 60 sweeps of as many chains from random labels: independent draws."""
-    chains, sweeps, data = 4096, 60, components.prepare(points)
+    chains, sweeps, data = 4096, 60, prepared(points)
 
     def sweep(labels, key):
-        labels, _ = jax.vmap(model.gibbs_sweep, (0, 0, None, None, None, None))(
-            jax.random.split(key, chains), labels, points, data, log_prior, S0
+        labels, _ = jax.vmap(model.gibbs_sweep, (0, 0, None, None, None))(
+            jax.random.split(key, chains), labels, points, data, log_prior
         )
         return labels, None
 
@@ -116,7 +127,7 @@ def test_gibbs_sampling_visits_every_labeling_as_often_as_its_posterior_says(val
 
 def test_the_enumeration_tells_a_wrong_prior_from_the_right_one():
     right = enumerate_labelings(POINTS_2, ALL_KNOWN, np.zeros((5, 2)))
-    wrong = enumerate_labelings(1.2 * POINTS_2, ALL_KNOWN, np.zeros((5, 2)))
+    wrong = enumerate_labelings(POINTS_2, ALL_KNOWN, np.zeros((5, 2)), 0.7 * PRIOR_SCALE)
 
     visits = np.random.default_rng(0).multinomial(4096, wrong)
 
@@ -133,8 +144,8 @@ def random_data(num_items=12, num_features=3, far=0.0):
 def test_posterior_of_parameters_in_float64():
     values, weight, labels = random_data()
     with jax.enable_x64(True):
-        data = components.prepare(Points(jnp.asarray(values), jnp.asarray(weight)))
-        posterior = jax.tree.map(np.asarray, components.niw_posterior(data, jnp.asarray(labels), 4, S0))
+        data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
+        posterior = jax.tree.map(np.asarray, components.niw_posterior(data, jnp.asarray(labels), 4))
 
     prior = prior_of(values, weight)
     for k in range(4):  # the last class is empty
@@ -147,8 +158,8 @@ def test_posterior_of_parameters_in_float64():
 
 def test_scatter_of_far_off_points_does_not_cancel_in_float32():
     values, weight, labels = random_data(far=1e3)
-    data = components.prepare(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
-    chol = np.asarray(components.niw_posterior(data, jnp.asarray(labels), 3, S0).chol_scatters)
+    data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
+    chol = np.asarray(components.niw_posterior(data, jnp.asarray(labels), 3).chol_scatters)
 
     for k in range(3):
         *_, scatter = posterior_of(values[(labels == k) & (weight > 0)], *prior_of(values, weight))
@@ -160,8 +171,8 @@ def test_scatter_of_far_off_points_does_not_cancel_in_float32():
 def test_features_that_are_sums_of_others_have_a_covariance_at_any_scale(num_items, scale):
     rng = np.random.default_rng(0)
     values = scale * rng.normal(size=(num_items, 2)) @ rng.normal(size=(2, 6))  # of rank 2
-    data = components.prepare(Points(jnp.asarray(values, jnp.float32), jnp.ones(num_items)))
-    chol = np.asarray(components.niw_posterior(data, jnp.arange(num_items) % 3, 4, S0).chol_scatters, float)
+    data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.ones(num_items)))
+    chol = np.asarray(components.niw_posterior(data, jnp.arange(num_items) % 3, 4).chol_scatters, float)
 
     for k in range(3):
         *_, scatter = posterior_of(values[k::3], *prior_of(values, np.ones(num_items)))
@@ -170,7 +181,7 @@ def test_features_that_are_sums_of_others_have_a_covariance_at_any_scale(num_ite
         np.testing.assert_allclose(
             chol[k] @ chol[k].T / np.outer(near, near), scatter / np.outer(near, near), atol=1e-3
         )
-    np.testing.assert_allclose(chol[3], np.sqrt(S0) * np.eye(6), rtol=1e-6)  # the empty class
+    np.testing.assert_allclose(chol[3], np.sqrt(prior_of(values, np.ones(num_items))[3]), rtol=1e-5)  # the empty class
 
 
 def test_the_floor_of_a_covariance_touches_no_other():
@@ -185,12 +196,52 @@ def test_the_floor_of_a_covariance_touches_no_other():
     np.testing.assert_allclose(chol[1] @ chol[1].T, alike + 1e-6 * np.eye(3), atol=2e-7)
 
 
+@pytest.mark.parametrize("offset", [0.0, 1024.0])
+@pytest.mark.parametrize("scale", [2.0**-20, 2.0**20])
+def test_neither_scale_nor_offset_changes_a_posterior(scale, offset):
+    values, weight, labels = random_data()
+    values = np.round(values, 2)
+    near, far = (
+        components.niw_posterior(
+            prepared(Points(jnp.asarray(scale * points), jnp.asarray(weight))), jnp.asarray(labels), 3
+        )
+        for points in (values, values + offset)
+    )
+    plain = components.niw_posterior(prepared(Points(jnp.asarray(values), jnp.asarray(weight))), jnp.asarray(labels), 3)
+
+    for posterior, shift in ((near, 0), (far, offset)):
+        np.testing.assert_allclose(posterior.means / scale - shift, plain.means, atol=1e-3)
+        np.testing.assert_allclose(posterior.chol_scatters / scale, plain.chol_scatters, atol=1e-2)
+
+
+def test_an_outlier_moves_no_prior():
+    values, weight, _ = random_data(num_items=200)
+    wild = values.copy()
+    wild[7] = 1e12
+
+    for kept, moved in zip(*(prior_of(points, weight) for points in (values, wild)), strict=True):
+        np.testing.assert_allclose(moved, kept, atol=0.1)
+    found = components.data_prior(Points(jnp.asarray(wild, jnp.float32), jnp.asarray(weight)), PRIOR_SCALE)
+    np.testing.assert_allclose(found.centre, prior_of(wild, weight)[0], rtol=1e-4)
+    np.testing.assert_allclose(np.diag(found.scatter), prior_of(wild, weight)[3], rtol=1e-4)
+
+
+def test_what_does_not_vary_has_the_prior_of_the_broadest_or_of_1():
+    values = np.stack([np.full(9, 7.1), np.arange(9.0), np.arange(9.0) / 100], axis=1)
+
+    found = components.data_prior(Points(jnp.asarray(values, jnp.float32), jnp.ones(9)), 0.1)
+    nothing = components.data_prior(Points(jnp.asarray(values[:, :1], jnp.float32), jnp.ones(9)), 0.1)
+
+    assert found.scatter[0] == found.scatter[1] > 1000 * found.scatter[2]
+    assert nothing.scatter[0] == pytest.approx(0.1)
+
+
 @pytest.fixture(scope="module")
 def posterior():
     """Of three classes in two dimensions, the last of them empty."""
     values, weight, labels = random_data(num_features=2)
-    data = components.prepare(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
-    return jax.tree.map(np.asarray, components.niw_posterior(data, jnp.asarray(labels % 2), 3, S0))
+    data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
+    return jax.tree.map(np.asarray, components.niw_posterior(data, jnp.asarray(labels % 2), 3))
 
 
 @pytest.fixture(scope="module")
@@ -384,8 +435,8 @@ def test_the_message_counts_by_its_weight():
     for weight in (1.0, 1e4):
         module = model.build(GmmOptions(num_classes=2, message_weight=weight), (Port(Kind.POINTS, 2),), "cavity")
         state = module.init(jax.random.key(0), Inputs.of((points,), swapped))
-        data = components.prepare(points)
-        params = components.mean_params(components.niw_posterior(data, jnp.asarray(truth), 2, S0))
+        data = prepared(points)
+        params = components.mean_params(components.niw_posterior(data, jnp.asarray(truth), 2))
         heard = Inputs.of((points,), swapped)
         classes[weight] = jax.jit(module.infer)(state._replace(params=params), heard).items["class"]
 
