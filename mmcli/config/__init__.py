@@ -1,1 +1,1 @@
-"""A config file: YAML text to a checked, frozen config and its graph."""
+"""Config files: YAML text to a checked, frozen config and its graph."""

@@ -1,4 +1,4 @@
-"""The graph of a config: order of updates, kinds and widths of messages. No arrays."""
+"""Graph of a config: order of updates, kinds and widths of messages. No arrays."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from mmcli.util.text import listed, shown, suggestion
 
 
 class Node(NamedTuple):
-    """A module in its place."""
+    """A module and its place in the graph."""
 
     name: str
     place: int  # position in `modules`, from 0, observations counted
@@ -27,15 +27,15 @@ class Node(NamedTuple):
 
     @property
     def spec(self) -> ModuleSpec:
-        """The description of its type."""
+        """Spec of the module's type."""
         return find_spec(self.type)
 
     def kind_from(self, parent: str) -> Kind:
-        """Kind of what a parent sends."""
+        """Kind of the messages from a parent."""
         return self.kinds[self.parents.index(parent)]
 
     def is_standard(self, parent: str) -> bool:
-        """Whether it takes what an observation sends in standard units: points that are not held to a range."""
+        """Whether it receives an observation in standard units: points without a bounded range."""
         is_bounded = self.spec.inputs.bounds(self.config.options) is not None
         return self.kind_from(parent) is Kind.POINTS and not is_bounded
 
@@ -52,7 +52,7 @@ class Graph:
         return [node.name for node in self.nodes.values() if node.parents]
 
     def folder(self, name: str) -> str:
-        """What the module is called in a run directory: module002_vae."""
+        """Folder of a module in a run directory: module002_vae."""
         return f"module{self.nodes[name].place:03d}_{name}"
 
     def output_port(self, name: str, widths: Mapping[str, int]) -> Port:
@@ -65,15 +65,15 @@ class Graph:
         return self._outputs(widths)[name]
 
     def ports(self, widths: Mapping[str, int]) -> Mapping[str, tuple[Port, ...]]:
-        """The input ports of every module but the observations; `widths` as in `output_port`."""
+        """Input ports of every module but the observations; `widths` as in `output_port`."""
         outputs = self._outputs(widths)
         return {node.name: _ports(node, outputs) for node in self.nodes.values() if node.parents}
 
     def refuse_misfits(self, widths: Mapping[str, int], places: Places) -> None:
-        """Let the types check their modules again, now that all widths are known; `widths` as in `output_port`.
+        """Check every module again, now that all widths are known; `widths` as in `output_port`.
 
         Raises:
-            ConfigError: a module cannot do what its options ask of it with such inputs.
+            ConfigError: the options of a module are impossible with such inputs.
         """
         problems: list[tuple[Keys, str]] = []
         for name, ports in self.ports(widths).items():
@@ -81,6 +81,7 @@ class Graph:
         _refuse(problems, places)
 
     def _outputs(self, widths: Mapping[str, int]) -> dict[str, Port]:
+        """Output port of every module, by name."""
         outputs: dict[str, Port] = {}
         for node in self.nodes.values():
             if node.parents:
@@ -93,7 +94,7 @@ class Graph:
 
 
 def build_graph(config: Config) -> Graph:
-    """Graph of a config from `load_config`, which has checked that the modules fit together."""
+    """Build the graph of a config from `load_config`, which has checked that the modules fit together."""
     plan = _make_plan(config.modules)
     return Graph(
         {
@@ -112,15 +113,15 @@ def build_graph(config: Config) -> Graph:
 
 
 def find_problems(modules: Mapping[str, ModuleConfig | None]) -> list[tuple[Keys, str]]:
-    """Where and why modules do not fit together; None stands for one that could not be read."""
+    """Find where and why modules do not fit together; None stands for a module that could not be read."""
     return _make_plan(modules).problems
 
 
 class _Plan(NamedTuple):
-    """A graph as far as its config alone makes it known.
+    """Part of a graph that is known from the config alone.
 
     Attributes:
-        ports: of the inputs of each module that fits; the width is None where it depends on the data.
+        ports: input ports of each module that fits; the width is None where it depends on the data.
         problems: of the modules that do not fit.
     """
 
@@ -129,6 +130,7 @@ class _Plan(NamedTuple):
 
 
 def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
+    """Derive ports and problems from the modules; None stands for a module that could not be read."""
     read = [module for module in modules.values() if module is not None]
     ports: dict[str, tuple[Port, ...]] = {}
     outputs: dict[str, Port] = {}
@@ -147,7 +149,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
         problems += _option_problems(module, ports[module.name])
         if not spec.is_source:
             outputs[module.name] = spec.output(module.options, ports[module.name])
-    if not problems and len(read) == len(modules):  # otherwise its child may be what could not be read
+    if not problems and len(read) == len(modules):  # otherwise the child may be a module that could not be read
         taken = {parent for module in read for parent in module.inputs}
         for module in read:
             if find_spec(module.type).is_source and module.name not in taken:
@@ -159,7 +161,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
 def _input_problems(
     module: ModuleConfig, modules: Mapping[str, ModuleConfig | None], offers: Sequence[tuple[Kind, ...]]
 ) -> Iterator[tuple[Keys, str]]:
-    """What is wrong with the inputs of a module; `offers` are the kinds that each of them can send."""
+    """Problems of the inputs of a module; `offers` are the kinds that each of them can send."""
     keys: Keys = ("modules", module.name, "inputs")
     spec = find_spec(module.type)
     fewest, most = spec.inputs.minimum, spec.inputs.maximum
@@ -170,7 +172,7 @@ def _input_problems(
     names = list(modules)
     for index, (parent, offered) in enumerate(zip(module.inputs, offers, strict=True)):
         if parent in module.inputs[:index]:
-            yield (*keys, index), f"{shown(parent, 60)} is there twice; remove one"
+            yield (*keys, index), f"{shown(parent, 60)} is listed twice; remove one"
         elif parent not in modules:
             others = [name for name in names if name != module.name]
             hint = suggestion(parent, others) or f"; there are {listed(others)}"
@@ -185,19 +187,24 @@ def _input_problems(
 
 
 def _option_problems(module: ModuleConfig, ports: Sequence[Port]) -> Iterator[tuple[Keys, str]]:
-    """What a type cannot do with such options and inputs."""
+    """Problems that a type finds with its options, given the input ports."""
     for option, text in find_spec(module.type).check(module.options, ports):
         yield ("modules", module.name, *([] if option is None else [option])), text
 
 
 def _refuse(problems: Iterable[tuple[Keys, str]], places: Places) -> None:
+    """Report problems, each at its place.
+
+    Raises:
+        ConfigError: there are any.
+    """
     lines = [located(places.of(keys), keys, text) for keys, text in problems]
     if lines:
         raise ConfigError(lines)
 
 
 def _order_problem(name: str, parent: str, modules: Mapping[str, ModuleConfig | None]) -> str:
-    """Why an input that is not written before its module is wrong: a cycle, or only the order."""
+    """Problem of an input that is not written before its module: a cycle, or only the order."""
     path = _path(parent, name, modules)
     if path:
         cycle = " -> ".join(shown(step, 60) for step in (*reversed(path), name))
@@ -207,7 +214,7 @@ def _order_problem(name: str, parent: str, modules: Mapping[str, ModuleConfig | 
 
 
 def _path(start: str, goal: str, modules: Mapping[str, ModuleConfig | None]) -> tuple[str, ...]:
-    """Names from a module by way of its inputs to another, both included; empty if there is no way."""
+    """Names on a path along inputs from one module to another, both included; empty if there is none."""
     ways: list[tuple[str, ...]] = [(start,)]
     seen = {start}
     while ways:
@@ -223,24 +230,24 @@ def _path(start: str, goal: str, modules: Mapping[str, ModuleConfig | None]) -> 
 
 
 def _offers(parent: ModuleConfig | None, outputs: Mapping[str, Port]) -> tuple[Kind, ...]:
-    """The kinds that a module can send forward; none where it could not be read."""
+    """Kinds that a module can send forward; none where it could not be read."""
     if parent is None:
         return ()
     return (outputs[parent.name].kind,) if parent.name in outputs else find_spec(parent.type).sends
 
 
 def _agreed(offered: Iterable[Kind], child: ModuleSpec) -> list[Kind]:
-    """The kinds offered that a child takes, the one it prefers first."""
+    """Offered kinds that a child accepts, its preferred one first."""
     return [kind for kind in child.inputs.kinds if kind in offered]
 
 
 def _ports(node: Node, outputs: Mapping[str, Port]) -> tuple[Port, ...]:
-    """The input ports of a node, from the output ports of those before it."""
+    """Input ports of a node, from the output ports of the nodes before it."""
     return tuple(Port(kind, outputs[parent].width) for parent, kind in zip(node.parents, node.kinds, strict=True))
 
 
 def _are_whole(options: Options) -> bool:
-    """Whether options were read without a problem, so that a type can be asked about them."""
+    """Whether all options were read without a problem, so that the type can check them."""
     try:
         type(options).model_validate(dict(options))
     except ValidationError:

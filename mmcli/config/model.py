@@ -1,4 +1,4 @@
-"""What a config says, as frozen values; nothing here reads a file or checks anything."""
+"""A config as frozen values; nothing here reads a file or checks anything."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ Keys: TypeAlias = tuple[str | int, ...]  # ("modules", "vae", "epochs"); an inde
 
 
 class Place(NamedTuple):
-    """Where a key or value was written; places sort as they are read, the command line last."""
+    """Place where a key or value was written; places sort in reading order, the command line last."""
 
     on_command_line: bool
     line: int  # from 1; the number of the option on the command line
     column: int  # from 1, in characters
     text: str  # "configs/x.yaml:12:5" or "--set modules.vae.epochs=many"
-    names: Keys = ()  # the keys that the text names itself
+    names: Keys = ()  # the keys that the text already names
 
 
 @dataclass(frozen=True)
 class Places:
-    """The place of every key and every value of a config."""
+    """Places of every key and value of a config."""
 
     keys: dict[Keys, Place]
     values: dict[Keys, Place]
@@ -33,7 +33,7 @@ class Places:
         return next(table[keys[:length]] for length in range(len(keys), -1, -1) if keys[:length] in table)
 
     def put(self, keys: Keys, place: Place) -> None:
-        """Say that all under a path was written in one place."""
+        """Record one place for a path and everything below it."""
         for table in (self.keys, self.values):
             for inner in [inner for inner in table if inner[: len(keys)] == keys]:
                 del table[inner]
@@ -47,9 +47,9 @@ class DataSource:
     name: str
     file: Path  # absolute
     key: str | None  # which array of a .npz; None for a .npy, which holds one
-    known: str | None = None  # name of the data that say which rows are there; None is all
-    missing: Literal["nan"] | None = None  # nan: a row of NaN only is not there
-    header: bool | None = None  # whether the first line of a text names its columns; None has the text decide
+    known: str | None = None  # name of the mask of observed rows; None: all are observed
+    missing: Literal["nan"] | None = None  # nan: a row of NaN only is missing
+    header: bool | None = None  # whether the first line of a text names its columns; None: decided by the text
 
 
 @dataclass(frozen=True)
@@ -60,13 +60,13 @@ class ModuleConfig:
     type: str  # name of a module type
     inputs: tuple[str, ...]  # names of modules; empty for an observation
     labels: str | None  # name of the data its classes are measured against
-    data: str | None  # name of the data it shows; an observation's only
+    data: str | None  # name of its data; for an observation only
     options: Options  # of the type's own class
 
 
 @dataclass(frozen=True)
 class Config:
-    """A config with every default filled in. Two are equal if they ask for the same run, wherever they were written."""
+    """A config with every default filled in. Two are equal if they request the same run, wherever they were written."""
 
     path: Path = field(compare=False)
     seed: int
@@ -79,5 +79,5 @@ class Config:
     places: Places = field(compare=False, repr=False)
 
     def where(self, *keys: str | int) -> str:
-        """Where a value was written: file:line:col, or the option on the command line that set it."""
+        """Place where a value was written: file:line:col, or the option on the command line that set it."""
         return self.places.of(keys).text

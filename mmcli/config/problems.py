@@ -1,4 +1,4 @@
-"""Problems of a config: collected, each with its place, and the words for keys, values and what a value must be."""
+"""Problems of a config, collected each with its place; names of keys, values and expected values in messages."""
 
 import json
 import re
@@ -12,6 +12,8 @@ from mmcli.util.text import shown
 
 
 class Problem(NamedTuple):
+    """A problem at a place of a config."""
+
     place: Place
     keys: Keys
     text: str
@@ -19,34 +21,36 @@ class Problem(NamedTuple):
 
 @dataclass
 class Problems:
-    """What is wrong with a config, collected to be reported at once, in the order of the file."""
+    """Problems of a config, collected to be reported together in the order of the file."""
 
     found: list[Problem] = field(default_factory=list)
-    covered: set[Keys] = field(default_factory=set)  # every path with a problem at its end or further on
+    covered: set[Keys] = field(default_factory=set)  # every path with a problem at or below it
 
     def add(self, place: Place, keys: Keys, text: str) -> None:
-        # One problem for one value: what could not be read is not also missing or of the wrong type.
+        """Add a problem, unless its value or one below it already has one."""
+        # One problem a value: a value that could not be read is not also missing or of the wrong type.
         if keys not in self.covered:
             self.found.append(Problem(place, keys, text))
             self.covered.update(keys[:length] for length in range(1, len(keys) + 1))
 
     def error(self) -> ConfigError:
+        """Error with all problems, one line each."""
         in_order = sorted(self.found, key=lambda problem: problem.place[:3])
         return ConfigError([located(*problem) for problem in in_order])
 
 
 def dotted(keys: Keys) -> str:
-    """The path of a value: modules.mlda.weights[0]."""
+    """Dotted path of a value: modules.mlda.weights[0]."""
     return shown("".join(f"[{key}]" if isinstance(key, int) else f".{key}" for key in keys).removeprefix("."), 120)
 
 
 def located(place: Place, keys: Keys, text: str) -> str:
-    """One line of an error: place, path, what is wrong there."""
+    """One line of an error: place, path, problem."""
     return f"{place.text}: {text}" if keys == place.names else f"{place.text}: {dotted(keys)}: {text}"
 
 
 def got(value: Any) -> str:
-    """A YAML value as a message names it."""
+    """A YAML value as written in a message."""
     match value:
         case None:
             text = "nothing"
@@ -64,7 +68,7 @@ def got(value: Any) -> str:
 
 
 def described(schema: Mapping[str, Any]) -> str:
-    """What a value must be, from its JSON schema, in words: a whole number, at least 1."""
+    """Description of a valid value from its JSON schema: "a whole number, at least 1"."""
     if "anyOf" in schema:
         return " or ".join(map(described, schema["anyOf"]))
     if "enum" in schema:

@@ -1,4 +1,4 @@
-"""A config file -> a checked, frozen `Config`, and back. All problems of a file are reported at once."""
+"""A config file -> a checked, frozen `Config`, and back. All problems of a file are reported together."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,12 +37,12 @@ def load_config(
     """Read and check a config file.
 
     Args:
-        path: as the user typed it; errors show it so. - is stdin; what comes by a pipe has its paths relative to the
+        path: as the user typed it, and as errors show it. - is stdin; paths in a config from a pipe are relative to the
             working directory.
         overrides: "modules.vae.epochs=20": a value in YAML, checked as if it stood in the file.
         seed: replaces the file's, and any override.
         rounds: the same.
-        is_resolved: whether mmcli wrote it: a $ in a path is then a character as any other.
+        is_resolved: whether mmcli wrote it: a $ in a path is then an ordinary character.
 
     Raises:
         ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
@@ -55,7 +55,7 @@ def load_config(
         if value is not None:
             place = Place(True, number, 0, f"--{key} {value}", (key,))
             _assign(root, reader.places, (key,), value, place, problems)
-    file = Path("stdin" if is_stream(os.fspath(path)) else path)  # a run is called after it
+    file = Path("stdin" if is_stream(os.fspath(path)) else path)  # a run is named after it
     config = Checker(problems, reader.places, is_resolved=is_resolved).config(file, root)
     if problems.found:
         raise problems.error()
@@ -63,7 +63,7 @@ def load_config(
 
 
 def read_settings(path: Path) -> dict[str, Any]:
-    """Every value of a resolved config by its dotted key (modules.vae.epochs); a list is one value.
+    """Values of a resolved config by dotted key (modules.vae.epochs); a list is one value.
 
     No value is checked, so that runs of any version of mmcli can be read.
 
@@ -77,12 +77,12 @@ def read_settings(path: Path) -> dict[str, Any]:
 
 
 def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
-    """The values of `plain_config` by dotted key, as `read_settings` gives them."""
+    """Values of `plain_config` by dotted key, as in `read_settings`."""
     return dict(_leaves(plain, ""))
 
 
 def dump_config(config: Config) -> str:
-    """The config as YAML, every default filled in and data paths absolute; `load_config` gives an equal one."""
+    """Write a config as YAML, every default filled in and data paths absolute; `load_config` reads an equal one."""
     return yaml.dump(
         plain_config(config),
         Dumper=CoreDumper,
@@ -94,7 +94,7 @@ def dump_config(config: Config) -> str:
 
 
 def plain_config(config: Config) -> dict[str, Any]:
-    """What `dump_config` writes, as plain values: two configs that ask for the same run give equal ones."""
+    """Plain values of `dump_config`; equal for two configs that request the same run."""
     modules: dict[str, dict[str, Any]] = {}
     for name, module in config.modules.items():
         links = {"type": module.type, "data": module.data, "inputs": list(module.inputs), "labels": module.labels}
@@ -111,7 +111,7 @@ def plain_config(config: Config) -> dict[str, Any]:
 
 
 def config_differences(before: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, str]:
-    """What differs between two plain configs: by key the value before and the value asked for, in words."""
+    """Describe the differences between two plain configs: by key, the value before and the value asked for."""
     then, now = dict(_leaves(before, "")), dict(_leaves(asked, ""))
     differences = {}
     for key in then | now:
@@ -124,7 +124,7 @@ def config_differences(before: Mapping[str, Any], asked: Mapping[str, Any]) -> d
 
 
 def _written(sources: Mapping[str, DataSource]) -> dict[str, dict[str, str | bool]]:
-    """Entries of `data` or `test`, without what was left out."""
+    """Entries of `data` or `test`, without values left at None."""
     written: dict[str, dict[str, str | bool]] = {}
     for name, source in sources.items():
         written[name] = {"file": str(source.file)}
@@ -152,7 +152,7 @@ def _override(root: dict[str, Any], places: Places, text: str, number: int, prob
 def _assign(
     root: dict[str, Any], places: Places, keys: tuple[str, ...], value: Any, place: Place, problems: Problems
 ) -> None:
-    """Put a value at the end of a path, mappings made on the way, and remember who said so."""
+    """Set a value at the end of a path, making mappings on the way, and record its place."""
     target = root
     for depth, key in enumerate(keys[:-1], 1):
         if key not in target:
@@ -167,7 +167,11 @@ def _assign(
 
 
 def _read_mapping(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Reader]:
-    """The values of a config file, and the reader that has their places and problems."""
+    """Read the values of a config file; return also the reader, which holds their places and problems.
+
+    Raises:
+        ConfigError: not a mapping in YAML.
+    """
     name = shown(os.fspath(path))
     problems = Problems()
     reader = Reader(lambda line, column: Place(False, line, column, f"{name}:{line}:{column}"), problems)
@@ -180,6 +184,7 @@ def _read_mapping(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Reader]
 
 
 def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Values below a mapping, by dotted key."""
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""What a config may hold, by pydantic; its faults in plain words. The options of a type come from its spec."""
+"""Schema of a config, by pydantic, with its errors in plain words. The options of a type come from its spec."""
 
 import os
 import re
@@ -17,7 +17,7 @@ from mmcli.modules.spec import Options, PositiveInt
 from mmcli.util.text import closest, listed, shown, suggestion
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-_MAX_NAME = 64  # a folder of a run directory is called after it
+_MAX_NAME = 64  # a folder of a run directory is named after it
 
 _VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")  # $NAME or ${NAME}
 
@@ -56,18 +56,18 @@ class _Learner(Options):
 
 
 class Checker:
-    """Plain values -> Config. Goes on after a problem with what is left, to find the others."""
+    """Converts plain values to a Config; continues after a problem, to find the others."""
 
     def __init__(self, problems: Problems, places: Places, *, is_resolved: bool = False) -> None:
         self._problems = problems
         self._places = places
-        self._is_resolved = is_resolved  # written by mmcli: no path in it holds a variable
+        self._is_resolved = is_resolved  # written by mmcli: its paths hold no variables
         self._meant: set[Keys] = set()  # paths of keys that were misspelled, and so are not missing
 
     def config(self, path: Path, root: Mapping[str, Any]) -> Config:
-        """The config; to be used only if `problems` stayed empty."""
+        """Build the config; valid only if `problems` stays empty."""
         top = self._read(_Top, root, (), _Top.model_fields)
-        # Where `data` is no mapping, no name in it can be called unknown.
+        # Where `data` is not a mapping, no name can be reported as unknown.
         names = top.data if isinstance(root.get("data", {}), dict) else None
         modules = {name: self._module(name, raw, names) for name, raw in getattr(top, "modules", {}).items()}
         data = {name: self._source("data", name, raw, path.parent, top.data) for name, raw in top.data.items()}
@@ -90,6 +90,7 @@ class Checker:
         )
 
     def _source(self, section: str, name: str, raw: Any, folder: Path, names: Mapping[str, Any]) -> DataSource:
+        """Read an entry of `data` or `test`."""
         keys: Keys = (section, name)
         values = self._entry(keys, raw, "file")
         empty = _Source.model_construct()
@@ -105,7 +106,7 @@ class Checker:
         return DataSource(name, file, source.key, source.known, source.missing, source.header)
 
     def _unfolded(self, folder: Path, written: str, keys: Keys) -> Path:
-        """A path with ~ and $NAME put in, as a shell would; one that is there as it was written stays so."""
+        """Expand ~ and $NAME in a path, as a shell would; a path that exists as written is kept."""
         literal = folder / written
         if os.path.lexists(literal) or self._is_resolved:
             return literal
@@ -117,12 +118,12 @@ class Checker:
         path = Path(_VARIABLE.sub(lambda name: os.environ[name[0].strip("${}")], written))
         try:
             return folder / path.expanduser()
-        except RuntimeError:  # nobody of that name, or no home at all
+        except RuntimeError:  # no such user, or no home folder
             self._add((*keys, "file"), f"no home folder {shown(path.parts[0], 60)}; write the path out")
             return literal
 
     def _module(self, name: str, raw: Any, data: Mapping[str, Any] | None) -> ModuleConfig | None:
-        """None if its type or its inputs cannot be read."""
+        """Read an entry of `modules`; None if its type or its inputs cannot be read."""
         keys: Keys = ("modules", name)
         values = self._entry(keys, raw, "type")
         if values is None:
@@ -146,7 +147,7 @@ class Checker:
         return None if inputs is None else ModuleConfig(name, type_name, inputs, labels, shows, options)
 
     def _entry(self, keys: Keys, raw: Any, needs: str) -> Mapping[str, Any] | None:
-        """The values of an entry of `data` or `modules`, None if it is no mapping; its name is checked."""
+        """Values of an entry of `data` or `modules`, its name checked; None if it is no mapping."""
         name = str(keys[-1])
         if not 1 <= len(name) <= _MAX_NAME or not _NAME_CHARACTERS.issuperset(name):
             self._add(keys, f"a name has 1 to {_MAX_NAME} letters, digits, _ and -; rename it", at_key=True)
@@ -156,6 +157,7 @@ class Checker:
         return None
 
     def _add_type_problem(self, values: Mapping[str, Any], keys: Keys) -> None:
+        """Add the problem of a missing or unknown module type."""
         name = values.get("type")
         hint = suggestion(name, type_names()) if isinstance(name, str) else ""
         types = f"one of {listed(type_names())}"
@@ -167,13 +169,13 @@ class Checker:
     def _read(
         self, model: type[_AnyOptions], values: Mapping[str, Any], keys: Keys, known: Iterable[str]
     ) -> _AnyOptions:
-        """Values as a model. Where some are wrong, their problems are added and their fields left out.
+        """Read values as a model. Where some are wrong, add their problems and leave the fields out.
 
         Args:
-            model: what they have to be.
+            model: class of the result.
             values: by key, as written.
             keys: path of the values in the config.
-            known: every key that may stand there, for suggestions.
+            known: valid keys, for suggestions.
         """
         try:
             return model.model_validate(values)
@@ -186,10 +188,11 @@ class Checker:
         return model.model_construct(**{key: value for key, value in values.items() if key not in wrong})
 
     def _add(self, keys: Keys, text: str, at_key: bool = False) -> None:
+        """Add a problem at the place of a value, or of its key."""
         self._problems.add(self._places.of(keys, at_key), keys, text)
 
     def _add_fault(self, fault: ErrorDetails, keys: Keys, properties: Mapping[str, Any], known: Iterable[str]) -> None:
-        """Say in plain words what pydantic found."""
+        """Add an error of pydantic in plain words."""
         where = (*keys, *fault["loc"])
         field = str(fault["loc"][0]) if fault["loc"] else ""
         if fault["type"] == "extra_forbidden":
@@ -199,25 +202,26 @@ class Checker:
         elif fault["type"] == "missing":
             if where not in self._meant:
                 self._add(where, f"missing; it must be {described(properties[field])}", at_key=True)
-        elif fault["type"] == "value_error":  # raised by a check of the options' own
+        elif fault["type"] == "value_error":  # raised by a validator of the options
             self._add(where, str(fault["ctx"]["error"]))
         else:
             self._add(where, _mismatch(fault["input"], _entry_schema(properties[field], len(fault["loc"]) - 1)))
 
 
 def _no_data(name: str, names: Iterable[str]) -> str:
+    """Problem of an unknown name of data."""
     return f"no data {got(name)}{suggestion(name, names) or f'; there are {listed(names)}'}"
 
 
 def _entry_schema(schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
-    """The JSON schema of the entries of a list, `depth` lists deep, without the null that stands for left out."""
+    """JSON schema of the entries of a list, `depth` lists deep, without the null of an optional value."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     schema = choices[0] if len(choices) == 1 else schema
     return _entry_schema(schema["items"], depth - 1) if depth else schema
 
 
 def _mismatch(value: Any, schema: Mapping[str, Any]) -> str:
-    """What a value must be, what it is, and the nearest right one where there is one."""
+    """Problem of an invalid value: what is expected, what was found, and the closest valid one."""
     hint = ""
     if isinstance(value, str):
         hint = suggestion(value, schema.get("enum", ()))

@@ -23,7 +23,7 @@ MAX_DEPTH = 20
 MAX_VALUES = 10_000  # counted after aliases are expanded: nested ones grow exponentially
 MAX_DIGITS = 300
 
-STDIN = 0  # the descriptor
+STDIN = 0  # file descriptor
 _STDIN = ("-", "/dev/stdin")
 _OPEN_FILE = re.compile(r"/(?:dev|proc/self)/fd/\d{1,9}", re.ASCII)
 
@@ -40,7 +40,7 @@ _CORE_SCALARS: dict[str, tuple[re.Pattern[str], str]] = {  # type: its forms, an
 
 
 def read_text(path: str) -> str:
-    """The text of a config file.
+    """Read the text of a config file.
 
     Raises:
         ConfigError: missing, not a regular file, unreadable, too large, or not UTF-8.
@@ -50,7 +50,7 @@ def read_text(path: str) -> str:
         mode = 0 if is_stream(path) else Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
             raise ConfigError([f"{name}: is a directory; name the YAML file in it"])
-        if not stat.S_ISREG(mode) and not is_stream(path):  # opening a pipe would wait for its writer
+        if not stat.S_ISREG(mode) and not is_stream(path):  # opening a pipe would block until it has a writer
             raise ConfigError([f"{name}: is not a regular file; write the config to a file first"])
         content = _read_stream(path) if is_stream(path) else _read_file(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -60,32 +60,41 @@ def read_text(path: str) -> str:
     if len(content) > MAX_BYTES:
         raise ConfigError([f"{name}: larger than {MAX_BYTES // 1024} KB; a config holds settings, data go into .npz"])
     try:
-        return content.decode("utf-8-sig")  # a byte order mark is allowed and means nothing
+        return content.decode("utf-8-sig")  # a byte order mark is allowed and ignored
     except UnicodeDecodeError as error:
         raise ConfigError([f"{name}: not text in UTF-8 (byte {error.start + 1}); save it as UTF-8"]) from None
 
 
 def is_stream(path: str) -> bool:
-    """Whether a path means something that is open already: - and /dev/stdin, or <( ) of a shell."""
+    """Whether a path names an open stream: - and /dev/stdin, or <( ) of a shell."""
     return path in _STDIN or _OPEN_FILE.fullmatch(path) is not None
 
 
 def _read_file(path: str) -> bytes:
+    """Read a file, one byte more than MAX_BYTES at most."""
     with Path(path).open("rb") as file:
         return file.read(MAX_BYTES + 1)
 
 
 def _read_stream(path: str) -> bytes:
+    """Read an open stream, one byte more than MAX_BYTES at most."""
     descriptor = STDIN if path in _STDIN else int(path.rpartition("/")[2])
     with os.fdopen(os.dup(descriptor), "rb") as file:
         return file.read(MAX_BYTES + 1)
 
 
 class _CoreLoader(yaml.SafeLoader):
+    """Composer with the core schema of YAML 1.2 and a limit of depth."""
+
     depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.depth > MAX_DEPTH:  # before Python's own recursion gives out
+        """Compose a node no deeper than MAX_DEPTH.
+
+        Raises:
+            ComposerError: nested too deep.
+        """
+        if self.depth > MAX_DEPTH:  # before Python's own recursion limit
             mark = parent.start_mark if parent else None
             raise yaml.composer.ComposerError(None, None, f"nested more than {MAX_DEPTH} deep", mark)
         self.depth += 1
@@ -95,9 +104,10 @@ class _CoreLoader(yaml.SafeLoader):
 
 
 class CoreDumper(yaml.SafeDumper):
-    """Quotes what either YAML 1.1 or 1.2 would not read as text, and writes every value out."""
+    """Dumper that quotes text which YAML 1.1 or 1.2 would read as another type, and writes no aliases."""
 
     def ignore_aliases(self, _data: Any) -> bool:
+        """Write every value out."""
         return True
 
 
@@ -110,11 +120,11 @@ for _name, (_pattern, _first) in _CORE_SCALARS.items():
 
 @dataclass
 class Reader:
-    """Turns one YAML text into plain values: dict, tuple, str, int, float, bool, None.
+    """Converts one YAML text to plain values: dict, tuple, str, int, float, bool, None.
 
     Attributes:
         place_at: (line, column), both from 1, -> Place.
-        problems: where faults go; what cannot be read is left out of the values.
+        problems: collects errors; values that cannot be read are left out.
         base: keys that lead to the text.
     """
 
@@ -125,7 +135,7 @@ class Reader:
     num_values: int = 0
 
     def read(self, text: str) -> Any:
-        """The value of a text, None if it is no YAML."""
+        """Value of a text; None if it is not YAML."""
         start = self.place_at(1, 1)
         self.places.keys[self.base] = self.places.values[self.base] = start
         try:
@@ -145,10 +155,15 @@ class Reader:
         return None
 
     def _place(self, mark: yaml.Mark) -> Place:
+        """Place of a mark."""
         return self.place_at(mark.line + 1, mark.column + 1)
 
     def _put(self, parent: Any, key: str | int, node: yaml.Node, keys: Keys) -> None:
-        """Store the value of a node as parent[key], or say why it has none."""
+        """Store the value of a node as parent[key], or add a problem.
+
+        Raises:
+            ComposerError: more values than MAX_VALUES, aliases expanded.
+        """
         place = self._place(node.start_mark)
         self.places.values[keys] = place
         self.num_values += 1
@@ -174,12 +189,14 @@ class Reader:
                 self.problems.add(place, keys, f"tag {shown(_short(node.tag), 60)} is not allowed; remove it")
 
     def _sequence(self, node: yaml.SequenceNode, keys: Keys) -> tuple[Any, ...]:
+        """Values of a sequence."""
         entries: dict[int, Any] = {}
         for index, child in enumerate(node.value):
             self._put(entries, index, child, (*keys, index))
         return tuple(entries.values())
 
     def _mapping(self, node: yaml.MappingNode, keys: Keys) -> dict[str, Any]:
+        """Values of a mapping with unique keys that are text."""
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         for key_node, value_node in node.value:
@@ -200,7 +217,7 @@ class Reader:
 
 
 def _scalar(kind: str, text: str) -> int | float | bool | None:
-    """The value of a scalar that matches the forms of its type."""
+    """Value of a scalar that matches the pattern of its type."""
     match kind:
         case "null":
             return None
@@ -213,6 +230,7 @@ def _scalar(kind: str, text: str) -> int | float | bool | None:
 
 
 def _short(tag: str) -> str:
+    """Tag without YAML's prefix."""
     return tag.replace(_TAG, "!!")
 
 

@@ -1,4 +1,4 @@
-"""Arrays as the files of a run directory: text where a person can read it, .npy where it is too wide."""
+"""Arrays as files of a run directory: readable text, or .npy where too wide."""
 
 import io
 
@@ -9,19 +9,19 @@ MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
 
 
 def suffix_of(array: np.ndarray) -> str:
-    """What the name of an array's file ends with."""
+    """Suffix of the file of an array."""
     return ".npy" if array.ndim > 2 or (array.ndim == 2 and array.shape[1] > MAX_TEXT_COLUMNS) else ".txt"
 
 
 def encode(array: np.ndarray) -> tuple[str, bytes]:
-    """Suffix and content of the file for an array."""
+    """Suffix and content of the file of an array."""
     suffix = suffix_of(array)
     header = npy_header(array, len(array)) if suffix == ".npy" else b""
     return suffix, header + encode_rows(array)
 
 
 def npy_header(array: np.ndarray, num_rows: int) -> bytes:
-    """What a .npy of `num_rows` such rows begins with."""
+    """Header of a .npy of `num_rows` rows as those of `array`."""
     buffer = io.BytesIO()
     header = {"descr": npy.dtype_to_descr(array.dtype), "fortran_order": False, "shape": (num_rows, *array.shape[1:])}
     npy.write_array_header_1_0(buffer, header)
@@ -29,11 +29,11 @@ def npy_header(array: np.ndarray, num_rows: int) -> bytes:
 
 
 def encode_rows(array: np.ndarray) -> bytes:
-    """Rows in the order of the file; of a .npy without its header."""
+    """Encode rows as in the file; those of a .npy without its header."""
     if suffix_of(array) == ".npy":
         return array.tobytes()
     buffer = io.BytesIO()
-    digits = 9 if array.dtype.itemsize <= 4 else 17  # as many as bring the same float back
+    digits = 9 if array.dtype.itemsize <= 4 else 17  # enough digits to read the same float back
     number = f"%.{digits}g" if np.issubdtype(array.dtype, np.floating) else "%d"
     np.savetxt(buffer, np.atleast_1d(array), fmt=number)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""How well classes found without labels agree with labels. Nothing here is seen by a module.
+"""Agreement of classes found without labels with labels. No module receives any of this.
 
 N items, R distinct classes, L distinct labels.
 """
@@ -22,9 +22,9 @@ class Metrics(NamedTuple):
         confusion: (R, L) items of each matched class (row) and label (column).
         classes: (R,) the matched class of each row, ascending.
         labels: (L,) the label of each column, ascending.
-        class_names: R, what the classes are called: as their label, or unmatched-K.
-        label_names: L, what the labels are called.
-        num_unlabelled: items without a label, which nothing of this counts.
+        class_names: names of the R classes: that of their label, or unmatched-K.
+        label_names: names of the L labels.
+        num_unlabelled: items without a label, excluded from all of the above.
     """
 
     acc: float
@@ -38,7 +38,7 @@ class Metrics(NamedTuple):
     num_unlabelled: int
 
     def record(self) -> dict[str, Any]:
-        """The same in lists and numbers, as evaluation.json holds it."""
+        """Plain lists and numbers, as in evaluation.json."""
         record = self._asdict() | {name: getattr(self, name).tolist() for name in ("confusion", "classes", "labels")}
         names = {name: [*getattr(self, name)] for name in ("class_names", "label_names")}
         return record | names
@@ -47,8 +47,8 @@ class Metrics(NamedTuple):
 def match_classes(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Rename classes so that as many items as possible carry their label, one class to one label.
 
-    A class that no label is left for takes a number that is no label, above all where there is one, so that it never
-    counts as right.
+    A class that no label is left for takes a number that is no label, above all labels if there is one there, so that
+    it never counts as right.
 
     Args:
         classes: (N,) whole numbers, as a module found them.
@@ -69,9 +69,10 @@ def match_classes(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def class_names(classes: np.ndarray, labels: Labels, num_classes: int) -> np.ndarray:
-    """What `match_classes` renames each of the classes 0 to `num_classes` - 1 to, (num_classes,) int64.
+    """Labels that `match_classes` assigns to the classes 0 to `num_classes` - 1, (num_classes,) int64.
 
-    A class of no item with a label takes a number that is no label and no other class's, above all where there is one.
+    A class without labelled items takes a number that is no label and no other class's, above all of them if there is
+    one there.
     """
     classes, numbers = classes[labels.given], labels.numbers[labels.given]
     matched = match_classes(classes, numbers)
@@ -83,14 +84,14 @@ def class_names(classes: np.ndarray, labels: Labels, num_classes: int) -> np.nda
 
 
 def evaluate(classes: np.ndarray, labels: Labels) -> Metrics:
-    """Metrics of `classes` (N,), under whatever names they come, against labels of which some are there."""
+    """Metrics of `classes` (N,), numbered in any way, against labels that some items may lack."""
     matched = np.zeros(len(classes), np.int64)
     matched[labels.given] = match_classes(classes[labels.given], labels.numbers[labels.given])
     return evaluate_named(matched, labels, LabelSet.of(labels))
 
 
 def evaluate_named(classes: np.ndarray, labels: Labels, learned: LabelSet) -> Metrics:
-    """Metrics of classes that are named already, against labels of which some are there.
+    """Metrics of classes that were matched to labels before, against labels that some items may lack.
 
     Args:
         classes: (N,) the label that each item's class was matched to; any other number if it was matched to none.
@@ -120,7 +121,7 @@ def agreement(classes: np.ndarray, others: np.ndarray) -> Metrics:
 
 
 def _confusion(classes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Items of each class and label (R, L), the distinct classes (R,) and the distinct labels (L,)."""
+    """Items of each class and label (R, L), distinct classes (R,) and distinct labels (L,)."""
     class_ids, rows = np.unique(classes, return_inverse=True)
     label_ids, columns = np.unique(labels, return_inverse=True)
     cells = np.bincount(rows * len(label_ids) + columns, minlength=len(class_ids) * len(label_ids))

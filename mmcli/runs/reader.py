@@ -1,4 +1,4 @@
-"""The files of a run directory: what they are called, and what they say. Nothing in them is believed unchecked."""
+"""Files of a run directory: names and validated contents. Nothing read is trusted unchecked."""
 
 import errno
 import json
@@ -19,7 +19,7 @@ from mmcli.runs.history import HistoryLine, read_line
 from mmcli.util import atomic
 from mmcli.util.text import shown
 
-Stage: TypeAlias = Literal["learn", "first", "recog"]  # what was learned, what the first round left, and of other data
+Stage: TypeAlias = Literal["learn", "first", "recog"]  # trained, after the first round, predicted for other data
 
 CONFIG = "config.yaml"
 META = "meta.json"
@@ -31,7 +31,7 @@ REPORT = "report"
 PAGE = "report.html"
 FIGURES = "figures"
 LOCK = "lock"
-SUMS = "SHA256SUMS"  # of the files of a finished run, as sha256sum writes and checks them; meta.json is its last
+SUMS = "SHA256SUMS"  # of a finished run, in the format of sha256sum; meta.json is the last entry
 CHECKPOINTS = "checkpoint"
 
 _OUTPUTS = (1, 2)  # the descriptors of stdout and stderr
@@ -39,14 +39,14 @@ _LOG = re.compile(r"(?:.+[._-])?(?:log|out|err)(?:\.\d+)?")  # slurm-17.out, log
 
 
 def is_run(path: Path) -> bool:
-    """Whether a folder holds what every run has, be it a link whose content is elsewhere."""
+    """Whether a folder has the files of every run; a link whose content is elsewhere counts."""
     return any(atomic.is_there(path / name) for name in (META, CONFIG))
 
 
 def may_precede(path: Path) -> bool:
-    """Whether a file is one that may lie in the folder of a run that has not begun.
+    """Whether a file may lie in the folder of a run that has not begun.
 
-    That is what a run leaves that was killed at its very start, and a log: the shell makes that of `> DIR/log` first.
+    That is: files of a run killed at its very start, and a log, which the shell makes first for `> DIR/log`.
     """
     if path.name == LOCK or path.suffix == atomic.TEMPORARY:
         return True
@@ -57,24 +57,28 @@ def _is_written_to(path: Path) -> bool:
     """Whether stdout or stderr go to a file."""
     streams = []
     for descriptor in _OUTPUTS:
-        with suppress(OSError):  # closed
+        with suppress(OSError):  # the stream is closed
             streams.append(os.fstat(descriptor))
     return any(os.path.samestat(path.stat(), stream) for stream in streams)
 
 
 class RunFiles:
-    """What a run has written so far. Reading raises DamagedRunError where it is missing, or not as mmcli writes it."""
+    """Reader of the files of a run so far.
+
+    Raises:
+        DamagedRunError: by every method that reads: a file is missing, or not as mmcli writes it.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def look(cls, path: Path) -> Self:
-        """The run at `path`, whether it goes on, has finished, was stopped or has failed.
+        """Open the run at `path`, whether running, finished, stopped or failed.
 
         Raises:
             UsageError: `path` is no run directory.
-            DamagedRunError: it is one, but what every run has is missing or unreadable.
+            DamagedRunError: it is one, but a file of every run is missing or unreadable.
         """
         if not path.is_dir():
             found = "a file, no run directory" if path.exists() else "no such directory"
@@ -89,11 +93,11 @@ class RunFiles:
 
     @classmethod
     def open(cls, path: Path) -> Self:
-        """The run at `path`, which has finished and is as it was written.
+        """Open the run at `path`, which has to be finished and intact.
 
         Raises:
             UsageError: `path` is no run directory, or its run has not finished.
-            DamagedRunError: it is one, but what every finished run has is missing or unreadable.
+            DamagedRunError: it is one, but a file of every finished run is missing or unreadable.
         """
         run = cls.look(path)
         match run.meta():
@@ -108,18 +112,19 @@ class RunFiles:
 
     @property
     def is_finished(self) -> bool:
+        """Whether training has finished."""
         return atomic.is_there(self.path / SUMS)
 
     @property
     def has_links(self) -> bool:
-        """Whether files are links, as git-annex and DVC leave them: they are read, and never written through."""
+        """Whether files are links, as git-annex and DVC leave them: read, and never written through."""
         return any(path.is_symlink() for path in self.path.rglob("*"))
 
     def verify(self) -> None:
-        """Compare a finished run with its SHA-256s.
+        """Compare the files of a finished run with their SHA-256s.
 
         Raises:
-            DamagedRunError: a file is not what was written there, or is missing.
+            DamagedRunError: a file was changed, or is missing.
         """
         try:
             lines = self._read(SUMS).split("\n")
@@ -133,10 +138,15 @@ class RunFiles:
 
     @property
     def config(self) -> Path:
-        """Where the resolved config is."""
+        """Path of the resolved config."""
         return self.path / CONFIG
 
     def meta(self) -> dict[str, Any]:
+        """Contents of meta.json.
+
+        Raises:
+            DamagedRunError: it is not an object in JSON.
+        """
         try:
             meta = json.loads(self._read(META))
         except ValueError as error:
@@ -148,14 +158,22 @@ class RunFiles:
         return meta
 
     def data_digests(self) -> dict[str, str]:
-        """SHA-256 of each data file the run learned from, by its path."""
+        """SHA-256 of each training data file, by its path.
+
+        Raises:
+            DamagedRunError: meta.json does not hold them.
+        """
         match self.meta():
             case {"data": dict(digests)}:
                 return digests
         raise self.damaged(META, "no data files named")
 
     def learned_from(self) -> tuple[int, dict[str, int]]:
-        """Number of items that the run learned from, and columns of each observation."""
+        """Number of training items, and columns of each observation.
+
+        Raises:
+            DamagedRunError: meta.json does not hold them.
+        """
         match self.meta():
             case {"items": int(items), "columns": dict(columns)} if items > 0:
                 if all(isinstance(width, int) and width > 0 for width in columns.values()):
@@ -163,7 +181,11 @@ class RunFiles:
         raise self.damaged(META, "items and columns of the data are not named")
 
     def labels(self, name: str) -> LabelSet | None:
-        """The distinct labels of the data of a name; None in a run of a version that did not keep them."""
+        """Distinct labels of named data; None in a run of an older version, which did not store them.
+
+        Raises:
+            DamagedRunError: meta.json holds something else.
+        """
         match self.meta():
             case {"labels": dict(labels)} if name in labels:
                 try:
@@ -173,27 +195,35 @@ class RunFiles:
         return None
 
     def classes(self, folder: str, stem: str, num_items: int) -> np.ndarray:
-        """The class of each item (N,) int64, as the module left it in the array `stem`."""
+        """Class of each item (N,) int64, from the array `stem` of a module.
+
+        Raises:
+            DamagedRunError: missing, or not a whole number for each item.
+        """
         return self._whole_numbers(f"{folder}/{stem}_learn.txt", num_items, "classes where the data have", "items")
 
     def classes_of(self, folder: str, stem: str, stage: Stage) -> np.ndarray | None:
-        """The class of each item (N,) int64, as written in the array `stem` at a stage; None where it was not."""
+        """Class of each item (N,) int64, from the array `stem` at a stage; None where it was not written."""
         name = f"{folder}/{stem}_{stage}.txt"
         return self._whole_numbers(name) if (self.path / name).exists() else None
 
     def class_names(self, folder: str, num_classes: int) -> np.ndarray:
-        """The label that each class of a module was matched to (K,) int64; 0 to K - 1 where it names no labels."""
+        """Label that each class of a module was matched to (K,) int64; 0 to K - 1 where it stores none."""
         name = f"{folder}/name_learn.txt"
         if not atomic.is_there(self.path / name):
             return np.arange(num_classes)
         return self._whole_numbers(name, num_classes, "names where the module has", "classes")
 
     def has_params(self, folder: str) -> bool:
-        """Whether there is the state of a module, or the units of an observation."""
+        """Whether the state of a module, or the units of an observation, exists."""
         return (self.path / folder / PARAMS).exists()
 
     def params(self, folder: str) -> dict[str, np.ndarray]:
-        """The leaves of a module's state, as training left them."""
+        """Leaves of a module's trained state, by name.
+
+        Raises:
+            DamagedRunError: missing, or not arrays of numbers.
+        """
         name = f"{folder}/{PARAMS}"
         try:
             with opened(self.path / name) as stream:
@@ -202,6 +232,11 @@ class RunFiles:
             raise self.damaged(name, str(error)) from None
 
     def _whole_numbers(self, name: str, size: int | None = None, what: str = "", of: str = "") -> np.ndarray:
+        """Whole numbers, one a line (n,) int64; `size` of them where given.
+
+        Raises:
+            DamagedRunError: they are not.
+        """
         try:
             numbers = np.array([int(line) for line in self._read(name).split()], dtype=np.int64)
         except (ValueError, OverflowError):
@@ -213,7 +248,11 @@ class RunFiles:
         return numbers
 
     def history(self) -> list[HistoryLine]:
-        """What history.jsonl says, a line an update; empty before the first."""
+        """Lines of history.jsonl, one an update; empty before the first.
+
+        Raises:
+            DamagedRunError: a line is not as mmcli writes it.
+        """
         if not atomic.is_there(self.path / HISTORY):
             return []
         try:
@@ -222,7 +261,11 @@ class RunFiles:
             raise self.damaged(HISTORY, str(error)) from None
 
     def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
-        """An array of finite numbers that `write_arrays` wrote, of `ndim` axes; None where there is none."""
+        """Array of finite numbers from `write_arrays`, of `ndim` axes; None where it does not exist.
+
+        Raises:
+            DamagedRunError: it holds something else.
+        """
         text, binary = (f"{folder}/{name}_{kind}{suffix}" for suffix in (".txt", ".npy"))
         found = next((file for file in (text, binary) if atomic.is_there(self.path / file)), None)
         if found is None:
@@ -236,7 +279,7 @@ class RunFiles:
         return array
 
     def _unreadable(self, name: str, error: OSError) -> UsageError | DamagedRunError:
-        """The error for a file that cannot be read; a link whose content is elsewhere is no damage."""
+        """Error for a file that cannot be read; a link whose content is elsewhere is no damage."""
         path = self.path / name
         link = next((place for place in (path, path.parent) if place.is_symlink()), None)
         if isinstance(error, FileNotFoundError) and link is not None:
@@ -249,27 +292,44 @@ class RunFiles:
         return self.damaged(name, error.strerror or type(error).__name__)
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
-        """The error that says that file `name` of this run is not what was written there."""
+        """Error for a file `name` of this run whose content is not as written."""
         return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
 
     def _read(self, name: str) -> str:
+        """Text of a file.
+
+        Raises:
+            UsageError: a link whose content is elsewhere.
+            DamagedRunError: it cannot be read.
+        """
         try:
             return atomic.read(self.path / name).decode()
         except OSError as error:
             raise self._unreadable(name, error) from None
 
     def _binary(self, name: str) -> np.ndarray:
+        """Array of a .npy file."""
         with opened(self.path / name) as stream:
             return npz.read_npy(stream, (self.path / name).stat().st_size)
 
     def _table(self, name: str, ndim: int) -> np.ndarray:
-        """Rows of numbers; ValueError where they are not."""
+        """Rows of numbers.
+
+        Raises:
+            ValueError: they are not.
+        """
         lines = self._read(name).splitlines()
-        if not lines:  # numpy would warn
+        if not lines:  # numpy would only warn
             raise ValueError("empty")
         return np.loadtxt(lines, ndmin=2 if ndim == 2 else 1, comments=None)
 
     def _compare(self, digests: Mapping[str, str]) -> None:
+        """Compare files with their SHA-256s, by name.
+
+        Raises:
+            UsageError: a link whose content is elsewhere.
+            DamagedRunError: a file was changed, or is missing.
+        """
         for name, digest in digests.items():
             try:
                 found = atomic.digest(self.path / name)

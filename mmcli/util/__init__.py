@@ -1,1 +1,1 @@
-"""Text, files and progress that every part uses."""
+"""Text, atomic files, progress and worker threads, used by all packages."""

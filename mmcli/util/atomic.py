@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and a lock that ends with its holder."""
+"""Atomic writes: a file appears whole or not at all. And a lock that ends with its process."""
 
 import errno
 import fcntl
@@ -17,7 +17,7 @@ from pathlib import Path
 from mmcli.errors import SaveError, UsageError
 from mmcli.util.text import shown
 
-TEMPORARY = ".tmp"  # what a file is called at the end until it is whole
+TEMPORARY = ".tmp"  # suffix of a file that is still being written
 _REMEDIES = {
     errno.EACCES: "; its owner has to give access, or name another path",
     errno.EPERM: "; its owner has to give access, or name another path",
@@ -31,7 +31,7 @@ _REMEDIES = {
 
 
 def write(path: Path, content: bytes) -> None:
-    """As `replace`, for a file of a run that is learning.
+    """Write a file of a run atomically, as `replace` does.
 
     Raises:
         SaveError: it cannot be written.
@@ -42,18 +42,23 @@ def write(path: Path, content: bytes) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[Callable[[bytes], None]]:
-    """As `write`, piece by piece: what is appended takes the place of `path` once the block has ended well."""
+    """Write a file of a run piece by piece; it takes the place of `path` once the block has ended without error.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
     with saving(path), replacing(path) as append:
 
         def append_to_path(content: bytes) -> None:
-            with saving(path):  # it is this file, whatever others are being written
+            """Append to the temporary file; report a failure as one of `path`."""
+            with saving(path):  # names `path` in errors, not another file written meanwhile
                 append(content)
 
         yield append_to_path
 
 
 def replace(path: Path, content: bytes | memoryview) -> None:
-    """Write a file so that at any moment, a crash included, it is absent, the old one or the new one.
+    """Write a file atomically: at any moment, a crash included, it is absent, the old one or the new one.
 
     Raises:
         OSError: it cannot be written; the old one is there, or the whole new one where only its folder's
@@ -65,12 +70,17 @@ def replace(path: Path, content: bytes | memoryview) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
-    """As `replace`, piece by piece."""
+    """Replace a file piece by piece, as `replace` does.
+
+    Raises:
+        OSError: as in `replace`.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o666)
 
         def append(content: bytes | memoryview) -> None:
+            """Append to the temporary file."""
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(descriptor, rest) :]
@@ -89,7 +99,7 @@ def replacing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
 
 
 def write_named(path: Path, content: bytes) -> None:
-    """As `replace`, for a file that a person named.
+    """Write a file that the user named atomically, as `replace` does.
 
     Raises:
         UsageError: it cannot be written there.
@@ -101,20 +111,20 @@ def write_named(path: Path, content: bytes) -> None:
 
 
 def unwritable(path: Path, error: OSError) -> UsageError:
-    """What to say where a file or folder that a person named cannot be written."""
+    """Error for a file or folder named by the user that cannot be written."""
     reason = error.strerror or type(error).__name__
     return UsageError(f"{shown(str(path))}: cannot be written ({reason}); name a place to write to with -o")
 
 
 def refusal(error: OSError) -> str:
-    """What the file system refused, as one line: the path where it is known, the reason, and the remedy."""
+    """Describe an error of the file system in one line: the path where it is known, the reason, and the remedy."""
     path = next((os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)), "")
     reason = error.strerror or type(error).__name__
     return f"{shown(path)}: {reason}{_REMEDIES.get(error.errno or 0, '')}".removeprefix(": ")
 
 
 def is_there(path: Path) -> bool:
-    """Whether a name is taken, be it by a link to nothing.
+    """Whether a path exists, a dangling link included.
 
     Raises:
         OSError: its folder may not be looked into.
@@ -127,7 +137,7 @@ def is_there(path: Path) -> bool:
 
 
 def read(path: Path) -> bytes:
-    """The content of a regular file, or of one that a link leads to; a pipe or a device is none.
+    """Read a regular file, links followed; pipes and devices are refused.
 
     Raises:
         OSError: it cannot be read.
@@ -137,13 +147,17 @@ def read(path: Path) -> bytes:
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a regular file, in hex; errors as in `read`."""
+    """SHA-256 of a regular file, in hex.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     with _open(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def why_read_only(folder: Path) -> str | None:
-    """Why no file can be made in a folder, as one that belongs to others or lies on a read-only disk; None if it can.
+    """Reason why no file can be made in a folder, such as permissions or a read-only disk; None if it can.
 
     A folder that is a link counts as read-only: what it leads to is not ours to write to.
     """
@@ -160,7 +174,7 @@ def why_read_only(folder: Path) -> str | None:
 
 
 def remove(path: Path) -> None:
-    """Delete a file that may be there.
+    """Delete a file if it exists.
 
     Raises:
         SaveError: it cannot be deleted.
@@ -172,7 +186,7 @@ def remove(path: Path) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder that may be there.
+    """Make a folder if it does not exist.
 
     Raises:
         SaveError: it cannot be made, or is a link, which may lead anywhere.
@@ -204,7 +218,7 @@ def set_aside(path: Path) -> Path:
 
 
 def sweep(folder: Path) -> None:
-    """Delete what writers that were killed left half done.
+    """Delete temporary files that killed writers left behind.
 
     Raises:
         SaveError: it cannot be deleted.
@@ -214,7 +228,7 @@ def sweep(folder: Path) -> None:
 
 
 def require_room(path: Path, size: float) -> None:
-    """Refuse to write to `path`, which need not be there yet, if its disk has less than `size` bytes free.
+    """Refuse to write to `path`, which need not exist yet, if its disk has less than `size` bytes free.
 
     Raises:
         UsageError: it has less.
@@ -230,7 +244,7 @@ def require_room(path: Path, size: float) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path`; False where the file system has no locks. A lock ends with its process.
+    """Hold the lock file `path`; yield False where the file system has no locks. A lock ends with its process.
 
     Raises:
         UsageError: another process holds it.
@@ -244,13 +258,17 @@ def locked(path: Path) -> Iterator[bool]:
             os.write(descriptor, f"host {socket.gethostname()} pid {os.getpid()}\n".encode())
         yield is_held
     finally:
-        with suppress(OSError):  # one that stays behind locks nothing
+        with suppress(OSError):  # a lock file left behind locks nothing
             path.unlink()
         os.close(descriptor)
 
 
 def _take(path: Path) -> tuple[int, bool]:
-    """An open lock file, and whether it is locked."""
+    """Open lock file, and whether it is locked.
+
+    Raises:
+        UsageError: another process holds it.
+    """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
@@ -262,7 +280,7 @@ def _take(path: Path) -> tuple[int, bool]:
             raise UsageError(f"{path.parent}: in use by {who}; wait for it, or stop it") from None
         except OSError:
             return descriptor, False
-        # The last holder may have deleted it between the two calls: then this is the lock of a file that is no more.
+        # The last holder may have deleted the file between the two calls: then this locks a file that no longer exists.
         with suppress(FileNotFoundError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor, True
@@ -271,7 +289,11 @@ def _take(path: Path) -> tuple[int, bool]:
 
 @contextmanager
 def saving(path: Path, remedy: str = "mend that, then do it again (train with --resume)") -> Iterator[None]:
-    """Turn what the file system says into a `SaveError` that names a file."""
+    """Turn an error of the file system into a `SaveError` that names the file.
+
+    Raises:
+        SaveError: the block raised OSError.
+    """
     try:
         yield
     except OSError as error:
@@ -280,6 +302,11 @@ def saving(path: Path, remedy: str = "mend that, then do it again (train with --
 
 
 def _open(path: Path) -> BufferedReader:
+    """Open a regular file for reading.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opening a pipe would wait for its writer
     file = os.fdopen(descriptor, "rb")
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -289,7 +316,7 @@ def _open(path: Path) -> BufferedReader:
 
 
 def _sync_folder(path: Path) -> None:
-    """Make names in a folder survive a crash."""
+    """Flush the entries of a folder to disk, so that its file names survive a crash."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

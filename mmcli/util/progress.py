@@ -1,4 +1,4 @@
-"""How far long work is: a bar on a terminal that goes when it is done, in a log a line every few seconds. On stderr."""
+"""Progress of long work on stderr: a transient bar on a terminal, a line every few seconds in a log."""
 
 import sys
 import time
@@ -14,21 +14,22 @@ if TYPE_CHECKING:
 from mmcli.util.text import shown
 
 BAR_WIDTH = 24
-LONG = 16 << 20  # bytes of a file; less is read in a moment
+LONG = 16 << 20  # bytes; progress is shown for files of this size or more
 SECONDS_A_LINE = 5.0  # in a log
 
-# Whether someone looks on while files are read: set once, by the command line, so that what reads need not hand it on.
+# Whether to show progress while files are read. Set once, by the command line, so that readers need not pass it on.
 looks_on: ContextVar[bool] = ContextVar("looks_on", default=False)
 
 
 class Advance(Protocol):
-    """Takes how much is done so far, and of how much where that was not known before."""
+    """Progress callback."""
 
-    def __call__(self, done: int, total: int | None = None, /) -> None: ...
+    def __call__(self, done: int, total: int | None = None, /) -> None:
+        """Report the amount done so far, and the total where it was not known before."""
 
 
 def watched(file: Path, num_bytes: int) -> AbstractContextManager[Advance]:
-    """What to tell of the reading of a file of so many bytes; a person sees it of a long one."""
+    """Progress callback for reading a file of `num_bytes`; shows nothing for a short one."""
     if not looks_on.get() or num_bytes < LONG:
         return nullcontext(lambda _done, _total=None: None)
     return following(f"reading {file.name}", num_bytes, "bytes")
@@ -38,15 +39,15 @@ def watched(file: Path, num_bytes: int) -> AbstractContextManager[Advance]:
 def following(
     what: str, total: int | None = None, unit: Literal["items", "bytes"] = "items", *, done: int = 0
 ) -> Iterator[Advance]:
-    """Show how far something is, while it lasts.
+    """Show the progress of a task while the block lasts.
 
     Args:
-        what: is being done.
-        total: how much there is to do, where that is known.
+        what: the task, such as "reading x.npz".
+        total: amount of work, where known.
         unit: of `total` and `done`.
-        done: how much was done before.
+        done: amount done before.
     """
-    # Here, not above: `mmcli --help` waits for none of it.
+    # Imported here: `mmcli --help` must not wait for it.
     from rich import progress
 
     console, what = live_console(), shown(what, 60)
@@ -63,7 +64,8 @@ def following(
     task = bar.add_task(what, completed=done, total=total)
 
     def advance(done: int, total: int | None = None) -> None:
-        bar.start()  # not before: the data of what is begun may be read first, under a bar of their own
+        """Move the bar."""
+        bar.start()  # not before: reading the data first may show a bar of its own
         bar.update(task, completed=done, total=total)
 
     try:
@@ -73,10 +75,11 @@ def following(
 
 
 def live_console() -> "Console | None":
-    """A terminal on stderr whose lines can be written over, None where there is none.
+    """Console on a terminal on stderr that can redraw lines; None where there is none.
 
-    FORCE_COLOR and TTY_COMPATIBLE make rich take a file for a terminal, TTY_INTERACTIVE what cannot move its cursor;
-    here they can only turn a live display off.
+    FORCE_COLOR and TTY_COMPATIBLE make rich treat a file as a terminal, TTY_INTERACTIVE one whose cursor cannot move.
+    Here
+    they can only turn a live display off.
     """
     from rich.console import Console
 
@@ -88,13 +91,14 @@ def live_console() -> "Console | None":
 
 
 def _lines(what: str, expected: int | None, unit: str) -> Advance:
-    told = time.monotonic()
+    """Progress callback for a log: at most one line every SECONDS_A_LINE."""
+    last = time.monotonic()
 
     def advance(done: int, total: int | None = None) -> None:
-        nonlocal told
-        if time.monotonic() - told < SECONDS_A_LINE:
+        nonlocal last
+        if time.monotonic() - last < SECONDS_A_LINE:
             return
-        told = time.monotonic()
+        last = time.monotonic()
         amounts = [amount for amount in (done, total or expected) if amount is not None]
         in_unit = [f"{amount:,}" if unit == "items" else f"{amount / 1e6:,.0f}" for amount in amounts]
         sys.stderr.write(f"{what}: {' of '.join(in_unit)}{' MB' if unit == 'bytes' else ''}\n")

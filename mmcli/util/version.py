@@ -1,3 +1,3 @@
-"""Version of mmcli: the one place, read by the build too."""
+"""Version of mmcli, read by the build too."""
 
 __version__ = "0.1.0"

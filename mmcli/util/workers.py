@@ -1,6 +1,7 @@
-"""Threads that compute, and what waits for them without standing still itself.
+"""Worker threads, and waiting for them with a stall limit.
 
-The main thread only waits, a moment at a time: signals reach it, and it sees whether anything is computed at all.
+The main thread only waits, for short intervals: so it receives signals, and can check whether the process still
+uses processor time.
 """
 
 import os
@@ -14,13 +15,13 @@ from typing import Any, TypeVar
 
 from mmcli.errors import StalledError
 
-PATIENCE = 0.5  # seconds between two looks at what is computed
-# Seconds without any processor time after which a computation is given up. What takes long takes processor time.
+PATIENCE = 0.5  # seconds between two samples
+# Seconds without processor time after which a computation counts as stalled: a long computation uses processor time.
 STILL_SECONDS = 300.0
-# Processor time that is no computing: what idle threads use that wake up now and then. Seconds, and for each second.
+# Processor time that idle threads use by waking up now and then: seconds, and seconds a second.
 SLACK, SLACK_SHARE = 0.02, 0.01
-NAME = "mmcli-computes"  # of the threads, so that those that only look on can be told apart
-TASKS = Path("/proc/self/task")  # the threads of this process, where the system shows them
+NAME = "mmcli-computes"  # prefix of thread names, by which workers are recognised
+TASKS = Path("/proc/self/task")  # the threads of this process, on Linux
 
 T = TypeVar("T")
 
@@ -28,26 +29,26 @@ _running: set[Future[Any]] = set()
 
 
 class Worker:
-    """One thread that computes what it is given, in that order."""
+    """One thread that runs its calls in the order of submission."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix=NAME)
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
-        """Have something computed."""
+        """Submit a call to the thread."""
         call = self._pool.submit(function, *arguments)
         _running.add(call)
         call.add_done_callback(_running.discard)
         return call
 
     def leave(self) -> None:
-        """Begin nothing more, and do not wait for what is computed."""
+        """Cancel pending calls and return at once, without waiting for the running one."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
 @contextmanager
 def worker() -> Iterator[Worker]:
-    """A thread for as long as it is needed, left alone afterwards whatever it does."""
+    """Worker thread for the length of a block; never joined, so that a stuck call cannot block the exit."""
     thread = Worker()
     try:
         yield thread
@@ -56,31 +57,30 @@ def worker() -> Iterator[Worker]:
 
 
 def are_busy() -> bool:
-    """Whether something is being computed that the end of Python would wait for."""
+    """Whether a worker is still running a call, which the exit of Python would wait for."""
     return bool(_running)
 
 
 class Watch:
-    """How long nothing has been computed, by looks at the threads of this process.
+    """Stall detector: time without progress, sampled from the threads of this process.
 
-    Processor time that they have used starts the count anew. A look at which one of them runs, or waits for its turn or
-    for a disk, counts nothing; any other counts for PATIENCE at most, however long ago the one before was. So a process
-    that is suspended, a computer that sleeps, or one that others keep busy does not count the time in which it could
-    not compute.
+    Processor time used by them restarts the count. A sample in which a thread runs, or waits for a processor or a disk,
+    adds nothing; any other adds PATIENCE at most, however long ago the previous sample was. So time in which the
+    process is suspended, the computer sleeps, or others occupy all processors does not count.
     """
 
     def __init__(self, limit: float | None = None) -> None:
-        """For a limit in seconds; None looks at nothing, where processor time does not tell what is computed."""
+        """Set the limit in seconds; None disables the detector, where processor time does not show progress."""
         self._limit = limit
         self._still = 0.0  # seconds
         self._looked = time.monotonic()
-        self._used: float | None = None  # seconds, when the count began
+        self._used: float | None = None  # seconds of processor time when the count began
 
     def look(self) -> None:
-        """Look once.
+        """Take a sample.
 
         Raises:
-            StalledError: nothing has been computed for as long as the limit.
+            StalledError: no progress for as long as the limit.
         """
         if self._limit is None:
             return
@@ -95,14 +95,14 @@ class Watch:
 
 
 def waits(call: Future[Any], limit: float | None = None) -> Iterator[None]:
-    """Wait for what a thread computes: gives None again and again, until it is there.
+    """Wait for the result of a thread; yield None every PATIENCE seconds until it is done.
 
     Args:
-        call: what is computed.
-        limit: seconds without processor time after which it is given up; None is no limit.
+        call: the pending result.
+        limit: seconds without processor time after which to give up; None is no limit.
 
     Raises:
-        StalledError: nothing was computed for so long.
+        StalledError: no progress for that long.
     """
     watch = Watch(limit)
     while not wait([call], timeout=PATIENCE).done:
@@ -111,19 +111,23 @@ def waits(call: Future[Any], limit: float | None = None) -> Iterator[None]:
 
 
 def result(call: Future[T], limit: float | None = None) -> T:
-    """What a thread computes, once it is there; arguments and errors as of `waits`."""
+    """Result of a call in a thread, waited for as in `waits`.
+
+    Raises:
+        StalledError: no progress for `limit` seconds.
+    """
     for _ in waits(call, limit):
         pass
     return call.result()
 
 
 def processor_time() -> tuple[float, bool]:
-    """Seconds that the threads of this process have computed for, and whether one does now, or waits for its turn.
+    """Processor time of the threads of this process, in seconds, and whether one is running or ready to run.
 
-    Threads of Python other than workers only look on (the one that waits, the one that draws a bar) and are left out.
+    Python's own threads other than workers (the one that waits, the one that draws a bar) are left out.
     """
     onlookers = {str(thread.native_id) for thread in threading.enumerate() if not thread.name.startswith(NAME)}
-    if not TASKS.is_dir():  # not Linux: a bar that is drawn counts too, and the watch rather waits
+    if not TASKS.is_dir():  # not Linux: drawing a bar counts too, so a stall may go unnoticed
         return time.process_time() - time.thread_time(), False
     ticks, is_moving = 0, False
     for task in TASKS.iterdir():
@@ -131,8 +135,8 @@ def processor_time() -> tuple[float, bool]:
             continue
         try:
             state, *fields = (task / "stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:  # it has ended
+        except OSError:  # the thread has ended
             continue
-        is_moving |= state in (b"R", b"D")  # running or ready to, on its way to or from a disk
-        ticks += int(fields[10]) + int(fields[11])  # by itself, and by the system for it
+        is_moving |= state in (b"R", b"D")  # running or ready to run; waiting for a disk
+        ticks += int(fields[10]) + int(fields[11])  # user and system time
     return ticks / os.sysconf("SC_CLK_TCK"), is_moving

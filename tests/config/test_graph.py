@@ -216,7 +216,7 @@ PROBLEMS = [
     (
         "the same input twice",
         ("[speech, gmm]", "[speech, gmm, gmm]"),
-        ["7:46: modules.mlda.inputs[2]: gmm is there twice; remove one"],
+        ["7:46: modules.mlda.inputs[2]: gmm is listed twice; remove one"],
     ),
     (
         "too many inputs",
