@@ -137,7 +137,7 @@ COUNTS = "modules.mlda takes counts, which are 0 or more"
 WHOLE = "labels are whole numbers; number the classes"
 MORE = f"(from 0) and 1 more; {WHOLE}"
 RANGE = "modules.vae takes 0 to 1: scale the array"
-NAN = "fill it, drop the item, or say missing: nan (whole rows)"
+NAN = "fill it, drop the item, or set missing: nan (whole rows)"
 LARGE = "too large for float32; scale the array"
 
 BAD_FILES = [

@@ -1,4 +1,4 @@
-"""How many words the rows of counts hold, and whether float32 and a module can weigh so many.
+"""Number of words in the rows of counts, and whether it suits float32 and the modules.
 
 B rows in a block, V words.
 """
@@ -15,27 +15,27 @@ from mmcli.errors import DataError
 
 # Sums of a row: beyond these, scaling it to its weight leaves float32.
 FEWEST_SCALED, MOST_SCALED = 1e-25, 1e35
-MOST = 1e7  # words of an item, as they come: a share of them that no topic explains still fits float32
-# Words of an item on average, as they come, that inform without freezing the search for classes.
+MOST = 1e7  # words of an unscaled item: a share of them that no topic explains still fits float32
+# Mean words of unscaled items that are informative without freezing the search for classes.
 FEW, MANY = 1.0, 1e4
 
 
 class _Row(NamedTuple):
-    """A row from 0, and the words it holds."""
+    """Number of a row, from 0, and its words."""
 
     number: int
     words: float
 
 
 class Census:
-    """Looks at rows of counts, block by block; rows without any words are missing ones and not looked at."""
+    """Accumulates word counts of rows, block by block; rows without words are missing and left out."""
 
     def __init__(self) -> None:
         self._first, self._num_rows, self._total = 0, 0, 0.0
         self._least, self._most = _Row(0, np.inf), _Row(0, 0.0)
 
     def add(self, block: HostRows, known: NDArray[np.bool_]) -> None:
-        """Look at the next rows (B, V), zeros where they are not known (B,)."""
+        """Add the next rows (B, V), zeros where `known` (B,) is False."""
         words = np.asarray(block.sum(axis=1, dtype=np.float64)).ravel()
         there = np.flatnonzero(known & (words > 0))
         if len(there):
@@ -47,7 +47,7 @@ class Census:
         self._first += len(words)
 
     def check(self, nodes: Sequence[Node]) -> Iterator[str]:
-        """Notes of what is sound but may surprise the nodes that take these counts.
+        """Notes on counts that are valid but may surprise the nodes that receive them.
 
         Raises:
             DataError: a row holds more or fewer words than a node can weigh.
@@ -78,4 +78,5 @@ class Census:
 
 
 def _words(row: _Row) -> float:
+    """Words of a row, as a sort key."""
     return row.words

@@ -1,4 +1,4 @@
-"""Named data -> checked arrays: every row and value fit for the modules that observe it."""
+"""Named data -> checked arrays: every row and value valid for the modules that observe it."""
 
 import functools
 import itertools
@@ -30,19 +30,20 @@ _Checked = TypeVar("_Checked")
 
 
 class Datasets(NamedTuple):
-    """What the modules observe. N items; rows are items.
+    """Data observed by the modules: N items, one a row.
 
     Attributes:
-        observations: (N, D) float32, by name of the observation module; zeros where not known. In C order, or a
-            scipy csr_array where it was read from one, only counts are heard of it, and `sparse.pays`. Streamed where
-            they were not to be held. In standard units where all modules that observe them take those, and in both
-            forms where some do.
-        known: (N,) which rows are there, by name of the observation module.
+        observations: (N, D) float32, by name of the observation module; zeros where masked. In C order; a scipy
+            csr_array
+            if read from one, used as counts only, and `sparse.pays`; streamed if not to be held. In standard units if
+            all
+            modules that observe them accept those, and in both forms if some do.
+        known: masks (N,), True where a row is observed, by name of the observation module.
         labels: of the N items, by name of the data.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
-        units: of each observation that is in standard units, by its name.
-        notes: what is sound but may surprise, a line each.
+        units: of each observation in standard units, by its name.
+        notes: one line for each valid but surprising property.
     """
 
     observations: Mapping[str, SentRows]
@@ -54,7 +55,7 @@ class Datasets(NamedTuple):
     notes: tuple[str, ...] = ()
 
     def first(self, num_items: int | None) -> "Datasets":
-        """The same of the first items, without digests; all where `num_items` is None."""
+        """First `num_items` items, without digests; all where `num_items` is None."""
         if num_items is None:
             return self
         return Datasets(
@@ -67,7 +68,7 @@ class Datasets(NamedTuple):
         )
 
     def as_observed(self, module: str) -> RowSource:
-        """The rows of an observation in the units of the data; those that are streamed as they are sent."""
+        """Rows (N, D) of an observation in the units of the data; streamed ones in the form that is sent."""
         rows = self.observations[module]
         if isinstance(rows, Forms):
             return rows.plain
@@ -77,7 +78,7 @@ class Datasets(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """What observations take in memory."""
+        """Memory that observations take, in bytes."""
         forms = (rows if isinstance(rows, Forms) else (rows,) for rows in self.observations.values())
         return sum(sparse.num_bytes(rows) for rows in itertools.chain.from_iterable(forms))
 
@@ -88,7 +89,7 @@ class Datasets(NamedTuple):
 
     @property
     def shares(self) -> dict[str, float]:
-        """How much of each sparse observation is not zero."""
+        """Share of nonzero values of each sparse observation."""
         rows_of = {module: rows for module, rows in self.observations.items() if sparse.is_sparse(rows)}
         return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
 
@@ -112,17 +113,17 @@ def load_sources(
     *,
     hold: bool = False,
 ) -> Datasets:
-    """Read and check the data that the graph uses. What is not among the sources is not known.
+    """Read and check the data that the graph uses. Observations that are not among the sources are missing.
 
     Args:
-        sources: by the name that the config's `data` gives them.
+        sources: by their names in the config's `data`.
         places: where each was named.
         section: of the config, for errors: data or test.
-        graph: who observes what.
-        widths: columns by observation module, as learned; empty before anything is learned.
-        units: by observation module, as learned; None takes them from these data.
-        hold: observations in memory; otherwise those of .npz and .npy stay in their files, and are read anew whenever
-            they are asked for.
+        graph: which modules observe which data.
+        widths: columns by observation module, of the training data; empty before training.
+        units: by observation module, of the training data; None derives them from these data.
+        hold: whether to hold observations in memory; otherwise those of .npz and .npy are read from their files
+            whenever they are needed.
 
     Raises:
         DataError: every problem, one line each.
@@ -137,7 +138,13 @@ def load_sources(
 def load_arrays(
     arrays: Mapping[str, HostRows], graph: Graph, widths: Mapping[str, int], units: Mapping[str, Units]
 ) -> Datasets:
-    """As `load_sources`, of arrays in memory by the names of the config's `data`; a row of NaN is a missing one."""
+    """Check arrays in memory as `load_sources` does files, by their names in the config's `data`.
+
+    A row of NaN is missing.
+
+    Raises:
+        DataError: every problem, one line each.
+    """
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "arrays"))
     sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
@@ -148,7 +155,11 @@ def load_arrays(
 def _assemble(
     reader: "_Reader", graph: Graph, widths: Mapping[str, int], units: Mapping[str, Units] | None, *, hold: bool
 ) -> Datasets:
-    """All that a graph observes, without digests."""
+    """Read all that a graph observes, without digests.
+
+    Raises:
+        DataError: every problem, one line each.
+    """
     sources = reader.sources
     shows = {name: str(node.config.data) for name, node in graph.nodes.items() if node.config.data is not None}
     given = {module: name for module, name in shows.items() if name in sources}
@@ -183,12 +194,12 @@ def _assemble(
 
 
 def absent(graph: Graph, module: str, shape: tuple[int, int]) -> HostRows:
-    """What stands for an observation of which no row is known."""
+    """Rows of an observation that is missing altogether."""
     return sparse.nothing(shape, may_be_sparse=Observer(module, graph).of_points is None)
 
 
 class _Reader:
-    """Takes arrays from sources, each read once, and collects what is wrong with them."""
+    """Reads arrays from sources, each once, and collects their problems."""
 
     def __init__(
         self,
@@ -204,20 +215,21 @@ class _Reader:
         self._places, self._section, self._read, self._line_of = places, section, read, line_of
 
     def note(self, name: str, text: str) -> str:
-        """One line: where data were named, and what of them."""
+        """One line with the place where data were named, and a text."""
         keys = (self._section, name)
         return located(self._places.of(keys), keys, text)
 
-    def complain(self, name: str, error: DataError) -> None:
+    def report(self, name: str, error: DataError) -> None:
+        """Add the problem of named data, once."""
         line = self.note(name, error.of(shown(str(self.sources[name].file))))
-        if line not in self.problems:  # two modules can show the same data
+        if line not in self.problems:  # two modules can observe the same data
             self.problems.append(line)
 
     def take_all(self, wanted: Mapping[str, tuple[str, Callable[[RowSource], _Checked]]]) -> dict[str, _Checked]:
-        """What each check makes of the data of a name, without those that have a problem."""
+        """Apply each check to its named data; those with a problem are left out."""
         taken = {}
         for what, (name, check) in wanted.items():
-            with self._complaining(name):
+            with self._collecting(name):
                 taken[what] = check(self._read(self.sources[name]))
                 self.taken.add(name)
         return taken
@@ -225,13 +237,13 @@ class _Reader:
     def take_labels(
         self, names: Iterable[str], masks: Mapping[str, NDArray[np.bool_]], *, some: bool
     ) -> dict[str, Labels]:
-        """Labels by name, without those that have a problem; `some` items need to have one."""
+        """Read labels by name; those with a problem are left out. With `some`, an item has to have one."""
         taken = {}
         for name in names:
             source = self.sources[name]
-            if source.known is not None and source.known not in masks:  # its own problem is told already
+            if source.known is not None and source.known not in masks:  # the mask's own problem is reported already
                 continue
-            with self._complaining(name):
+            with self._collecting(name):
                 labels = read_labels(source.file, source.key, masks.get(source.known or ""), source.header)
                 if some and not labels.given.any():
                     raise DataError("no item has a label; label some, or measure no module against these")
@@ -240,17 +252,17 @@ class _Reader:
         return taken
 
     @contextmanager
-    def _complaining(self, name: str) -> Iterator[None]:
-        """Collect what is wrong with the data of a name."""
+    def _collecting(self, name: str) -> Iterator[None]:
+        """Collect problems of named data."""
         try:
             yield
         except WrongValueError as error:
-            self.complain(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
+            self.report(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
         except DataError as error:
-            self.complain(name, error)
+            self.report(name, error)
 
     def count_items(self, known: Mapping[str, NDArray[np.bool_]], labels: Mapping[str, Labels]) -> int:
-        """The number of rows that all arrays share; of each item there is some sense."""
+        """Number of rows, which all arrays share; add a problem for an item without any observed sense."""
         first, num_items = next(((name, len(rows)) for name, rows in known.items()), ("", 0))
         lengths = [(name, len(rows)) for name, rows in known.items()]
         lengths += [(name, len(of_items.given)) for name, of_items in labels.items()]
@@ -258,15 +270,15 @@ class _Reader:
             if known and num_rows != num_items:
                 text = f"{num_rows} rows, but {self._section}.{first} has {num_items}"
                 hint = self._header_hint({name: num_rows, first: num_items})
-                self.complain(name, DataError(f"{text}; row t of every array must be item t{hint}"))
+                self.report(name, DataError(f"{text}; row t of every array must be item t{hint}"))
         if known and not self.problems and not (some := np.logical_or.reduce(list(known.values()))).all():
             text = f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array"
-            self.complain(first, DataError(text))
+            self.report(first, DataError(text))
         return num_items
 
     def _header_hint(self, sizes: Mapping[str, int]) -> str:
-        """The remedy where a text has one row more than other data: its first line may name its columns."""
+        """Remedy where a text has one row more than other data: its first line may name its columns."""
         name = max(sizes, key=lambda name: sizes[name])
         may_be = max(sizes.values()) - min(sizes.values()) == 1 and self.sources[name].header is None
         is_text = may_be and self._line_of(self.sources[name], 0) is not None
-        return f"; if the first line of {name} names its columns, say header: true" if is_text else ""
+        return f"; if the first line of {name} names its columns, set header: true" if is_text else ""

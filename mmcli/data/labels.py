@@ -1,8 +1,8 @@
-"""Labels of items: whole numbers or names, read exactly; items without one; the same labels in two files.
+"""Labels of items: whole numbers or names, read exactly; items without one; equal labels in two files.
 
-A label is called by its name, or by its number where it has none, and labels of different files are the same where they
-are called the same. An item has no label where its label is NaN, or an empty text, or where a mask leaves it out: no
-number stands for that.
+A label is identified by its name, or by its number where it has none, and labels of different files are equal if
+these are. An item has no label where its label is NaN or an empty text, or where a mask leaves it out: no number
+stands for that.
 
 N items, L distinct labels.
 """
@@ -22,16 +22,16 @@ from mmcli.data.validation import WrongValueError
 from mmcli.errors import DataError
 from mmcli.util.text import counted, listed
 
-LABELS, LABEL_NAMES = "labels", "label_names"  # the array of an .npz whose names another one holds, and that one
+LABELS, LABEL_NAMES = "labels", "label_names"  # arrays of an .npz: labels, and the names of their numbers
 INT64 = np.iinfo(np.int64)
 
 
 class Labels(NamedTuple):
-    """The labels of N items.
+    """Labels of N items.
 
     Attributes:
         numbers: (N,) int64; 0 where an item has no label.
-        given: (N,) which items have a label.
+        given: (N,) bool, True where an item has a label.
         names: by number; empty where labels are numbers.
     """
 
@@ -41,21 +41,21 @@ class Labels(NamedTuple):
 
     @property
     def num_unlabelled(self) -> int:
-        """Items without a label."""
+        """Number of items without a label."""
         return int(np.count_nonzero(~self.given))
 
     def of_rows(self, rows: NDArray[np.int64] | slice) -> "Labels":
-        """Those of some items."""
+        """Labels of some items."""
         return self._replace(numbers=self.numbers[rows], given=self.given[rows])
 
     def texts(self) -> list[str]:
-        """What the label of each item is called, in a form that is the same in all files; "" where it has none."""
+        """Canonical name of the label of each item, equal in all files; "" where it has none."""
         names = {number: text for text, number in LabelSet.of(self).by_text().items()}
         every = zip(self.numbers.tolist(), self.given.tolist(), strict=True)
         return [names[number] if given else "" for number, given in every]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """The arrays of a file that `read_labels` reads: numbers and their names, or text where items have none."""
+        """Arrays of a file as `read_labels` reads it: numbers and their names, or text where items lack a label."""
         if self.num_unlabelled:
             return {LABELS: np.array(self.texts(), np.str_)}
         if not self.names:
@@ -65,7 +65,7 @@ class Labels(NamedTuple):
 
 
 class LabelSet(NamedTuple):
-    """The distinct labels of a file, or those that a run learned with.
+    """Distinct labels of a file, or of the training data of a run.
 
     Attributes:
         numbers: L of them, ascending.
@@ -77,16 +77,20 @@ class LabelSet(NamedTuple):
 
     @classmethod
     def of(cls, labels: Labels) -> "LabelSet":
-        """Those that items have."""
+        """Distinct labels of items."""
         return cls(tuple(np.unique(labels.numbers[labels.given]).tolist()), labels.names)
 
     def record(self) -> dict[str, Any]:
-        """As meta.json holds it."""
+        """Plain values, as in meta.json."""
         return {"numbers": [*self.numbers], "names": [self.names[n] for n in self.numbers] if self.names else None}
 
     @classmethod
     def from_record(cls, record: object) -> "LabelSet":
-        """What `record` gave; ValueError where it did not."""
+        """Read the values of `record`.
+
+        Raises:
+            ValueError: they are something else.
+        """
         match record:
             case {"numbers": list(numbers), "names": None | list() as names} if all(type(n) is int for n in numbers):
                 if names is None:
@@ -96,15 +100,15 @@ class LabelSet(NamedTuple):
         raise ValueError("not the labels of a run")
 
     def text(self, number: int) -> str:
-        """What a label is called."""
+        """Name of a label."""
         return self.names.get(number, str(number))
 
     def class_text(self, number: int) -> str:
-        """What a class is called that was matched to a label, or to none."""
+        """Name of a class that was matched to a label, or to none."""
         return self.text(number) if number in self.numbers else f"unmatched-{number}"
 
     def by_text(self) -> dict[str, int]:
-        """The numbers by what labels are called, in a form that is the same in all files."""
+        """Numbers by the canonical names of labels, equal in all files."""
         return {_canonical(self.text(number)): number for number in self.numbers}
 
 
@@ -116,7 +120,7 @@ def read_labels(
     Args:
         file: to be read.
         key: as for `formats.read_array`.
-        known: (N,) which items have a label; None where the labels alone say so.
+        known: mask (N,), True where an item has a label; None where the labels alone decide.
         header: as for `formats.read_array`.
 
     Raises:
@@ -143,7 +147,7 @@ def make_labels(array: Any, names: Any = None, known: NDArray[np.bool_] | None =
     column = _column(array)
     given = np.ones(len(column), bool) if known is None else known.copy()
     if len(given) != len(column):
-        raise DataError(f"{counted(len(column), 'label')}, but the mask of those that are there has {len(given)}")
+        raise DataError(f"{counted(len(column), 'label')}, but their mask has {len(given)}")
     if column.dtype.kind == "U":
         return _from_text(column, given & (column != ""))
     if column.dtype.kind == "f":
@@ -160,10 +164,10 @@ def make_labels(array: Any, names: Any = None, known: NDArray[np.bool_] | None =
 
 
 def merged(labels: Sequence[Labels]) -> Labels:
-    """Labels of the same items from several places: the first there is, in the numbers of the first that has names.
+    """Merge labels of the same items from several places: the first present, numbered as in the first with names.
 
     Raises:
-        DataError: as `translated`.
+        DataError: as in `translated`.
     """
     first = next((one for one in labels if one.names), labels[0])
     whole = first
@@ -177,15 +181,15 @@ def merged(labels: Sequence[Labels]) -> Labels:
 
 
 def translated(labels: Labels, learned: LabelSet, reserved: Collection[int]) -> Labels:
-    """Labels of other items in the numbers of a run, by what they are called.
+    """Translate labels of other items to the numbers of a run, by name.
 
     Args:
-        labels: as their file has them.
-        learned: what the run learned with.
-        reserved: numbers of the run's classes; a label that the run does not know gets none of these.
+        labels: as in their file.
+        learned: labels of the training data.
+        reserved: numbers of the run's classes, which a label unknown to the run must not take.
 
     Raises:
-        DataError: one of the two has names, the other numbers, and none of them is the same.
+        DataError: one of the two has names, the other numbers, and no label is in both.
     """
     if not labels.names and not learned.names:
         return labels
@@ -206,7 +210,7 @@ def translated(labels: Labels, learned: LabelSet, reserved: Collection[int]) -> 
 
 
 def free_numbers(taken: Iterable[int], count: int) -> NDArray[np.int64]:
-    """(count,) numbers that are not taken: those above all, or, where there are none, the smallest from 0."""
+    """(count,) numbers that are not taken: those above all, or the smallest from 0 where none is above."""
     used = set(taken)
     start = max(used, default=-1) + 1
     if start + count - 1 <= INT64.max:
@@ -215,12 +219,16 @@ def free_numbers(taken: Iterable[int], count: int) -> NDArray[np.int64]:
 
 
 def _canonical(text: str) -> str:
-    """The same for 7 and 07: what has no other name than a number is that number."""
+    """Canonical name: the same for 7 and 07, where the name is a number."""
     return text.lstrip("0") or "0" if re.fullmatch("[0-9]+", text, re.ASCII) else text
 
 
 def _names(names: Any) -> list[str]:
-    """Names of the labels 0, 1, ... as a file holds them."""
+    """Names of the labels 0, 1, ... from the array of a file.
+
+    Raises:
+        DataError: it holds no names.
+    """
     if names.ndim != 1 or names.dtype.kind != "U":
         raise DataError(f"{LABEL_NAMES} holds no names, but {names.dtype} of shape {names.shape}; save text (L,)")
     texts = [str(text) for text in names.tolist()]
@@ -229,6 +237,11 @@ def _names(names: Any) -> list[str]:
 
 
 def _refuse_doubles(texts: Iterable[str]) -> None:
+    """Refuse names that two labels share.
+
+    Raises:
+        DataError: there is one.
+    """
     before: dict[str, str] = {}
     for text in filter(None, texts):
         same = _canonical(text)
@@ -239,7 +252,7 @@ def _refuse_doubles(texts: Iterable[str]) -> None:
 
 
 def _from_text(column: NDArray[Any], given: NDArray[np.bool_]) -> Labels:
-    """Text as labels: whole numbers stand for themselves, others are numbered from 0 by the alphabet."""
+    """Labels from text: whole numbers stand for themselves, other names are numbered from 0 in alphabetical order."""
     texts, places = np.unique(column[given], return_inverse=True)
     names = [str(text) for text in texts.tolist()]
     _refuse_doubles(names)
@@ -254,7 +267,11 @@ def _from_text(column: NDArray[Any], given: NDArray[np.bool_]) -> Labels:
 
 
 def _whole(column: NDArray[Any], given: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N,) int64 of whole numbers of any type; 0 where none is given."""
+    """(N,) int64 of whole numbers of any type; 0 where `given` (N,) is False.
+
+    Raises:
+        DataError: a number is not whole, rounded, or too large.
+    """
     kept = np.where(given, column, np.zeros((), column.dtype))
     if kept.dtype.kind == "f":
         _refuse(column, kept != np.floor(kept), "labels are whole numbers; number the classes")
@@ -270,7 +287,11 @@ def _whole(column: NDArray[Any], given: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _refuse(column: NDArray[Any], wrong: NDArray[np.bool_], remedy: str) -> None:
-    """Raise WrongValueError with the first of the wrong ones, exactly, if there are any."""
+    """Refuse wrong labels.
+
+    Raises:
+        WrongValueError: there are any; with the first, exactly as stored.
+    """
     if wrong.any():
         row, count = int(wrong.argmax()), int(np.count_nonzero(wrong))
         value = column[row]
@@ -281,7 +302,11 @@ def _refuse(column: NDArray[Any], wrong: NDArray[np.bool_], remedy: str) -> None
 
 
 def _column(array: Any) -> NDArray[Any]:
-    """(N,) of an array (N,) or (N, 1)."""
+    """(N,) of an array (N,) or (N, 1).
+
+    Raises:
+        DataError: it has another shape, or is sparse.
+    """
     if sparse.is_sparse(array):
         raise DataError("a sparse matrix; labels are one an item: array.toarray().argmax(axis=1) of one-hot rows")
     if array.ndim == 2 and array.shape[1] == 1:
@@ -293,7 +318,7 @@ def _column(array: Any) -> NDArray[Any]:
 
 
 def _remedy(array: NDArray[Any]) -> str:
-    """What makes labels of an array of another shape."""
+    """Remedy for labels of another shape."""
     if array.ndim != 2 or not array.size:
         return ", one an item"
     if array.shape[0] == 1:

@@ -1,4 +1,4 @@
-"""Masks: which rows of an array are there."""
+"""Masks of observed rows."""
 
 from typing import Any
 
@@ -12,14 +12,22 @@ from mmcli.errors import DataError
 
 
 def as_mask(array: RowSource) -> NDArray[np.bool_]:
-    """(N,) bool of an array of 1 for yes and 0 for no; DataError where it is none."""
+    """Mask (N,) bool from an array of 1 for an observed row and 0 for a missing one.
+
+    Raises:
+        DataError: it holds something else.
+    """
     column = _column(array)
-    refuse(column, (column != 0) & (column != 1), "what says which rows are there holds 1 for yes and 0 for no")
+    refuse(column, (column != 0) & (column != 1), "a mask holds 1 for an observed row, 0 for a missing one")
     return column.astype(bool)
 
 
 def _column(array: RowSource) -> NDArray[Any]:
-    """(N,) of a mask that has one dimension, or is a table of one column."""
+    """(N,) of a mask with one dimension, or of a table of one column.
+
+    Raises:
+        DataError: it has another shape.
+    """
     if isinstance(array, StreamedRows) and array.shape[1] == 1:
         array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
@@ -27,10 +35,10 @@ def _column(array: RowSource) -> NDArray[Any]:
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         is_row = array.ndim == 2 and array.shape[0] == 1
         remedy = "array.ravel()" if is_row else "a value an item, as array.all(axis=1) gives"
-        raise DataError(f"{dimensions(array)}; what says which rows are there has 1: {remedy}")
+        raise DataError(f"{dimensions(array)}; a mask has 1: {remedy}")
     return array
 
 
 def dimensions(array: RowSource) -> str:
-    """The shape of an array as a message names it."""
+    """Shape of an array in a message."""
     return f"{array.ndim} dimension{'s' * (array.ndim != 1)} {array.shape}"

@@ -1,4 +1,4 @@
-"""Arrays as one .npz, where a person asked for it."""
+"""Writing arrays to an .npz named by the user."""
 
 import io
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from mmcli.util.text import shown
 
 
 def check_output(output: Path) -> None:
-    """Refuse, before any work, a place that no .npz can be written to.
+    """Refuse, before any work, a path to which no .npz can be written.
 
     Raises:
         UsageError: the name or the folder is at fault.
@@ -27,14 +27,14 @@ def check_output(output: Path) -> None:
 
 
 def packed(arrays: Mapping[str, Any]) -> bytes:
-    """The bytes of an .npz, compressed; the same arrays give the same bytes."""
+    """Bytes of a compressed .npz; equal arrays give equal bytes."""
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     return buffer.getvalue()
 
 
 def write_arrays(output: Path, arrays: Mapping[str, Any]) -> None:
-    """Write an .npz, whole or not at all.
+    """Write an .npz atomically.
 
     Raises:
         UsageError: it cannot be written.

@@ -1,4 +1,4 @@
-"""One observation: rows from a source, checked, in the form that the modules which observe them take.
+"""One observation: rows from a source, validated, in the form that the modules observing them accept.
 
 N rows, D columns.
 """
@@ -24,14 +24,14 @@ from mmcli.modules.spec import Kind
 
 
 class Learned(NamedTuple):
-    """What a run knows of an observation before it reads it; nothing when it begins."""
+    """Training data's width and units of an observation; None before training."""
 
     width: int | None
     units: Units | None
 
 
 class Observed(NamedTuple):
-    """An observation as it was read."""
+    """An observation after reading."""
 
     rows: SentRows
     known: NDArray[np.bool_]  # (N,)
@@ -40,9 +40,9 @@ class Observed(NamedTuple):
 
 
 class Observer:
-    """Who takes what an observation sends, and in which form.
+    """Nodes that observe an observation, and the form each accepts.
 
-    Without units, as in a run that is older than they are, all take it as it is.
+    Without units, as in runs of older versions, all receive it as stored.
     """
 
     def __init__(self, module: str, graph: Graph, *, has_units: bool = True) -> None:
@@ -53,25 +53,25 @@ class Observer:
 
     @property
     def of_counts(self) -> list[Node]:
-        """Those that take counts."""
+        """Nodes that receive counts."""
         return [node for node in self.nodes if node.kind_from(self.module) is Kind.COUNTS]
 
     @property
     def of_points(self) -> Node | None:
-        """The first that takes points; sparse rows are counts to all."""
+        """First node that receives points; None where sparse rows are counts to all."""
         return next((node for node in self.nodes if node.kind_from(self.module) is Kind.POINTS), None)
 
 
 class _Input(NamedTuple):
-    """Rows to be read."""
+    """Rows to read."""
 
     array: RowSource
     known: NDArray[np.bool_]
     source: DataSource
-    hold: bool  # in memory, even if they could be read block by block
+    hold: bool  # whether to hold rows in memory that could be streamed
 
     def converted(self, units: Units | None) -> RowSource:
-        """Rows that have been checked, as they are or in standard units."""
+        """Validated rows, as stored or in standard units."""
         again = functools.partial(converted, self.array, self.known, self.source.file, units)
         if self.hold or not isinstance(self.array, StreamedRows):
             return streamed.joined(again(block_size(self.array)), self.array.shape, np.float32)
@@ -87,7 +87,11 @@ def read_observation(
     *,
     hold: bool,
 ) -> Observed:
-    """(N, D) float32, fit for every node that takes them, and which rows are there (N,)."""
+    """Read rows (N, D) float32, valid for every node that observes them, and their mask (N,).
+
+    Raises:
+        DataError: the shape, the mask or a value is wrong; without the name of the file.
+    """
     if array.ndim != 2:
         remedy = "array.reshape(-1, 1)" if array.ndim < 2 else "array.reshape(len(array), -1)"
         raise DataError(f"{dimensions(array)}; an observation has 2, items by columns: {remedy}")
@@ -98,7 +102,7 @@ def read_observation(
         raise DataError(f"{num_columns} columns, but the run learned from {learned.width}; make both in the same way")
     known = masks.get(source.known or "", np.ones(num_items, bool)).copy()
     if len(known) != num_items:
-        raise DataError(f"{num_items} rows, but {source.known} says of {len(known)} which are there")
+        raise DataError(f"{num_items} rows, but {source.known} has {len(known)}")
     given = _Input(array, known, source, hold)
     rules = list(_rules(observer.module, observer.as_it_is, source.missing))
     census = Census()
@@ -115,11 +119,11 @@ def read_observation(
 def _in_units(
     observer: Observer, given: _Input, rules: list[Rule], units: Units | None, watchers: Sequence[Watcher]
 ) -> Observed:
-    """Rows in standard units, and as they are where some take that; units are taken from them where there are none."""
+    """Rows in standard units, and as stored where a node needs that; units are derived from them where not given."""
     array, known, source, _ = given
     _refuse_too_dense(array, observer.in_units[0])
     if units is not None and isinstance(array, StreamedRows):
-        rules.append((units.too_far, TOO_FAR))  # of others `converted` says it at once
+        rules.append((units.too_far, TOO_FAR))  # for other arrays, `converted` reports it at once
     survey = Survey(array.shape, array.dtype)
     precise = not observer.as_it_is
     if units is None:
@@ -137,7 +141,7 @@ def _in_units(
 
 
 def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> RowSource:
-    """Rows as they are, (N, D) float32, of blocks that are checked."""
+    """Rows as stored, (N, D) float32, from validated blocks."""
     array = given.array
     if not isinstance(array, StreamedRows):
         (rows,) = blocks
@@ -149,42 +153,51 @@ def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> 
     return given.converted(None)
 
 
-def _rules(module: str, hearers: Sequence[Node], missing: str | None) -> Iterator[Rule]:
-    """What every value of an observation is held to, the first reason first; `hearers` take values as they are."""
-    remedy = "fill it, drop the item, or say missing: nan (whole rows)"
+def _rules(module: str, plain_nodes: Sequence[Node], missing: str | None) -> Iterator[Rule]:
+    """Rules for every value of an observation, the most basic first; `plain_nodes` receive values as stored."""
+    remedy = "fill it, drop the item, or set missing: nan (whole rows)"
     if missing == "nan":
         remedy = "fill it, or drop the item; missing: nan takes whole rows"
     yield np.isnan, remedy
-    if hearers:
+    if plain_nodes:
         yield (lambda values: ~np.isfinite(values)), "too large for float32; scale the array"
     else:
         yield (lambda values: ~(np.abs(values) <= LARGEST)), "too large for float64; scale the array"
-    for node in hearers:
+    for node in plain_nodes:
         if node.kind_from(module) is Kind.COUNTS:
             yield (lambda values: values < 0), f"modules.{node.name} takes counts, which are 0 or more"
         bounds = node.spec.inputs.bounds(node.config.options)
-        if bounds is not None:  # no type's bounds leave out the zeros of sparse rows
+        if bounds is not None:  # the bounds of every type include the zeros of sparse rows
             remedy = "scale the array, or change the module's options"
             text = f"modules.{node.name} takes {bounds[0]:g} to {bounds[1]:g}: {remedy}"
             yield functools.partial(_is_outside, bounds), text
 
 
 def _is_outside(bounds: tuple[float, float], values: NDArray[Any]) -> NDArray[np.bool_]:
+    """True where values are out of bounds."""
     return (values < bounds[0]) | (values > bounds[1])
 
 
-def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
-    """Sparse rows as they are or dense, whichever suits those who hear them."""
+def _in_form(rows: HostRows, points_node: Node | None) -> HostRows:
+    """Sparse rows as they are, or dense, whichever suits the nodes.
+
+    Raises:
+        DataError: they are too many to be dense.
+    """
     if isinstance(rows, np.ndarray):
         return rows
-    if hearer_of_points is None:
+    if points_node is None:
         return rows if sparse.pays(rows.shape, rows.nnz) else rows.toarray()
-    _refuse_too_dense(rows, hearer_of_points)
+    _refuse_too_dense(rows, points_node)
     return rows.toarray()
 
 
-def _refuse_too_dense(rows: HostRows, hearer_of_points: Node) -> None:
-    """Raise DataError where sparse rows would fill too much memory as points."""
+def _refuse_too_dense(rows: HostRows, points_node: Node) -> None:
+    """Refuse sparse rows that would fill too much memory as points.
+
+    Raises:
+        DataError: they would.
+    """
     if sparse.is_sparse(rows) and (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
         what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
-        raise DataError(f"modules.{hearer_of_points.name} takes points, which are dense: {what}; give it fewer columns")
+        raise DataError(f"modules.{points_node.name} takes points, which are dense: {what}; give it fewer columns")

@@ -1,4 +1,4 @@
-"""Which data a command asks a trained graph about: those named on the command line, or in the run's config."""
+"""Data that a command applies a trained graph to: those named on the command line, or in the run's config."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,32 +13,32 @@ from mmcli.util.text import listed, shown, suggestion
 
 
 class Request(NamedTuple):
-    """What a command line says of the data; nothing of it means those that the run learned from."""
+    """Selection of data on a command line; empty for the training data."""
 
     named: Sequence[str] = ()  # FILE, an .npz that holds arrays of the config's keys, or NAME=FILE
     test: bool = False  # the config's held-out data
-    known: Sequence[str] = ()  # NAME=FILE: which rows of a sense, or which labels, are there
-    missing: Literal["nan"] | None = None  # nan: rows of NaN are missing ones, of every sense
+    known: Sequence[str] = ()  # NAME=FILE: mask of a sense or of labels
+    missing: Literal["nan"] | None = None  # nan: rows of NaN are missing, in every sense
 
 
 class Sources(NamedTuple):
-    """Where to read what the senses perceive."""
+    """Sources of the senses."""
 
-    sources: Mapping[str, DataSource]  # by the names of the config's `data`, masks of `known` besides
+    sources: Mapping[str, DataSource]  # by their names in the config's `data`; masks of `known` too
     places: Places
-    section: str  # of the config; its name stands in errors
+    section: str  # of the config, for errors
 
 
 def choose(config: Config, request: Request, *, without: Collection[str]) -> Sources:
-    """The data of a command.
+    """Select the data of a command.
 
     Args:
         config: of the run.
-        request: which data.
+        request: selection on the command line.
         without: names of data to leave out.
 
     Raises:
-        UsageError: a name is unknown, a file is not there or holds none of the data, or nothing is left.
+        UsageError: a name is unknown, a file does not exist or holds none of the data, or nothing is left.
         DataError: a file cannot be read.
     """
     for name in without:
@@ -57,7 +57,7 @@ def choose(config: Config, request: Request, *, without: Collection[str]) -> Sou
     left = {name: source for name, source in chosen.sources.items() if name not in without}
     if not left.keys() & set(senses):
         rest = sorted(set(senses) - set(without))
-        raise UsageError(f"no sense is left to go by{f'; give one of {listed(rest)}' if rest else ''}")
+        raise UsageError(f"no input sense remains{f'; give one of {listed(rest)}' if rest else ''}")
     if request.missing is not None:
         left |= {name: replace(left[name], missing=request.missing) for name in left.keys() & set(senses)}
     labels = [module.labels for module in config.modules.values() if module.labels is not None]
@@ -65,6 +65,12 @@ def choose(config: Config, request: Request, *, without: Collection[str]) -> Sou
 
 
 def _from_command_line(config: Config, named: Sequence[str]) -> Sources:
+    """Sources named by --data.
+
+    Raises:
+        UsageError: a file is wrong, or data are named twice.
+        DataError: a file cannot be read.
+    """
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "--data"))
     sources: dict[str, DataSource] = {}
@@ -83,7 +89,12 @@ def _from_command_line(config: Config, named: Sequence[str]) -> Sources:
 
 
 def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
-    """The sources of one FILE or NAME=FILE."""
+    """Sources in one FILE or NAME=FILE.
+
+    Raises:
+        UsageError: the file does not exist, or holds none of the data.
+        DataError: it cannot be read.
+    """
     name, equals, _ = text.partition("=")
     if equals and not Path(text).exists():
         _refuse_unknown(config, name, option)
@@ -94,7 +105,7 @@ def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
     others = {source.key for source in config.data.values() if source.name not in masks}
     found = False
     for source in config.data.values():
-        # A mask can have the key of its sense, in a file of masks; in this file that array is the sense.
+        # In its own file a mask can have the key of its sense; in this file that array is the sense.
         own_key = None if source.name in masks and source.key in others else source.key
         key = next((key for key in (own_key, source.name) if key in keys), None)
         if key is not None:
@@ -104,15 +115,15 @@ def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
         holds = f"it holds {listed(keys)}"
         if not keys:
             with _naming(option):
-                read_array(file, None)  # says what is wrong with what is no file of arrays
+                read_array(file, None)  # reports what is wrong with a file of another kind
             holds = "a file of one array needs a name: --data NAME=FILE"
         raise UsageError(f"{option}: none of {listed(config.data)} in it; {holds}")
 
 
 def _alone(source: DataSource, text: str, option: str) -> DataSource:
-    """The array of NAME=FILE: that of the config's key, of the name, or the only one; or a table."""
+    """Source for NAME=FILE: the array of the config's key, of the name, or the only one; or a table."""
     file, keys = _open(text.partition("=")[2], option, source.header)
-    if not takes_header(file):  # the file that the run learned from was a text
+    if not takes_header(file):  # `header` of the config applies to its own file, a text
         source = replace(source, header=None)
     key = next((key for key in (source.key, source.name, *keys[: len(keys) == 1]) if key in keys), None)
     if key is None and keys and not is_table(file):  # all of a table is one array
@@ -121,7 +132,12 @@ def _alone(source: DataSource, text: str, option: str) -> DataSource:
 
 
 def _masked(config: Config, chosen: Sources, known: Sequence[str], maskable: Collection[str]) -> Sources:
-    """The same, with masks of rows from the command line."""
+    """Sources with masks of rows from the command line.
+
+    Raises:
+        UsageError: an option has another form, or names no data.
+        DataError: a file cannot be read.
+    """
     sources = dict(chosen.sources)
     places = Places(dict(chosen.places.keys), dict(chosen.places.values))
     for number, text in enumerate(known):
@@ -141,9 +157,13 @@ def _masked(config: Config, chosen: Sources, known: Sequence[str], maskable: Col
 
 
 def _open(text: str, option: str, header: bool | None = None) -> tuple[Path, list[str]]:
-    """A file, and the names of its arrays; none where it holds one without a name.
+    """File and the names of its arrays; no names where it holds one without a name.
 
-    `header` counts for a text alone.
+    `header` applies to text only.
+
+    Raises:
+        UsageError: it does not exist.
+        DataError: it cannot be read.
     """
     file = Path(text)
     if not file.is_file():
@@ -154,7 +174,11 @@ def _open(text: str, option: str, header: bool | None = None) -> tuple[Path, lis
 
 @contextmanager
 def _naming(option: str) -> Iterator[None]:
-    """Say in a DataError which option named the file."""
+    """Name the option in errors about its file.
+
+    Raises:
+        DataError: the block raised one.
+    """
     try:
         yield
     except DataError as error:
@@ -162,6 +186,11 @@ def _naming(option: str) -> Iterator[None]:
 
 
 def _refuse_unknown(config: Config, name: str, option: str) -> None:
+    """Refuse a name that is not among the run's data.
+
+    Raises:
+        UsageError: it is not.
+    """
     if name not in config.data:
         hint = suggestion(name, config.data) or f"; there are {listed(config.data)}"
-        raise UsageError(f"{option}: the run knows no data {shown(name, 60)}{hint}")
+        raise UsageError(f"{option}: no data {shown(name, 60)}{hint}")

@@ -1,6 +1,6 @@
 """Units of an observation's columns: a centre and a scale each, so that neither decides what is learned.
 
-They are taken and applied in float64, before anything becomes float32: 1.7e9 + x and 1e-6 x leave x.
+Derived and applied in float64, before conversion to float32: 1.7e9 + x and 1e-6 x keep x.
 
 N rows, B of them in a block, D columns.
 """
@@ -16,16 +16,16 @@ from mmcli.config.graph import Graph
 from mmcli.data.rows.sparse import HostRows, dense
 from mmcli.util.text import listed
 
-OUTERMOST = 0.01  # of a column's values, at each end: where they lie moves no unit
+OUTERMOST = 0.01  # share of a column's values at each end that is clipped
 FARTHEST = 1e12  # scales from the centre; the fourth power still fits float32
 LARGEST = 1e300  # sums and differences of two still fit float64
-SAMPLE_ROWS, SAMPLE_VALUES = 20_000, 1 << 22  # that units are taken from; of fewer, all
-FEWEST_STEPS = 8.0  # of its type's resolution that a column has to spread over
+SAMPLE_ROWS, SAMPLE_VALUES = 20_000, 1 << 22  # sample that units are derived from
+FEWEST_STEPS = 8.0  # steps of its type's resolution that a column has to spread over
 MAX_LISTED = 6
 
 
 class Units(NamedTuple):
-    """Centre and scale of the columns of the data that a run learned from.
+    """Centre and scale of the columns of the training data.
 
     Attributes:
         centre: (D,) float64.
@@ -36,29 +36,30 @@ class Units(NamedTuple):
     scale: NDArray[np.float64]
 
     def standard(self, rows: NDArray[Any]) -> NDArray[np.float32]:
-        """Rows (B, D) in standard units."""
-        with np.errstate(over="ignore"):  # what is too far becomes infinite
+        """Convert rows (B, D) to standard units."""
+        with np.errstate(over="ignore"):  # values too far away become infinite
             return self._standard(rows).astype(np.float32)
 
     def too_far(self, rows: NDArray[Any]) -> NDArray[np.bool_]:
-        """Which values of (B, D) are too far from the rest for float32."""
+        """(B, D) bool, True where a value is too far from the rest for float32."""
         return np.abs(self._standard(rows)) > FARTHEST
 
     def restored(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Rows (B, D) in the units of the data, from standard units."""
+        """Convert rows (B, D) from standard units to the units of the data."""
         return rows.astype(np.float64) * self.scale + self.centre
 
     def _standard(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Convert rows (B, D) to standard units in float64."""
         shifts = rows.astype(np.float64) - self.centre
         with np.errstate(over="ignore"):
             return np.divide(shifts, self.scale, out=np.zeros_like(shifts), where=self.scale > 0)
 
 
 def stored_units(arrays: Mapping[str, NDArray[Any]], num_columns: int) -> Units:
-    """Units from the arrays that `Units._asdict` gave.
+    """Units from the arrays of `Units._asdict`.
 
     Raises:
-        ValueError: they are not those of so many columns.
+        ValueError: they are not units of `num_columns` columns.
     """
     if arrays.keys() != set(Units._fields):
         raise ValueError("not a centre and a scale")
@@ -74,7 +75,7 @@ def stored_units(arrays: Mapping[str, NDArray[Any]], num_columns: int) -> Units:
 def in_data_units(
     graph: Graph, module: str, arrays: Mapping[str, NDArray[Any]], units: Mapping[str, Units]
 ) -> dict[str, NDArray[Any]]:
-    """What a module reports, with that which is in the units of its input in those of the data."""
+    """Arrays reported by a module, those in the units of its input converted to the units of the data."""
     node = graph.nodes[module]
     learned = [units[parent] for parent in node.parents if parent in units and node.is_standard(parent)]
     names = node.spec.in_input_units if learned else ()
@@ -82,10 +83,10 @@ def in_data_units(
 
 
 class Survey:
-    """Looks at the rows of an observation, block by block, and gives its units.
+    """Derives the units of an observation from its rows, block by block.
 
-    Mean and standard deviation, the outermost values at each end pulled in to the rest (winsorized), so that one wild
-    value does not squeeze all others into one. Of many rows, those of a random sample.
+    Mean and standard deviation of winsorized values (the outermost at each end pulled in to the rest), so that one
+    outlier does not squeeze all others together. Of many rows, those of a random sample.
     """
 
     def __init__(self, shape: tuple[int, int], dtype: np.dtype[Any]) -> None:
@@ -101,7 +102,7 @@ class Survey:
         self._sample = [np.empty((0, num_columns))]
 
     def add(self, block: HostRows, known: NDArray[np.bool_]) -> None:
-        """Look at the next rows (B, D), those that are known (B,)."""
+        """Add the next rows (B, D), those where `known` (B,) is True."""
         block = dense(block)
         is_picked = self._is_picked[self._first : self._first + len(block)] & known
         self._first += len(block)
@@ -112,7 +113,7 @@ class Survey:
         self._highest = np.maximum(self._highest, there.max(axis=0, initial=-np.inf))
 
     def units(self) -> Units:
-        """The units of what was looked at; centre and scale 0 where no row is known."""
+        """Units of the rows so far; centre and scale 0 where no row is observed."""
         if not self._num_known:
             return Units(np.zeros_like(self._lowest), np.zeros_like(self._lowest))
         ordered = np.sort(np.concatenate(self._sample), axis=0)
@@ -123,16 +124,16 @@ class Survey:
             low, high = sorted((outer, last - outer))
             spans += [(ordered[0], ordered[last]), (ordered[low], ordered[high])]
         scale = np.zeros_like(self._lowest)
-        for lowest, highest in spans:  # of each column the last that spans anything gives the scale
+        for lowest, highest in spans:  # the narrowest span that is not empty gives a column's scale
             spread = highest - lowest
             mean, deviation = _moments(ordered, lowest, spread)
-            # A value so rare that the sample lacks it stands for one row of all.
+            # A value too rare for the sample counts as one row of all.
             deviation = np.where(deviation > 0, deviation, self._num_known**-0.5)
             centre, scale = lowest + spread * mean, np.where(spread > 0, spread * deviation, scale)
         return Units(centre, scale)
 
     def notes(self, units: Units) -> Iterator[str]:
-        """What of the columns cannot be told apart."""
+        """Notes on columns whose values cannot be distinguished."""
         if not self._num_known:
             return
         constant = self._lowest == self._highest
@@ -156,7 +157,7 @@ class Survey:
 def _moments(
     ordered: NDArray[np.float64], lowest: NDArray[np.float64], spread: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard deviation (D,) of values pulled in to a span, as shares of it: no square leaves float64."""
+    """Mean and standard deviation (D,) of values clipped to a span, as shares of it: no square leaves float64."""
     if not len(ordered):
         return np.zeros_like(spread), np.zeros_like(spread)
     values = np.clip(ordered, lowest, lowest + spread) - lowest
@@ -165,7 +166,7 @@ def _moments(
 
 
 def _columns(chosen: NDArray[np.bool_]) -> str:
-    """Name columns: "columns 0, 3 and 5 (from 0) are"."""
+    """Name columns with a verb: "columns 0, 3 and 5 (from 0) are"."""
     if chosen.all() and len(chosen) > 1:
         return f"all {len(chosen)} columns are"
     numbers = np.flatnonzero(chosen)

@@ -1,4 +1,4 @@
-"""Values of data, as float32 and held to rules; the first that breaks one is told by its row and column.
+"""Convert observations to float32 and validate them; report the first invalid value by row and column.
 
 N rows, D columns.
 """
@@ -18,22 +18,22 @@ from mmcli.data.units import Units
 from mmcli.errors import DataError
 from mmcli.util.text import shown
 
-BLOCK_VALUES = 1 << 20  # of a file that are checked at a time: 8 MiB of float64
+BLOCK_VALUES = 1 << 20  # checked at a time: 8 MiB of float64
 
 TOO_FAR = "too far from the other values of its column for float32; mend or clip it, or drop the item"
 
-Rule: TypeAlias = tuple[Callable[[NDArray[Any]], NDArray[np.bool_]], str]  # what it finds is wrong; the remedy
+Rule: TypeAlias = tuple[Callable[[NDArray[Any]], NDArray[np.bool_]], str]  # values -> True where wrong; the remedy
 
 
 class Watcher(Protocol):
-    """What looks at rows, block by block."""
+    """Accumulates statistics of rows, block by block."""
 
     def add(self, block: HostRows, known: NDArray[np.bool_]) -> None:
-        """Look at the next rows."""
+        """Add the next rows (B, D), zeros where `known` (B,) is False."""
 
 
 class WrongValueError(DataError):
-    """A value that is not fit for what hears it, in a row from 0."""
+    """A value that is invalid for the module that observes it, in a row from 0."""
 
     def __init__(self, text: str, row: int) -> None:
         super().__init__(text)
@@ -49,20 +49,20 @@ def checked(
     precise: bool = False,
     watchers: Sequence[Watcher] = (),
 ) -> Iterator[HostRows]:
-    """Rows as float32, zeros where not known: in blocks if they are streamed, otherwise all at once.
+    """Validate rows and convert them to float32, zeros where masked: in blocks if streamed, otherwise all at once.
 
-    Where rows of NaN are missing ones, `known` (N,) learns of them.
+    Where rows of NaN are missing, `known` (N,) is updated in place.
 
     Args:
         array: (N, D).
-        known: (N,) which rows are there.
-        missing: nan where rows of NaN are not.
-        rules: that values are held to.
+        known: mask (N,), True where a row is observed.
+        missing: "nan" where rows of NaN are missing.
+        rules: every observed value has to pass.
         precise: rows as float64 instead, always in blocks.
-        watchers: look at the rows as they are stored, zeros where not known, until one breaks a rule.
+        watchers: receive the rows as stored, zeros where masked, until a value breaks a rule.
 
     Raises:
-        DataError: after the last block: of the first rule that values break, the first such value.
+        DataError: after the last block: the first value that breaks the first broken rule.
     """
     rounded = _Tally("beyond 2^53 float64 rounds whole numbers; subtract an offset, or scale the array")
     tallies = [(is_wrong, _Tally(remedy)) for is_wrong, remedy in rules]
@@ -87,25 +87,25 @@ def checked(
 
 
 def block_size(array: RowSource) -> int:
-    """How many rows of an array to look at at a time."""
+    """Number of rows of an array in a block."""
     _, num_columns = array.shape
     return max(1, BLOCK_VALUES // int(num_columns))
 
 
 def _kept(block: HostRows, known: NDArray[np.bool_], dtype: DTypeLike) -> tuple[HostRows, HostRows]:
-    """Rows with zeros where they are not known, as they were stored and as `dtype`."""
+    """Rows with zeros where masked, as stored and as `dtype`."""
     kept = block if known.all() else sparse.kept(block, known)
-    with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused as that
+    with np.errstate(over="ignore"):  # values that are too large become infinite, and are refused as such
         return kept, sparse.as_type(kept, dtype)
 
 
 def converted(
     array: RowSource, known: NDArray[np.bool_], file: Path, units: Units | None, size: int
 ) -> Iterator[NDArray[np.float32]]:
-    """The blocks of rows that were checked, float32: as they are, or in standard units, 0 where they are not known.
+    """Convert blocks of validated rows to float32, as stored or in standard units; 0 where masked.
 
     Raises:
-        DataError: the file has changed; after the last block: a value is too far from the others, the first such.
+        DataError: the file has changed; after the last block: the first value that is too far from the others.
     """
     first, tally = 0, _Tally(TOO_FAR)
     try:
@@ -118,20 +118,24 @@ def converted(
                 tally.add(rows, units.too_far(rows) & there[:, None], first)
                 yield np.where(there[:, None], units.standard(rows), np.float32(0))
             first += block.shape[0]
-    except DataError as error:  # since the check
+    except DataError as error:  # the file changed after it was checked
         raise DataError(error.of(shown(str(file)))) from None
     tally.refuse()
 
 
 def refuse(array: HostRows, wrong: NDArray[np.bool_], remedy: str) -> None:
-    """Raise DataError with the first of the wrong ones of an array's stored values, if there are any."""
+    """Refuse wrong stored values of an array.
+
+    Raises:
+        WrongValueError: there are any; with the first and their number.
+    """
     tally = _Tally(remedy)
     tally.add(array, wrong, 0)
     tally.refuse()
 
 
 class _Tally:
-    """Values that are wrong for one reason: the first, and how many, over the blocks of an array."""
+    """Values that break one rule, over the blocks of an array: the first, and their number."""
 
     def __init__(self, remedy: str) -> None:
         self._remedy = remedy
@@ -139,7 +143,7 @@ class _Tally:
         self._value, self._row, self._where = 0.0, 0, ""
 
     def add(self, block: HostRows, wrong: NDArray[np.bool_], first_row: int) -> None:
-        """Count the wrong ones of a block's stored values."""
+        """Count the wrong stored values of a block."""
         if wrong.any():
             if not self._count:
                 index = int(np.argmax(wrong))
@@ -151,11 +155,15 @@ class _Tally:
 
     @property
     def found(self) -> bool:
-        """Whether any were."""
+        """Whether there are any."""
         return self._count > 0
 
     def refuse(self) -> None:
-        """Raise DataError if any were."""
+        """Report the first wrong value.
+
+        Raises:
+            WrongValueError: there are any.
+        """
         if self._count:
             more = f" and {self._count - 1} more" if self._count > 1 else ""
             value = f"{self._value:g}" if isinstance(self._value, float | np.floating) else str(self._value)

@@ -1,1 +1,1 @@
-"""What makes data files of what people have on disk or find on the web; needs no jax."""
+"""Making data files from files on disk or from the web; needs no jax."""

@@ -1,4 +1,4 @@
-"""All arrays of a data file, those of an archive by name or a table and its column of labels; which are of no items."""
+"""All arrays of a data file, by name, or as a table and its labels; and which of them belong to the whole file."""
 
 import re
 from collections.abc import Sequence
@@ -13,27 +13,27 @@ from mmcli.data.formats.opening import opened
 from mmcli.data.labels import LABELS
 from mmcli.errors import DataError, UsageError
 
-PAIR_ROWS = "pair_rows"  # (N, files) the row that each item of a pair had in its file
+PAIR_ROWS = "pair_rows"  # (N, F) row in each of the F files that a pair was made from
 
-# What describes all items of a file at once, even if it is by chance as long as there are items.
+# Names of arrays that describe the whole file, even where their length equals the number of items by chance.
 _WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape|image_white)")
 
 
 def is_whole(name: str) -> bool:
-    """Whether an array that mmcli wrote is of the whole file: settings, codebooks, names of labels."""
+    """Whether an array written by mmcli belongs to the whole file: settings, codebooks, names of labels."""
     return _WHOLE.fullmatch(name) is not None
 
 
 def read_arrays(file: Path, header: bool | None = None) -> dict[str, Any]:
-    """The arrays of a file by name; in place of one that cannot be read, the DataError that says why.
+    """Read the arrays of a file by name; for one that cannot be read, its DataError takes its place.
 
-    The one array of a file without names is called ""; it may be a sparse matrix of scipy. A table with a column
-    `labels` gives that column (N,), as `labels`, and the others, (N, D), as "". A table whose columns cannot stand side
-    by side, for some are text, gives each column (N, 1) by its name.
+    The one array of a file without names has the name ""; it may be a sparse matrix of scipy. A table with a column
+    `labels` gives that column (N,), as `labels`, and the others, (N, D), as "". A table whose columns cannot be joined,
+    because some are text, gives each column (N, 1) by its name.
 
     Args:
         file: of any format.
-        header: as for `read_array`; of a text only.
+        header: as for `read_array`; for text only.
 
     Raises:
         DataError: nothing can be read; without the name of the file.
@@ -59,17 +59,21 @@ def read_arrays(file: Path, header: bool | None = None) -> dict[str, Any]:
 
 
 def _without(file: Path, names: Sequence[str], header: bool | None) -> dict[str, Any]:
-    """The columns of a table but `labels`, side by side, as ""; nothing where there are no others."""
+    """Columns of a table but `labels`, joined, as ""; nothing where there are no others.
+
+    Raises:
+        DataError: they cannot be read.
+    """
     others = [name for name in names if name != LABELS]
     if not others:
         return {}
-    if takes_header(file):  # reading a text a column at a time would parse it as often
+    if takes_header(file):  # reading a text by columns would parse it once for each
         return {"": np.delete(read_array(file, None, header), names.index(LABELS), axis=1)}
     return {"": side_by_side([read_array(file, name, header) for name in others], others)}
 
 
 def _read_columns(file: Path, names: Sequence[str], header: bool | None, error: DataError) -> dict[str, Any]:
-    """Each column of a table, or why it cannot be read.
+    """Read each column of a table; for one that cannot be read, its DataError takes its place.
 
     Raises:
         DataError: `error`, where none can be.
@@ -86,13 +90,17 @@ def _read_columns(file: Path, names: Sequence[str], header: bool | None, error: 
 
 
 def refuse_header(files: Sequence[Path], header: bool | None) -> None:
-    """Raise UsageError where it is said what a first line is, and none of the files is a text."""
+    """Refuse a setting of `header` where none of the files is text.
+
+    Raises:
+        UsageError: it is set, and none is.
+    """
     if header is not None and not any(map(takes_header, files)):
         raise UsageError(f"--{'' if header else 'no-'}header is for texts, and none of the files is one; leave it out")
 
 
 def read_text_array(file: Path, name: str) -> list[str]:
-    """An array of text (N,) of an .npz.
+    """Read an array of text (N,) of an .npz.
 
     Raises:
         DataError: there is none of that name; without the name of the file.
@@ -106,6 +114,7 @@ def read_text_array(file: Path, name: str) -> list[str]:
 
 
 def _read_member(file: Path, name: str) -> Any:
+    """Array of an .npz, of numbers or text; its DataError where it cannot be read."""
     try:
         with opened(file) as stream:
             return npz.read_member(stream, name, npz.NUMBERS_AND_TEXT)

@@ -1,4 +1,4 @@
-"""What a data file holds, and what it would be to a graph."""
+"""Contents of a data file, and their possible roles in a graph."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping
@@ -22,7 +22,7 @@ from mmcli.util.text import counted, shown
 
 
 class Holding(NamedTuple):
-    """An array of a file, in short.
+    """Summary of an array in a file.
 
     Attributes:
         shape: of the array; None where it cannot be read.
@@ -30,7 +30,7 @@ class Holding(NamedTuple):
         low: the smallest finite number, whole where the type is; None where there is none.
         high: the largest.
         zeros: share of the values of rows that are 0; None where there are no rows of values.
-        meaning: what it would be to a graph, or why it cannot be read.
+        meaning: its possible role in a graph, or why it cannot be read.
     """
 
     shape: tuple[int, ...] | None
@@ -42,12 +42,12 @@ class Holding(NamedTuple):
 
 
 class Contents(NamedTuple):
-    """What a file holds.
+    """Contents of a file.
 
     Attributes:
-        file: where it lies.
+        file: its path.
         holdings: by the name of the array; of a file of one array, by "".
-        labels: items of each label, by the name of the array of labels.
+        labels: number of items of each label, by the name of the array of labels.
     """
 
     file: Path
@@ -55,19 +55,18 @@ class Contents(NamedTuple):
     labels: Mapping[str, Mapping[str, int]]
 
     def record(self) -> dict[str, Any]:
-        """As a JSON object."""
+        """Plain values, for JSON."""
         arrays = {name: holding._asdict() for name, holding in self.holdings.items()}
         return {"file": str(self.file), "arrays": arrays, "labels": self.labels}
 
 
 def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
-    """Look into a file.
+    """Summarise a file, and draw it where asked for.
 
     Args:
         file: of any format that mmcli reads.
-        plot: a .png that gets a picture of it: images of each class, or the mean row of each; None draws nothing.
-
-        header: whether the first line of a text names its columns; None has the text decide.
+        plot: a .png for a picture of it: images of each class, or the mean row of each; None draws nothing.
+        header: whether the first line of a text names its columns; None: decided by the text.
 
     Raises:
         UsageError: there is no such file, or the picture cannot be written.
@@ -100,7 +99,7 @@ def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
 
 
 def describe(name: str, array: Any) -> Holding:
-    """An array in short; `array` may be the error that reading it gave."""
+    """Summary of an array; `array` may be the error that reading it raised."""
     if isinstance(array, DataError):
         return Holding(None, "", None, None, None, str(array))
     if array.dtype.kind == "U":
@@ -116,7 +115,7 @@ def describe(name: str, array: Any) -> Holding:
 
 
 def _describe_sparse(array: Any) -> Holding:
-    """A matrix of scipy in short, without the zeros that it leaves out."""
+    """Summary of a scipy matrix, computed without its implicit zeros."""
     zeros = 1 - int(array.count_nonzero()) / max(math.prod(array.shape), 1)
     values = np.append(array.data, 0)[:, None] if zeros else array.data[:, None]
     seen = describe("", values)
@@ -124,13 +123,14 @@ def _describe_sparse(array: Any) -> Holding:
 
 
 def _known_or(name: str, meaning: str) -> str:
+    """Meaning of an array whose name mmcli reserves; otherwise `meaning`."""
     if name == PAIR_ROWS:
         return "the row of each item in its file, for the record"
     return "of the whole file" if is_whole(name) else meaning
 
 
 def _meaning(array: NDArray[Any], low: float | None, high: float | None) -> str:
-    """What an array of numbers would be to a graph, or what stands in the way."""
+    """Possible role of an array of numbers in a graph, or the reason why it has none."""
     if array.ndim == 0:
         return "a single number"
     if not array.size or low is None or high is None:
@@ -141,12 +141,12 @@ def _meaning(array: NDArray[Any], low: float | None, high: float | None) -> str:
         return "more than 2 dimensions; reshape(len(array), -1)"
     if array.ndim == 2:
         return _meaning_of_rows(array, low, high)
-    labels = "labels, or which rows are there (known)" if low >= 0 and high <= 1 else "labels"
+    labels = "labels, or a mask of rows (known)" if low >= 0 and high <= 1 else "labels"
     return labels if is_labels("", array) else "numbers; reshape(-1, 1) makes them a column"
 
 
 def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
-    """The modules that can observe an array (N, D)."""
+    """Modules that can observe an array (N, D)."""
     absent = np.isnan(array)
     of_rows = absent.all(axis=1)
     if is_rounded(array).any():
@@ -161,7 +161,7 @@ def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
 
 
 def _takers(low: float, high: float, kinds: Collection[Kind]) -> list[str]:
-    """Types that can observe values from `low` to `high` as one of the kinds, and the option that they need for it."""
+    """Types that can observe values from `low` to `high` as one of the kinds, with the option that each needs."""
     plain, with_option = [], []
     for name in type_names():
         spec = find_spec(name)
@@ -181,11 +181,12 @@ def _takers(low: float, high: float, kinds: Collection[Kind]) -> list[str]:
 
 
 def _choices(options: type[Options]) -> Iterator[tuple[str, Any]]:
-    """Every value of every option that takes one of a few."""
+    """Values of every option that accepts one of a few."""
     for option, field in options.model_fields.items():
         if get_origin(field.annotation) is Literal:
             yield from ((option, choice) for choice in get_args(field.annotation))
 
 
 def _within(bounds: tuple[float, float] | None, low: float, high: float) -> bool:
+    """Whether values from `low` to `high` are within bounds."""
     return bounds is None or (bounds[0] <= low and high <= bounds[1])

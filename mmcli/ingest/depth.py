@@ -1,7 +1,7 @@
-"""Which value of a picture's file becomes 1: for bytes 255, for deeper ones what fits the values of all pictures.
+"""White level of pictures, the value that becomes 1: 255 for bytes; for deeper ones the level that fits all pictures.
 
-A file says how many bits a pixel takes, not how many of them are used: a camera's 12 bits come in 16, and bytes in 32.
-One white is taken for all deep pictures of a command, so that they stay comparable, and it is said and kept.
+A file declares how many bits a pixel takes, not how many are used: a camera's 12 bits are stored in 16, and bytes in
+32. All deep pictures of a command share one white, so that they stay comparable; it is reported and stored.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,19 +15,19 @@ from mmcli.errors import DataError
 
 BYTE, DEEPEST = 255.0, 65535.0
 WHITES = (1.0, BYTE, 4095.0, DEEPEST)  # black or white, 8, 12 and 16 bits
-# Whose format says that white is 65535, in any file of more than 8 bits; pillow scales PNM to it.
+# Formats in which white is 65535 in any file of more than 8 bits; pillow scales PNM to it.
 _DECLARED = frozenset({"PNG", "PPM"})
-_DARK = 1 / 16  # of white: what is below it everywhere was probably written for another white
+_DARK = 1 / 16  # of white: a picture below it everywhere was probably written for another white
 
 
 class Picture(NamedTuple):
     """Pixels of one file.
 
     Attributes:
-        pixels: (H, W, 3) or (H, W, 1) float32: from 0 to 1, or from 0 to the white that is to be found.
-        most: the largest of them before they were resized.
-        has_white: whether they are from 0 to 1 already.
-        is_whole: whether all of them were whole numbers.
+        pixels: (H, W, 3) or (H, W, 1) float32: from 0 to 1, or from 0 to a white still unknown.
+        most: the largest value before resizing.
+        has_white: whether pixels are from 0 to 1 already.
+        is_whole: whether all values were whole numbers.
     """
 
     pixels: NDArray[np.float32]
@@ -37,14 +37,14 @@ class Picture(NamedTuple):
 
 
 def gray_values(image: Image.Image, white: float | None) -> tuple[NDArray[np.float32], float | None, bool]:
-    """The values (H, W) of a gray image of more than 8 bits a pixel.
+    """Values (H, W) of a gray image of more than 8 bits a pixel.
 
     Args:
         image: of a mode that begins with I or F.
-        white: the value that becomes 1, where that was asked for.
+        white: the value that becomes 1, where given.
 
     Returns:
-        The values, their white where it is known, and whether all are whole numbers.
+        The values, their white where known, and whether all are whole numbers.
 
     Raises:
         DataError: a value is negative, no number, or above white.
@@ -53,16 +53,16 @@ def gray_values(image: Image.Image, white: float | None) -> tuple[NDArray[np.flo
     is_whole = values.dtype.kind in "iu" or bool((values == np.floor(values)).all())
     if white is None and image.format in _DECLARED:
         white = DEEPEST
-    # Fractions above 1 are of no range that is usual.
+    # Fractions above 1 are in no usual range.
     most = white or (DEEPEST if is_whole else 1.0)
     if not ((values >= 0) & (values <= most)).all():
-        remedy = "" if white is not None and values.max() <= white else "; say what is white by --white"
+        remedy = "" if white is not None and values.max() <= white else "; set white by --white"
         raise DataError(f"pixels from {values.min():g} to {values.max():g}, where 0 to {most:g} are read{remedy}")
     return values.astype(np.float32), white, is_whole
 
 
 def shared_white(pictures: Iterable[Picture]) -> float | None:
-    """The white of all pictures that have none yet; None where there is no such picture.
+    """Common white of all pictures without one; None where there is no such picture.
 
     Raises:
         DataError: some are fractions from 0 to 1, and others are not.
@@ -79,14 +79,14 @@ def shared_white(pictures: Iterable[Picture]) -> float | None:
 
 
 def scaled(picture: Picture, white: float | None) -> NDArray[np.float32]:
-    """The pixels from 0 to 1."""
+    """Pixels from 0 to 1."""
     if picture.has_white or white is None:
         return picture.pixels
     return (picture.pixels / np.float32(white)).clip(0, 1)
 
 
 def notes(pictures: Sequence[Picture], white: float | None) -> list[str]:
-    """Lines that say which white was found, and that what was taken is dark."""
+    """Notes on the white that was found, and on pictures that are dark under the given one."""
     found = [picture for picture in pictures if not picture.has_white]
     lines = []
     if white is not None:

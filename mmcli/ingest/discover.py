@@ -1,4 +1,4 @@
-"""Which files a command is to read, and their labels: files, folders, globs and CSV lists."""
+"""Discovery of a command's files and their labels: files, folders, globs and CSV lists."""
 
 import csv
 import re
@@ -14,7 +14,7 @@ from mmcli.ingest.folders import matches, read_folder
 from mmcli.ingest.places import kind_at, place
 from mmcli.util.text import counted, listed, shown
 
-HEADINGS = ("path", "file", "filename")  # how the first line of a CSV begins that is no item
+HEADINGS = ("path", "file", "filename")  # first cell of the heading of a CSV
 MAX_LABEL = 2**63 - 1  # as a number
 
 
@@ -26,12 +26,12 @@ class Item(NamedTuple):
 
 
 class Listing(NamedTuple):
-    """The items that are to be read.
+    """Items to read.
 
     Attributes:
         items: each once.
         problems: a line for each file or folder that was found and cannot be read.
-        notes: lines that name what was passed over.
+        notes: lines that name files that were skipped.
     """
 
     items: list[Item]
@@ -40,31 +40,33 @@ class Listing(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """The labels of N items."""
+    """Labels of N items."""
 
     numbers: NDArray[np.int64]  # (N,)
     names: list[str] | None  # of the numbers 0, 1, ...; None where the labels were numbers already
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """As they stand in a file."""
+        """Arrays of a data file."""
         return {"labels": self.numbers} | ({} if self.names is None else {"label_names": np.array(self.names)})
 
-    def told(self) -> str:
+    def summary(self) -> str:
+        """Number of distinct labels, in words."""
         return counted(len(np.unique(self.numbers)), "label")
 
 
 def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -> Listing:
-    """The files that the arguments of a command stand for.
+    """List the files that the arguments of a command name.
 
     Args:
         named: files, folders, globs, and .csv files that hold lines of path,label.
         suffixes: of the files that are taken from folders, in lower case.
-        label_by: "folder", below a folder named, the sub-folder; "name", what stands before the first - or _ of the
-            file's name; "none". What a CSV says counts in any case.
+        label_by: "folder", the sub-folder below a named folder; "name", the part of the file's name before the first -
+            or
+            _; "none". Labels of a CSV are used in any case.
 
     Raises:
         UsageError: there is no such file, or a folder holds none.
-        DataError: a CSV is not as it should be, nothing can be read, or some files have a label and others none.
+        DataError: a CSV is malformed, nothing can be read, or some files have a label and others none.
     """
     found: dict[Path, Item] = {}
     listing = Listing([], [], [])
@@ -90,7 +92,7 @@ def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -
 
 
 def _alike(labels: Collection[str]) -> list[str]:
-    """A line for labels that differ in nothing but case, as Cat and cat do."""
+    """Notes on labels that differ only in case, as Cat and cat do."""
     by_fold: dict[str, list[str]] = {}
     for label in sorted(labels):
         by_fold.setdefault(label.casefold(), []).append(label)
@@ -98,10 +100,10 @@ def _alike(labels: Collection[str]) -> list[str]:
 
 
 def number_labels(items: Sequence[Item], known: Sequence[str] = ()) -> Labels | None:
-    """The labels as numbers; None where there are none.
+    """Number the labels; None where there are none.
 
     Names that are whole numbers stand for themselves. Others are numbered from 0: first those `known`, in their order,
-    then the rest by the alphabet.
+    then the rest in alphabetical order.
 
     Raises:
         DataError: two names are one number, as 7 and 07 are.
@@ -118,6 +120,11 @@ def number_labels(items: Sequence[Item], known: Sequence[str] = ()) -> Labels | 
 
 
 def _refuse_one_number(names: Collection[str]) -> None:
+    """Refuse two names of one number.
+
+    Raises:
+        DataError: there are two.
+    """
     by_number: dict[int, str] = {}
     for name in sorted(names):
         if (before := by_number.setdefault(int(name), name)) != name:
@@ -125,7 +132,12 @@ def _refuse_one_number(names: Collection[str]) -> None:
 
 
 def _items_of(text: str, suffixes: Collection[str], label_by: str, listing: Listing) -> Iterator[Item]:
-    """The items of one argument, in the order of their names; what is told of them goes to `listing`."""
+    """Items of one argument, in the order of their names; notes and problems go to `listing`.
+
+    Raises:
+        UsageError: there is no such file, or a folder holds none.
+        DataError: a CSV is malformed.
+    """
     path = place(text)
     num_problems = len(listing.problems)
     paths = [path] if kind_at(path) is not None else sorted(matches(path, listing.problems), key=_natural)
@@ -146,7 +158,11 @@ def _items_of(text: str, suffixes: Collection[str], label_by: str, listing: List
 
 
 def _items_below(folder: Path, suffixes: Collection[str], label_by: str, listing: Listing) -> Iterator[Item]:
-    """The files of a folder and of those in it that have one of the suffixes."""
+    """Items of a folder and its sub-folders: files with one of the suffixes.
+
+    Raises:
+        UsageError: there are none.
+    """
     found = read_folder(folder, suffixes)
     listing.problems.extend(found.problems)
     listing.notes.extend(found.notes)
@@ -159,7 +175,11 @@ def _items_below(folder: Path, suffixes: Collection[str], label_by: str, listing
 
 
 def _items_in_csv(file: Path) -> Iterator[Item]:
-    """The items of a list; paths are relative to its folder."""
+    """Items of a list; paths are relative to its folder.
+
+    Raises:
+        DataError: a line is malformed, or the file cannot be read.
+    """
     try:
         with file.open(encoding="utf-8-sig", newline="") as lines:
             first = lines.readline()
@@ -179,10 +199,11 @@ def _items_in_csv(file: Path) -> Iterator[Item]:
 
 
 def _label_in_name(path: Path) -> str:
+    """Label from a file's name: the part before the first - or _."""
     return re.split("[-_]", path.stem, maxsplit=1)[0]
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:
-    """A key that sorts 9.wav before 10.wav."""
+    """Sort key that puts 9.wav before 10.wav."""
     pieces = re.split("([0-9]+)", str(path))
     return [(0, int(piece), piece) if piece.isdecimal() else (1, 0, piece) for piece in pieces]

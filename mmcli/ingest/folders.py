@@ -1,4 +1,4 @@
-"""What lies in folders and matches patterns: links are followed, and what cannot be read is named, never left out."""
+"""Contents of folders and matches of patterns: links are followed, and whatever cannot be read is reported."""
 
 import os
 import stat
@@ -12,12 +12,12 @@ from mmcli.util.text import counted, listed, shown
 
 
 class Folder(NamedTuple):
-    """What was found in a folder and those in it.
+    """Files found in a folder and below.
 
     Attributes:
-        files: those of the suffixes asked for, unsorted.
+        files: those with the suffixes asked for, unsorted.
         problems: a line for each file or folder that cannot be read.
-        notes: lines that name what was passed over.
+        notes: lines that name files that were skipped.
     """
 
     files: list[Path]
@@ -26,14 +26,14 @@ class Folder(NamedTuple):
 
 
 def read_folder(folder: Path, suffixes: Collection[str]) -> Folder:
-    """Find the files in a folder and, at any depth, in the folders in it.
+    """Find the files in a folder and, at any depth, in its sub-folders.
 
-    Links to folders are followed after all that is there without links, and every folder is read once, so that a link
-    to a folder that is read anyway, or around it, is passed over.
+    Links to folders are followed after everything reachable without links, and every folder is read once, so that a
+    link to a folder that is read anyway, or around it, is skipped.
 
     Args:
         folder: to be read.
-        suffixes: in lower case; others and hidden files are passed over.
+        suffixes: in lower case; other and hidden files are skipped.
     """
     found = Folder([], [], [])
     hidden: list[Path] = []
@@ -44,7 +44,7 @@ def read_folder(folder: Path, suffixes: Collection[str]) -> Folder:
         place = folders.pop() if folders else links.pop(0)
         before = seen.setdefault(_identity(place), place)
         if before is not place:
-            found.notes.append(f"{shown(str(place))}: a link to {shown(str(before))}, which is read; passed over")
+            found.notes.append(f"{shown(str(place))}: a link to {shown(str(before))}, which is read; skipped")
             continue
         for entry in entries(place, found.problems):
             path = Path(place, entry.name)
@@ -60,17 +60,17 @@ def read_folder(folder: Path, suffixes: Collection[str]) -> Folder:
     for paths, what in ((others, "of another kind"), (hidden, "hidden")):
         if paths:
             names = listed(str(path.relative_to(folder)) for path in sorted(paths))
-            found.notes.append(f"{shown(str(folder))}: {counted(len(paths), 'file')} passed over, {what}: {names}")
+            found.notes.append(f"{shown(str(folder))}: {counted(len(paths), 'file')} skipped, {what}: {names}")
     return found
 
 
 def matches(pattern: Path, problems: list[str]) -> list[Path]:
-    """Files and folders that a pattern with *, ?, [ or ** matches, but hidden ones; `problems` as of a `Folder`."""
+    """Files and folders, hidden ones excepted, that match a pattern with *, ?, [ or **; `problems` as of a `Folder`."""
     return list(dict.fromkeys(_expanded(Path(pattern.anchor), pattern.relative_to(pattern.anchor).parts, problems)))
 
 
 def entries(folder: Path, problems: list[str]) -> list[os.DirEntry[str]]:
-    """What a folder holds, by name; nothing, and a line more of `problems`, where it cannot be read."""
+    """Entries of a folder by name; none, and a line added to `problems`, where it cannot be read."""
     try:
         with os.scandir(folder) as found:
             return sorted(found, key=lambda entry: entry.name)
@@ -80,7 +80,7 @@ def entries(folder: Path, problems: list[str]) -> list[os.DirEntry[str]]:
 
 
 def _kind(entry: os.DirEntry[str], path: Path, suffixes: Collection[str], problems: list[str]) -> str | None:
-    """What an entry is: a folder, a file of the suffixes, or another; None, and a problem, where it cannot be read."""
+    """Kind of an entry: a folder, a file with a suffix, or another; None, and a problem, where it cannot be read."""
     is_wanted = path.suffix.lower() in suffixes
     try:
         entry.name.encode()
@@ -99,16 +99,16 @@ def _kind(entry: os.DirEntry[str], path: Path, suffixes: Collection[str], proble
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    """What tells a folder from others, however it is reached; one that cannot be asked is another each time."""
+    """Identity of a folder, however it is reached; one that cannot be examined is new each time."""
     try:
         status = folder.stat()
-    except OSError:  # reading it says why
+    except OSError:  # reading it reports why
         return -1, hash(folder)
     return status.st_dev, status.st_ino
 
 
 def _empty(folder: Path, folders: Collection[Path], found: Folder) -> Iterator[str]:
-    """A line for each folder that could have been a label, and holds nothing that is read."""
+    """Notes on folders that could have been labels, and hold no file that is read."""
     full = {path.relative_to(folder).parts[0] for path in found.files}
     for place in sorted(folders):
         inside = place.relative_to(folder).parts
@@ -116,11 +116,11 @@ def _empty(folder: Path, folders: Collection[Path], found: Folder) -> Iterator[s
             problem.startswith((f"{shown(str(place))}:", f"{shown(str(place))}/")) for problem in found.problems
         )
         if len(inside) == 1 and inside[0] not in full and not is_told:
-            yield f"{shown(str(place))}: holds no file that is read; passed over"
+            yield f"{shown(str(place))}: holds no file that is read; skipped"
 
 
 def _expanded(base: Path, parts: Sequence[str], problems: list[str]) -> Iterator[Path]:
-    """What the parts of a pattern match below a folder."""
+    """Paths below a folder that match the parts of a pattern."""
     if not parts:
         yield base
         return
@@ -143,7 +143,7 @@ def _expanded(base: Path, parts: Sequence[str], problems: list[str]) -> Iterator
 
 
 def _all_folders(base: Path, problems: list[str]) -> Iterator[Path]:
-    """A folder and all in it, each once, links followed last."""
+    """A folder and all below, each once, links followed last."""
     seen: set[tuple[int, int]] = set()
     folders, links = [base], list[Path]()
     while folders or links:

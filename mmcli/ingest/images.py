@@ -22,13 +22,13 @@ from mmcli.ingest.places import place, refuse_other_than_file
 from mmcli.ingest.reading import gather, left_out
 from mmcli.util.text import counted, shown
 
-# Those that pillow reads by itself: the reader of EPS, for one, runs another program.
+# Formats that pillow reads by itself: its reader of EPS, for example, runs another program.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp")
-MAX_PIXELS = 50_000_000  # of an image; a small file that says more is made to fill memory
+MAX_PIXELS = 50_000_000  # of an image; a small file that declares more is a bomb
 MAX_BYTES = 8 << 30  # of all rows
 
-# What pillow raises for damaged files, beside OSError.
+# Raised by pillow for damaged files, beside OSError.
 _DAMAGES = (
     *(OSError, EOFError, IndexError, KeyError, MemoryError, OverflowError, RuntimeError, SyntaxError, TypeError),
     *(ValueError, ZeroDivisionError, Image.DecompressionBombError, Image.DecompressionBombWarning, struct.error),
@@ -64,14 +64,14 @@ def make_images(
         strict: leave out no image.
 
     Returns:
-        Lines that say what was left out and what was written.
+        Lines on what was left out and what was written.
 
     Raises:
         UsageError: options contradict each other, or OUT.npz cannot be written.
         DataError: files cannot be used.
     """
     check_output(output)
-    told: list[str] = []
+    notes: list[str] = []
     arrays: dict[str, Any] = {}
     numbers: Labels | None = None
     if any(_is_idx(place(text)) for text in named):
@@ -79,7 +79,7 @@ def make_images(
             raise UsageError(f"{len(named)} files, of which some are IDX; name one IDX file, or images of other kinds")
         pictures = _images_of_idx(place(named[0]), size, color=color, white=white)
         images = np.stack([picture.pixels for picture in pictures])
-        told = [] if white else depth.notes(pictures, None)
+        notes = [] if white else depth.notes(pictures, None)
         if labels is not None:
             numbers = Labels(_labels_of_idx(labels, len(images)), None)
     else:
@@ -88,6 +88,7 @@ def make_images(
         listing = list_items(named, SUFFIXES, label_by)
 
         def read(item: Item) -> Picture:
+            """Read one image; refuse the set as soon as it would not fit in memory."""
             picture = read_image(item.path, size, color=color, white=white)
             _refuse_too_many(picture.pixels, len(listing.items))
             return picture
@@ -98,7 +99,7 @@ def make_images(
         images = _stacked(pixels, [item.path for item in gathered.items])
         arrays["image_paths"] = np.array([str(item.path) for item in gathered.items])
         numbers = number_labels(gathered.items)
-        told = [*left_out(gathered, "images"), *([] if white else depth.notes(gathered.values, found))]
+        notes = [*left_out(gathered, "images"), *([] if white else depth.notes(gathered.values, found))]
         white = white or found
     shape = images.shape[1:] if color else images.shape[1:3]
     arrays = {"images": images.reshape(len(images), math.prod(shape)), "image_shape": np.array(shape)} | arrays
@@ -108,12 +109,12 @@ def make_images(
         arrays |= numbers.arrays()
     write_arrays(output, arrays)
     kind = f"{shape[1]}x{shape[0]} in {'color' if color else 'gray'}"
-    end = f"{math.prod(shape)} columns, {numbers.told() if numbers else 'no labels'}"
-    return [*told, f"{shown(str(output))}: {counted(len(images), 'image')} of {kind}, {end}"]
+    end = f"{math.prod(shape)} columns, {numbers.summary() if numbers else 'no labels'}"
+    return [*notes, f"{shown(str(output))}: {counted(len(images), 'image')} of {kind}, {end}"]
 
 
 def read_image(path: Path, size: tuple[int, int] | None, *, color: bool, white: float | None = None) -> Picture:
-    """An image as it is seen: turned as its EXIF says, the first of several, on white where it is transparent.
+    """Read an image as displayed: turned as its EXIF asks, first frame only, on white where transparent.
 
     Args:
         path: of the image.
@@ -127,13 +128,13 @@ def read_image(path: Path, size: tuple[int, int] | None, *, color: bool, white: 
     refuse_other_than_file(path)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata that are odd; pixels that are missing are errors
+            warnings.simplefilter("ignore")  # odd metadata cause warnings; missing pixels are errors
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise DataError(f"{image.width} x {image.height} pixels; make it smaller first")
                 turned = ImageOps.exif_transpose(image)
-                turned.format = image.format  # which turning forgets
+                turned.format = image.format  # lost by turning
                 return _picture(turned, size, color=color, white=white)
     except _DAMAGES as error:
         reason = str(error) or type(error).__name__
@@ -143,7 +144,11 @@ def read_image(path: Path, size: tuple[int, int] | None, *, color: bool, white: 
 
 
 def _picture(image: Image.Image, size: tuple[int, int] | None, *, color: bool, white: float | None) -> Picture:
-    """An image of any mode."""
+    """Pixels of an image of any mode.
+
+    Raises:
+        DataError: a value is above white.
+    """
     if image.mode[0] in "IF":  # gray, in 16 or 32 bits
         values, white, is_whole = depth.gray_values(image, white)
         pixels = np.repeat(values[:, :, None] / (white or 1), 3 if color else 1, axis=2)
@@ -160,7 +165,7 @@ def _picture(image: Image.Image, size: tuple[int, int] | None, *, color: bool, w
 
 
 def _resized(pixels: np.ndarray, size: tuple[int, int] | None, most: float) -> np.ndarray:
-    """Pixels (H, W, channels) in another size; a filter that overshoots is cut at 0 and `most`."""
+    """Resize pixels (H, W, channels); overshoot of the filter is clipped to 0 and `most`."""
     if size is None or size == pixels.shape[1::-1]:
         return pixels
     channels = [Image.fromarray(pixels[:, :, channel]) for channel in range(pixels.shape[2])]
@@ -169,7 +174,11 @@ def _resized(pixels: np.ndarray, size: tuple[int, int] | None, most: float) -> n
 
 
 def _stacked(images: Sequence[np.ndarray], paths: Sequence[Path]) -> np.ndarray:
-    """(N, H, W, channels) of images that have one size."""
+    """Stack images of one size to (N, H, W, channels).
+
+    Raises:
+        DataError: sizes differ.
+    """
     for image, path in zip(images, paths, strict=True):
         if image.shape != images[0].shape:
             own, first = (f"{one.shape[1]}x{one.shape[0]}" for one in (image, images[0]))
@@ -179,6 +188,11 @@ def _stacked(images: Sequence[np.ndarray], paths: Sequence[Path]) -> np.ndarray:
 
 
 def _refuse_too_many(pixels: np.ndarray, num_images: int) -> None:
+    """Refuse images that would not fit in memory together.
+
+    Raises:
+        UsageError: they would not.
+    """
     if pixels.nbytes * num_images > MAX_BYTES:
         shape = f"{pixels.shape[1]}x{pixels.shape[0]}"
         text = f"{num_images} images of {shape} need {pixels.nbytes * num_images / 1e6:.0f} MB"
@@ -186,18 +200,22 @@ def _refuse_too_many(pixels: np.ndarray, num_images: int) -> None:
 
 
 def _is_idx(file: Path) -> bool:
-    """Whether a file is IDX, plain or gzip: no image begins like either."""
+    """Whether a file is IDX, plain or gzip; no image file begins like either."""
     try:
         refuse_other_than_file(file)
         with file.open("rb") as stream:
             start = stream.read(idx.MAGIC_SIZE)
-    except (DataError, OSError):  # whoever reads it says why it cannot
+    except (DataError, OSError):  # reading it reports why
         return False
     return idx.is_idx(start) or start.startswith(b"\x1f\x8b")
 
 
 def _images_of_idx(file: Path, size: tuple[int, int] | None, *, color: bool, white: float | None) -> list[Picture]:
-    """The images of an IDX file."""
+    """Images of an IDX file.
+
+    Raises:
+        DataError: it holds none, or cannot be read.
+    """
     try:
         array = idx.read_idx(file)
         if array.dtype != np.uint8 or array.ndim not in {3, 4} or (array.ndim == 4 and array.shape[3] != 3):
@@ -211,7 +229,11 @@ def _images_of_idx(file: Path, size: tuple[int, int] | None, *, color: bool, whi
 
 
 def _labels_of_idx(file: Path, num_items: int) -> np.ndarray:
-    """(N,) int64, or uint64 where they are beyond it."""
+    """Labels of an IDX file, (N,) int64, or uint64 where larger.
+
+    Raises:
+        DataError: they are not `num_items` whole numbers, or cannot be read.
+    """
     try:
         array = read_array(file, None)
         if array.ndim != 1 or array.dtype.kind not in "iu" or len(array) != num_items:

@@ -1,4 +1,4 @@
-"""Files of items -> one file whose row is an item of each: paired by label, or by row."""
+"""Files of items -> one file with an item of each in a row, paired by label or by row."""
 
 import os
 import re
@@ -22,10 +22,10 @@ from mmcli.util.text import counted, listed, shown
 
 
 class Part(NamedTuple):
-    """What a file brings.
+    """Arrays of one file.
 
     Attributes:
-        file: where it lies.
+        file: its path.
         num_items: N of it.
         items: arrays of N rows, by name, without the labels.
         whole: arrays of all items at once: settings, codebooks.
@@ -59,12 +59,12 @@ def make_pairs(
         output: OUT.npz.
         by: "label", each item with one of the same label; "row", with the one in the same row; None is by label where
             all files have labels.
-        held_out: share of the pairs of each label that goes to OUT_test.npz instead.
-        seed: of who is paired with whom, and of who is held out.
-        header: whether the first line of the texts among the files names columns; None has each decide.
+        held_out: share of the pairs of each label that is written to OUT_test.npz instead.
+        seed: of the pairing, and of the held-out share.
+        header: whether the first line of the texts among the files names columns; None: decided by each.
 
     Returns:
-        Lines that say how many items were used and left, and what was written.
+        Lines on how many items were used and left, and what was written.
 
     Raises:
         UsageError: two files have arrays of one name, or OUT.npz cannot be written.
@@ -90,22 +90,22 @@ def make_pairs(
     chosen = [np.arange(len(rows))]
     if held_out is not None:
         chosen = _split(np.zeros(len(rows)) if labels is None else _in_groups(labels), held_out, rng)
-    told = [_told(part, len(rows)) for part in parts]
+    lines = [_summary(part, len(rows)) for part in parts]
     for path, pairs in zip(outputs, chosen, strict=True):
         own = None if labels is None else labels.of_rows(pairs)
         write_arrays(path, _arrays(parts, rows[pairs], own))
         kinds = "" if own is None else f", {counted(len(LabelSet.of(own).numbers), 'label')}{_without_label(own)}"
-        told.append(f"{shown(str(path))}: {counted(len(pairs), 'pair')}{kinds}")
-    return told
+        lines.append(f"{shown(str(path))}: {counted(len(pairs), 'pair')}{kinds}")
+    return lines
 
 
 def outputs_of(output: Path, held_out: float | None) -> list[Path]:
-    """The files that are written: OUT.npz, and OUT_test.npz where pairs are held out."""
+    """Paths of the files to write: OUT.npz, and OUT_test.npz where pairs are held out."""
     return [output] if held_out is None else [output, output.with_name(f"{output.stem}_test.npz")]
 
 
 def read_part(text: str, header: bool | None = None) -> Part:
-    """The arrays of FILE or NAME=FILE; `header` as for `make_pairs`.
+    """Read the arrays of FILE or NAME=FILE; `header` as for `make_pairs`.
 
     Raises:
         UsageError: there is no such file.
@@ -120,7 +120,7 @@ def read_part(text: str, header: bool | None = None) -> Part:
         raise UsageError(f"{shown(text, 120)}: {'is no file' if kind_at(file) else 'no such file'}")
     try:
         arrays = read_arrays(file, header)
-        arrays.pop(PAIR_ROWS, None)  # of files that are not at hand
+        arrays.pop(PAIR_ROWS, None)  # refers to files of an earlier pairing
         for key, array in arrays.items():
             if isinstance(array, DataError):
                 raise DataError(f"array {shown(key, 60)}: {array}")
@@ -133,14 +133,18 @@ def read_part(text: str, header: bool | None = None) -> Part:
 
 
 def _renamed(key: str, name: str, stem: str) -> str:
-    """What an array of FILE or, where there is a name, of NAME=FILE is called."""
+    """Name of an array of FILE or, where a name is given, of NAME=FILE."""
     if key in {LABELS, LABEL_NAMES}:
         return key
     return "_".join(filter(None, (name, key))) or stem
 
 
 def _sorted_out(file: Path, arrays: dict[str, Any]) -> Part:
-    """Which arrays are of the items: those as long as the labels or, without labels, as most are."""
+    """Find the arrays of items: those as long as the labels or, without labels, as most are.
+
+    Raises:
+        DataError: there are none.
+    """
     labels = _labels_in(arrays)
     lengths = Counter(array.shape[0] for name, array in arrays.items() if array.ndim and not is_whole(name))
     if labels is None and not lengths:
@@ -157,13 +161,17 @@ def _sorted_out(file: Path, arrays: dict[str, Any]) -> Part:
 
 
 def _labels_in(arrays: dict[str, Any]) -> Labels | None:
-    """Take the labels and their names out of the arrays of a file."""
+    """Remove the labels and their names from the arrays of a file, and return them."""
     labels, names = arrays.pop(LABELS, None), arrays.pop(LABEL_NAMES, None)
     return None if labels is None else make_labels(labels, names)
 
 
 def _refuse_collisions(parts: Sequence[Part]) -> None:
-    """Raise UsageError where one name stands for two arrays; arrays of whole files may be the same."""
+    """Refuse two arrays of one name; equal arrays of whole files are allowed.
+
+    Raises:
+        UsageError: there are two.
+    """
     found: dict[str, Part] = {}
     for part in parts:
         for name, array in {**part.items, **part.whole}.items():
@@ -177,11 +185,16 @@ def _refuse_collisions(parts: Sequence[Part]) -> None:
 
 
 def _same(one: Any, other: Any) -> bool:
+    """Whether two arrays are equal."""
     return one.dtype == other.dtype and one.shape == other.shape and bool((one == other).all())
 
 
 def _pair_by_label(parts: Sequence[Part], rng: np.random.Generator) -> NDArray[np.int64]:
-    """(N, F): the row of each file in each pair, pairs in random order; no row is in two."""
+    """Rows of each file in each pair, (N, F), pairs in random order; no row is in two.
+
+    Raises:
+        DataError: no label is in all files.
+    """
     labels = [part.labels for part in parts if part.labels is not None]
     keys = [np.array(of_file.texts(), np.str_) for of_file in labels]
     shared = sorted(
@@ -205,13 +218,17 @@ def _pair_by_label(parts: Sequence[Part], rng: np.random.Generator) -> NDArray[n
 
 
 def _pair_by_row(parts: Sequence[Part]) -> NDArray[np.int64]:
-    """(N, F): row t of each file is pair t."""
+    """Rows of each file in each pair, (N, F): row t of each file is pair t.
+
+    Raises:
+        DataError: files differ in length, or labels of a pair differ.
+    """
     for one, other in pairwise(parts):
         if one.num_items != other.num_items:
             counts = f"{one.num_items} and {other.num_items} rows"
             longer = max(one, other, key=lambda part: part.num_items).file
             may_be = abs(one.num_items - other.num_items) == 1 and takes_header(longer)
-            hint = f"; if the first line of {shown(str(longer))} names its columns, say --header" if may_be else ""
+            hint = f"; if the first line of {shown(str(longer))} names its columns, add --header" if may_be else ""
             both = f"{shown(str(one.file))} and {shown(str(other.file))}"
             raise DataError(f"{both}: {counts}; --by row pairs as many with as many{hint}")
     labelled = [(part, np.array(part.labels.texts(), np.str_)) for part in parts if part.labels is not None]
@@ -226,19 +243,19 @@ def _pair_by_row(parts: Sequence[Part]) -> NDArray[np.int64]:
 
 
 def _labels_of_pairs(parts: Sequence[Part], rows: NDArray[np.int64]) -> Labels | None:
-    """The labels of pairs whose rows (N, F) agree; None where no file has labels."""
+    """Labels of pairs whose rows (N, F) agree; None where no file has labels."""
     found = [part.labels.of_rows(rows[:, index]) for index, part in enumerate(parts) if part.labels is not None]
     return merged(found) if found else None
 
 
 def _in_groups(labels: Labels) -> NDArray[np.int64]:
-    """(N,) the place of each item's label among all; items without one are a group of their own."""
+    """Rank of each item's label among all, (N,); items without one form a group of their own."""
     numbers = LabelSet.of(labels).numbers
     return np.where(labels.given, np.searchsorted(np.array(numbers, np.int64), labels.numbers), len(numbers))
 
 
 def _split(labels: NDArray[Any], held_out: float, rng: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Which pairs are for learning and which are held out, each in the order of the pairs.
+    """Indices of the pairs for training and of the held-out ones, each in the order of the pairs.
 
     Raises:
         DataError: a part would be empty.
@@ -254,7 +271,7 @@ def _split(labels: NDArray[Any], held_out: float, rng: np.random.Generator) -> l
 
 
 def _arrays(parts: Sequence[Part], rows: NDArray[np.int64], labels: Labels | None) -> dict[str, Any]:
-    """The arrays of a file of pairs."""
+    """Arrays of a file of pairs."""
     arrays: dict[str, Any] = {}
     for index, part in enumerate(parts):
         arrays |= {name: array[rows[:, index]] for name, array in part.items.items()}
@@ -264,10 +281,12 @@ def _arrays(parts: Sequence[Part], rows: NDArray[np.int64], labels: Labels | Non
 
 
 def _without_label(labels: Labels | None) -> str:
+    """Number of items without a label, in words; empty for none."""
     return f", {labels.num_unlabelled} without a label" if labels is not None and labels.num_unlabelled else ""
 
 
-def _told(part: Part, num_used: int) -> str:
+def _summary(part: Part, num_used: int) -> str:
+    """Line on the number of items of a file that were used."""
     left = part.num_items - num_used
     used = f"{num_used} of {part.num_items} items used, {left} left"
     return f"{shown(str(part.file))}: {used}{_without_label(part.labels)}"

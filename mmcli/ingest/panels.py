@@ -1,4 +1,4 @@
-"""A data file as figures: of each class some images, or the mean row."""
+"""Figures of a data file: some images of each class, or its mean row."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -13,13 +13,13 @@ from mmcli.ingest.arrays import PAIR_ROWS, is_whole
 from mmcli.plotting.panels import Pictures, Spectra, Strip
 from mmcli.util.text import shown
 
-MAX_LABELS = 200  # distinct whole numbers that are taken for labels
-MAX_CLASSES, MAX_IMAGES = 20, 16  # that a picture shows: classes, and images of each
-MIN_SIDE = 4  # of rows that are taken for square images
+MAX_LABELS = 200  # more distinct whole numbers are not taken for labels
+MAX_CLASSES, MAX_IMAGES = 20, 16  # in a picture: classes, and images of each
+MIN_SIDE = 4  # pixels; smaller squares are not taken for images
 
 
 def make_panels(arrays: Mapping[str, Any]) -> list[Pictures | Spectra]:
-    """One for each array of items by columns."""
+    """Make a panel of each array of items by columns."""
     members_of = _members(arrays)
     panels: list[Pictures | Spectra] = []
     for name, array in arrays.items():
@@ -50,7 +50,7 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Pictures | Spectra]:
 
 
 def _strips(images: Mapping[str, NDArray[Any]]) -> Iterator[Strip]:
-    """A group a row, with its name; of more images than a row takes, further rows."""
+    """Strips of images, a group each, with its name; a large group continues in further strips."""
     for group, pictures in images.items():
         for start in range(0, len(pictures), MAX_IMAGES):
             row = np.clip(pictures[start : start + MAX_IMAGES], 0, 1)
@@ -58,7 +58,7 @@ def _strips(images: Mapping[str, NDArray[Any]]) -> Iterator[Strip]:
 
 
 def _image_shape(arrays: Mapping[str, Any], array: NDArray[Any]) -> tuple[int, ...] | None:
-    """The shape of the images that rows are, as the file says or, of values from 0 to 1, if they can be square."""
+    """Shape of the images in the rows of an array, as stored in the file or, for values from 0 to 1, if square."""
     width = array.shape[1]
     for name, shape in arrays.items():
         if name.endswith("image_shape") and shape.ndim == 1 and shape.dtype.kind in "iu":
@@ -81,11 +81,12 @@ def _blocks(arrays: Mapping[str, Any], width: int) -> list[str]:
 
 
 def is_whole_numbers(values: NDArray[Any]) -> bool:
+    """Whether all values of an array are whole numbers."""
     return values.dtype.kind in "biu" or bool((values == np.floor(values)).all())
 
 
 def is_labels(name: str, array: Any) -> bool:
-    """Whether an array is of labels: whole numbers, an item each, that are few enough to be classes, or text so named.
+    """Whether an array holds labels: whole numbers, one an item, few enough to be classes; or text named so.
 
     NaN and empty text stand for no label.
     """
@@ -100,14 +101,14 @@ def is_labels(name: str, array: Any) -> bool:
 
 
 def count_labels(array: NDArray[Any], names: Any) -> dict[str, int]:
-    """Items of each label, by its name where it has one; those without a label last."""
+    """Number of items of each label, by its name where it has one; those without a label last."""
     groups, without = _groups(array, names)
     counts = {text: len(rows) for text, rows in groups.items()}
     return counts | ({"no label": without} if without else {})
 
 
 def _members(arrays: Mapping[str, Any]) -> dict[int, dict[str, NDArray[np.int64]]]:
-    """The rows of each of the first labels, by the number of all rows; empty without labels."""
+    """Rows of each of the first labels, by the number of all rows; empty without labels."""
     labels = arrays.get(LABELS)
     if labels is None or not is_labels(LABELS, labels):
         return {}
@@ -116,7 +117,7 @@ def _members(arrays: Mapping[str, Any]) -> dict[int, dict[str, NDArray[np.int64]
 
 
 def _groups(array: NDArray[Any], names: Any) -> tuple[dict[str, NDArray[np.int64]], int]:
-    """The rows of each label by what it is called, in the order of labels, and how many rows have none."""
+    """Rows of each label by its name, in the order of labels, and the number of rows without one."""
     given = array != "" if array.dtype.kind == "U" else ~np.isnan(array)
     groups = {}
     for value in np.unique(array[given]).tolist():
@@ -126,6 +127,6 @@ def _groups(array: NDArray[Any], names: Any) -> tuple[dict[str, NDArray[np.int64
 
 
 def _label_name(label: int, names: Any) -> str:
-    """The name of a label where there is one, as text that can be drawn: a folder's name may be none."""
+    """Name of a label where it has one, in a form that can be drawn: a folder's name may not be printable."""
     has_name = names is not None and names.ndim == 1 and 0 <= label < len(names)
     return shown(str(names[label])) if has_name else str(label)

@@ -1,4 +1,4 @@
-"""Paths as people write them: ~ and $HOME are expanded where no shell did it, and what stands at a path."""
+"""Paths as typed by the user: expansion of ~ and $HOME where no shell did it, and the kind of file at a path."""
 
 import os
 import stat
@@ -12,12 +12,12 @@ Kind = Literal["file", "folder", "other"]
 
 
 def place(text: str | os.PathLike[str]) -> Path:
-    """A path with ~, ~user, $NAME and ${NAME} expanded, unless something is called so.
+    """Path with ~, ~user, $NAME and ${NAME} expanded, unless a file of the literal name exists.
 
-    A shell leaves them as they are after NAME=, in quotes, and in lists.
+    A shell does not expand them after NAME=, in quotes, and in lists.
 
     Raises:
-        UsageError: there is no home.
+        UsageError: there is no home folder.
     """
     written = os.fspath(text)
     if not ("~" in written or "$" in written) or os.path.lexists(written):
@@ -29,10 +29,10 @@ def place(text: str | os.PathLike[str]) -> Path:
 
 
 def kind_at(path: Path) -> Kind | None:
-    """What is at a path, links followed; None where nothing is.
+    """Kind of file at a path, links followed; None where it does not exist.
 
     Raises:
-        UsageError: it cannot be looked into.
+        UsageError: it cannot be examined.
     """
     try:
         mode = path.stat().st_mode
@@ -44,7 +44,11 @@ def kind_at(path: Path) -> Kind | None:
 
 
 def refuse_other_than_file(path: Path) -> None:
-    """Raise DataError, without the name, where there is no regular file that may be looked at."""
+    """Refuse a path that is not a readable regular file.
+
+    Raises:
+        DataError: it is not; without its name.
+    """
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
@@ -56,5 +60,5 @@ def refuse_other_than_file(path: Path) -> None:
 
 
 def reason(error: Exception) -> str:
-    """Why the file system refused something, in a few words."""
+    """Reason of an error of the file system, in a few words."""
     return shown(getattr(error, "strerror", None) or str(error) or type(error).__name__, 120)

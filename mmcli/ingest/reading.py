@@ -1,4 +1,4 @@
-"""Reading many files, one after the other: progress, and what could not be used."""
+"""Reading many files in turn: progress, and a list of those that could not be used."""
 
 from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
@@ -12,22 +12,22 @@ _Read = TypeVar("_Read")
 
 
 class Gathered(NamedTuple, Generic[_Read]):
-    """What was read of the items, in their order."""
+    """Contents of the items that could be used, in order."""
 
     items: list[Item]
     values: list[_Read]
     problems: list[str]  # a line for each item that could not be used
-    notes: list[str]  # lines that name what was passed over
+    notes: list[str]  # lines that name files that were skipped
 
 
 def gather(listing: Listing, read: Callable[[Item], _Read], what: str, *, strict: bool) -> Gathered[_Read]:
     """Read each item; one that cannot be used is left out.
 
     Args:
-        listing: of at least one item; what could not be read as it was made could not be used either.
+        listing: of at least one item; its problems count as items that could not be used.
         read: raises DataError, without the name of the file, where an item cannot be used.
-        what: the items in a word, sounds or images.
-        strict: leave none out.
+        what: plural noun for the items, sounds or images.
+        strict: refuse to leave any out.
 
     Raises:
         DataError: none could be used, or not all where `strict`; a line for each that could not.
@@ -48,7 +48,11 @@ def gather(listing: Listing, read: Callable[[Item], _Read], what: str, *, strict
 
 
 def refuse_if(gathered: Gathered[_Read], what: str, *, strict: bool) -> None:
-    """Raise DataError as `gather` does."""
+    """Refuse items that cannot be used, as `gather` does.
+
+    Raises:
+        DataError: none could be used, or not all where `strict`.
+    """
     if gathered.problems and (strict or not gathered.values):
         remedy = "mend them, or leave out --strict" if gathered.values else "there is nothing to write"
         count = f"{len(gathered.problems)} of {_num_found(gathered)} {what} cannot be used; {remedy}"
@@ -56,7 +60,7 @@ def refuse_if(gathered: Gathered[_Read], what: str, *, strict: bool) -> None:
 
 
 def left_out(gathered: Gathered[_Read], what: str) -> list[str]:
-    """Lines about what was passed over, and about the items that could not be used, with their number."""
+    """Lines on skipped files, and on the items that could not be used, with their number."""
     if not gathered.problems:
         return gathered.notes
     count = f"{len(gathered.problems)} of {_num_found(gathered)} {what} left out"
@@ -64,4 +68,5 @@ def left_out(gathered: Gathered[_Read], what: str) -> list[str]:
 
 
 def _num_found(gathered: Gathered[_Read]) -> int:
+    """Number of items, those that could not be used included."""
     return len(gathered.problems) + len(gathered.items)

@@ -12,20 +12,20 @@ from mmcli.ingest.places import refuse_other_than_file
 from mmcli.ingest.sound_headers import shortfall
 from mmcli.util.text import counted, shown
 
-MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; a header that says other than this is damaged
+MIN_RATE, MAX_RATE = 1000, 1_000_000  # Hz; a header with another rate is damaged
 MAX_SAMPLES = 30_000_000  # over all channels, 240 MB: eleven minutes of 44,100 Hz
-SILENT = 2.0**-15  # one step of 16 bits: a recording that moves less holds nothing
+SILENT = 2.0**-15  # one step of 16 bits: a recording that varies less is silent
 _FLOATS = frozenset({"FLOAT", "DOUBLE"})
-_FEW = 2.0**-8  # of full scale: what 24 bits reach that were written into 32 without a shift
+_FEW = 2.0**-8  # of full scale: the maximum of 24 bits written into 32 without a shift
 
 
 class Recording(NamedTuple):
-    """A recording.
+    """Samples of a recording.
 
     Attributes:
         samples: (samples,) float64 at the rate asked for, channels averaged, full scale being 1.
-        peak: the largest value of any channel before that, without its sign.
-        subtype: how libsndfile calls the form of its samples: PCM_16, FLOAT and so on.
+        peak: the largest absolute value of any channel before that.
+        subtype: libsndfile's name of the sample format: PCM_16, FLOAT and so on.
     """
 
     samples: NDArray[np.float64]
@@ -34,7 +34,7 @@ class Recording(NamedTuple):
 
 
 def read_sound(path: Path, rate: int) -> Recording:
-    """A recording at `rate` Hz.
+    """Read a recording, resampled to `rate` Hz.
 
     Raises:
         DataError: it is damaged, cut short, empty, silent or too long; without the name of the file.
@@ -73,9 +73,9 @@ def read_sound(path: Path, rate: int) -> Recording:
 
 
 def scale_notes(peaks: Sequence[tuple[float, str]]) -> list[str]:
-    """Lines about recordings whose full scale is in doubt, by their peaks and subtypes: they are taken as they are.
+    """Notes on recordings whose full scale is in doubt, by their peaks and subtypes; they are used as stored.
 
-    How loud a recording is counts in its first coefficient, so that such ones fall into codes of their own.
+    Loudness determines the first coefficient, so that such recordings fall into codes of their own.
     """
     beyond = [peak for peak, subtype in peaks if subtype in _FLOATS and peak > 1]
     few = [peak for peak, subtype in peaks if subtype == "PCM_32" and peak <= _FEW]

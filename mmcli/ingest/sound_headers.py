@@ -1,23 +1,23 @@
-"""How many bytes of samples the header of a sound promises, which libsndfile does not compare with what is there."""
+"""Number of bytes of samples declared by the header of a sound, which libsndfile does not check."""
 
 import struct
 from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
-# Writers to a pipe leave 0, -1, or (SoX) nearly 2^31. A sound that long is refused anyway.
+# Writers to a pipe leave 0, -1, or (SoX) nearly 2^31 as placeholders. A sound that long is refused anyway.
 _LEAST_UNKNOWN = 0x7FFFF000
 
 
 class Shortfall(NamedTuple):
-    """Bytes of samples that a header promises, and that are there."""
+    """Bytes of samples that a header declares, and that are present."""
 
     promised: int
     present: int
 
 
 def shortfall(path: Path) -> Shortfall | None:
-    """What is missing at the end of a WAV, AIFF, AU or CAF; None where nothing is, or that cannot be known.
+    """Bytes missing at the end of a WAV, AIFF, AU or CAF; None where none are, or that cannot be known.
 
     Raises:
         OSError: the file cannot be read.
@@ -26,14 +26,14 @@ def shortfall(path: Path) -> Shortfall | None:
     with path.open("rb") as stream:
         try:
             promised = _promised(stream)
-        except struct.error:  # it ends within its header, which libsndfile finds
+        except struct.error:  # it ends within its header, which libsndfile reports
             return None
         present = size - stream.tell()
     return Shortfall(promised, present) if promised is not None and promised > present else None
 
 
 def _promised(stream: BufferedReader) -> int | None:
-    """Bytes of samples by the header, the stream being at the first; None where it does not say."""
+    """Bytes of samples by the header, leaving the stream at the first; None where it does not declare them."""
     match stream.read(4):
         case b"RIFF" | b"RF64":
             stream.seek(12)
@@ -55,11 +55,12 @@ def _promised(stream: BufferedReader) -> int | None:
 
 
 def _known(size: int) -> int | None:
+    """Size, or None where a header's placeholder stands for it."""
     return size if 0 < size < _LEAST_UNKNOWN else None
 
 
 def _chunk(stream: BufferedReader, form: str, wanted: bytes) -> int | None:
-    """The size of the chunk of samples, the stream being at its beginning; None where there is none."""
+    """Size of the chunk of samples, leaving the stream at its beginning; None where there is none."""
     long_size = None
     while True:
         name, size = struct.unpack(form, stream.read(struct.calcsize(form)))

@@ -1,4 +1,4 @@
-"""Recordings -> HAC features, and the codebooks that give other recordings the same columns."""
+"""Recordings -> HAC features, with the codebooks that give other recordings the same columns."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,11 +19,11 @@ from mmcli.ingest.recordings import read_sound, scale_notes
 from mmcli.util.text import counted, listed, shown
 
 SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")
-MAX_BYTES = 4 << 30  # of all counts, while they are made
+MAX_BYTES = 4 << 30  # of all counts, in memory
 
 
 class HacSettings(NamedTuple):
-    """How recordings become counts."""
+    """Settings of the conversion of recordings to counts."""
 
     mfcc: MfccSettings = MfccSettings()
     codes: int = NUM_CODES
@@ -31,16 +31,17 @@ class HacSettings(NamedTuple):
 
     @property
     def num_columns(self) -> int:
+        """Columns of the features."""
         return len(Streams._fields) * len(self.lags) * self.codes**2
 
     @property
     def min_frames(self) -> int:
-        """Frames that an utterance needs to have a pair at each lag."""
+        """Number of frames that an utterance needs for a pair at each lag."""
         return max(self.lags) + 1
 
 
 class Utterance(NamedTuple):
-    """The MFCCs (T, D) of a recording, and of its samples the peak and the form, see `Recording`."""
+    """MFCCs (T, D) of a recording, with the peak and subtype of its samples, see `Recording`."""
 
     mfcc: np.ndarray
     peak: float
@@ -48,10 +49,10 @@ class Utterance(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """What a file of codebooks says."""
+    """Contents of a file of codebooks."""
 
     codebooks: Streams
-    settings: dict[str, Any]  # those that it names
+    settings: dict[str, Any]  # those that it stores
     label_names: list[str]
 
 
@@ -81,7 +82,7 @@ def make_hac(
         strict: leave out no recording.
 
     Returns:
-        Lines that say what was left out and what was written.
+        Lines on what was left out and what was written.
 
     Raises:
         UsageError: librosa is missing, settings contradict each other, or OUT.npz cannot be written.
@@ -107,16 +108,18 @@ def make_hac(
         arrays |= labels.arrays()
     write_arrays(output, arrays | _record(settings, books))
     width = f"{settings.num_columns} columns ({settings.codes} codes, lags {listed(map(str, settings.lags))})"
-    made = f"{shown(str(output))}: {counted(len(counts), 'sound')}, {width}, {labels.told() if labels else 'no labels'}"
+    made = (
+        f"{shown(str(output))}: {counted(len(counts), 'sound')}, {width}, {labels.summary() if labels else 'no labels'}"
+    )
     scales = scale_notes([(utterance.peak, utterance.subtype) for utterance in gathered.values])
     return [*left_out(gathered, "sounds"), *scales, made]
 
 
 def read_codebooks(file: Path) -> Earlier:
-    """The codebooks of a file, and the settings and names of labels that it keeps.
+    """Read the codebooks of a file, and the settings and names of labels stored with them.
 
     Raises:
-        DataError: it holds no codebooks, or what it says cannot be.
+        DataError: it holds no codebooks, or impossible ones.
     """
     try:
         refuse_other_than_file(file)
@@ -140,7 +143,11 @@ def read_codebooks(file: Path) -> Earlier:
 
 
 def _settings_in(file: Path, names: Sequence[str]) -> dict[str, Any]:
-    """The settings that a file keeps beside its codebooks."""
+    """Settings stored in a file with its codebooks.
+
+    Raises:
+        DataError: one is not a setting that mmcli wrote.
+    """
     settings: dict[str, Any] = {}
     for setting in (*MfccSettings._fields, "lags"):
         if f"hac_{setting}" in names:
@@ -152,7 +159,11 @@ def _settings_in(file: Path, names: Sequence[str]) -> dict[str, Any]:
 
 
 def _settle(asked: Mapping[str, Any], file: Path | None, earlier: Earlier | None) -> HacSettings:
-    """The settings in force: those of the earlier file, those asked for, and defaults for the rest."""
+    """Settings in force: those of the earlier file, those asked for, and defaults for the rest.
+
+    Raises:
+        UsageError: one asked for contradicts the earlier file.
+    """
     kept = earlier.settings if earlier else {}
     for name, value in asked.items():
         if name in kept and kept[name] != value:
@@ -166,11 +177,16 @@ def _settle(asked: Mapping[str, Any], file: Path | None, earlier: Earlier | None
 
 
 def _plain(value: Any) -> str:
-    """A setting as an option takes it."""
+    """Setting in the form of its option."""
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _refuse_too_wide(settings: HacSettings, num_items: int) -> None:
+    """Refuse features that would not fit in memory.
+
+    Raises:
+        UsageError: they would not.
+    """
     num_bytes = num_items * settings.num_columns * np.dtype(np.int64).itemsize
     if num_bytes > MAX_BYTES:
         raise UsageError(
@@ -180,6 +196,11 @@ def _refuse_too_wide(settings: HacSettings, num_items: int) -> None:
 
 
 def _read_utterance(item: Item, settings: HacSettings) -> Utterance:
+    """Read a recording and compute its MFCCs.
+
+    Raises:
+        DataError: it cannot be read, or is too short.
+    """
     recording = read_sound(item.path, settings.mfcc.rate)
     num_samples = len(recording.samples)
     least = settings.mfcc.frame_length + (settings.min_frames - 1) * settings.mfcc.hop_length  # samples
@@ -192,6 +213,6 @@ def _read_utterance(item: Item, settings: HacSettings) -> Utterance:
 
 
 def _record(settings: HacSettings, books: Streams) -> dict[str, Any]:
-    """The arrays that `read_codebooks` reads."""
+    """Arrays that `read_codebooks` reads."""
     numbers = {**settings.mfcc._asdict(), "lags": settings.lags}
     return {f"hac_{name}": np.array(value) for name, value in (books._asdict() | numbers).items()}

@@ -1,1 +1,1 @@
-"""Figures: `panels` are plain values, `draw` makes files of them, `style` is the look of all."""
+"""Figures: `panels` holds plain values, `draw` turns them into files, `style` defines their look."""

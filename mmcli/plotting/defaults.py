@@ -1,4 +1,4 @@
-"""The look of every figure: matplotlib's own defaults, whatever a matplotlibrc of the user or of the folder says."""
+"""Matplotlib's own defaults for every figure, whatever a matplotlibrc of the user or of the folder sets."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ import matplotlib as mpl
 
 @contextmanager
 def own_look(settings: Mapping[Any, Any] | None = None) -> Iterator[None]:
-    """Make and save figures inside, or in the function that it decorates; `settings` are rcParams over the defaults."""
+    """Make and save figures with the defaults and `settings`, rcParams over them; a context manager and a decorator."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(settings or {})

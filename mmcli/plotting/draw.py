@@ -42,22 +42,22 @@ from mmcli.plotting.style import (
 from mmcli.util.text import shown
 
 MAX_SIDE = 2.5 * WIDTH  # inches of a table without names
-MAX_NAMED = 30  # groups of a scatter that are named
-MAX_COLUMNS = 800  # of spectra; of more, the largest of neighbours is drawn
+MAX_NAMED = 30  # named groups of a scatter
+MAX_COLUMNS = 800  # of spectra; beyond, the largest of neighbouring columns is drawn
 MAX_NAME = 24  # characters of a class or a label
 MAX_LINE = 12  # characters of a line under a picture
-MAX_LEVEL = 4  # characters of a column's name that is written level; longer ones stand upright
+MAX_LEVEL = 4  # characters of a column's name; longer ones are written vertically
 LEGEND_WIDTH = 60  # characters beside each other
 
 
 def draw(panel: Panel) -> Files:
-    """A panel as files for a page, which writes title and note around it."""
+    """Draw a panel as files for a page, which shows title and note itself."""
     with look(panel.name):
         return save(_figure(panel))
 
 
 def picture(panel: Panel, file_format: Format = "png") -> bytes:
-    """A panel as a file that is looked at alone, under its title and its note."""
+    """Draw a panel as a stand-alone file, with its title and note."""
     with look(panel.name):
         figure = _figure(panel)
         width = figure.get_figwidth()
@@ -71,7 +71,7 @@ def picture(panel: Panel, file_format: Format = "png") -> bytes:
 
 
 def stacked(panels: Sequence[Panel]) -> bytes:
-    """Pictures of panels, one above the other, as one PNG."""
+    """Draw panels one above the other, as one PNG."""
     pictures = [Image.open(io.BytesIO(picture(panel))) for panel in panels]
     width, height = max(part.width for part in pictures), sum(part.height for part in pictures)
     whole = Image.new("RGB", (width, height), PAPER)
@@ -85,10 +85,12 @@ def stacked(panels: Sequence[Panel]) -> bytes:
 
 
 def _figure(panel: Panel) -> Figure:
+    """Figure of a panel of any kind."""
     return _DRAWN_BY[type(panel)](panel)
 
 
 def _counts(panel: Counts) -> Figure:
+    """Figure of a table of items, rows shaded by their shares."""
     num_rows, num_columns = panel.counts.shape
     is_written = max(num_rows, num_columns) <= panel.max_named
     width, height = max(WIDTH, 0.9 + 0.36 * num_columns), max(2.2, 0.8 + 0.32 * num_rows)
@@ -97,7 +99,7 @@ def _counts(panel: Counts) -> Figure:
     axes = figure.add_subplot()
     axes.grid(visible=False)
     shares = panel.counts / np.maximum(panel.counts.sum(axis=1, keepdims=True), 1)
-    colors = np.zeros((*shares.shape, 4))  # see-through where there is nothing, so that it suits any paper
+    colors = np.zeros((*shares.shape, 4))  # transparent where empty, to suit any background
     colors[..., :3], colors[..., 3] = to_rgba(STRONG)[:3], shares
     axes.imshow(colors, aspect="auto", interpolation="none")
     if is_written:
@@ -115,10 +117,13 @@ def _counts(panel: Counts) -> Figure:
 
 
 def _scatter(panel: Scatter) -> Figure:
+    """Figure of items in two dimensions."""
     figure = Figure(figsize=(WIDTH, 4.5), layout="constrained")
     axes = figure.add_subplot()
     names = np.unique(panel.groups)
-    order = np.random.default_rng(0).permutation(len(panel.groups))  # no group lies on top of all others
+    order = np.random.default_rng(0).permutation(
+        len(panel.groups)
+    )  # in random order, so that no group covers all others
     points, groups = panel.points[order], panel.groups[order]
     for marker in sorted({_marker(name) for name in names}):
         drawn = np.array([_marker(group) == marker for group in groups])
@@ -155,22 +160,23 @@ def _scatter(panel: Scatter) -> Figure:
 
 
 def _color(group: int) -> str:
-    """The same for a place in every figure."""
+    """Colour of a group, the same in every figure."""
     return COLORS[group % len(COLORS)]
 
 
 def _marker(group: int) -> str:
+    """Marker of a group, the same in every figure."""
     return MARKERS[group // len(COLORS) % len(MARKERS)]
 
 
 def _pictures(panel: Pictures) -> Figure:
-    """Strips from the top down; lengths in widths of a picture."""
+    """Figure of strips from the top down; lengths in widths of a picture."""
     columns = max(panel.places, *(len(strip.pictures) for strip in panel.strips))
     low, high = panel.bounds
     captions = [[textwrap.fill(shown(text, MAX_NAME), MAX_LINE) for text in strip.captions] for strip in panel.strips]
     longest = max((len(row) for texts in captions for text in texts for row in text.split("\n")), default=0)
     gap = 0.08
-    scale = max(WIDTH / (10 * (1 + gap)) * 72, 5.5 * longest)  # points; captions have room beside each other
+    scale = max(WIDTH / (10 * (1 + gap)) * 72, 5.5 * longest)  # points; captions must not overlap
     line = 13.5 / scale
     height = 0.0
     figure = Figure()
@@ -205,13 +211,14 @@ def _pictures(panel: Pictures) -> Figure:
 
 
 def _extent(left: float, top: float, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of a picture in the middle of a square of side 1."""
+    """Left, right, bottom and top of a picture (H, W) centred in a square of side 1."""
     height, width = (side / max(shape[:2]) for side in shape[:2])
     left, top = left + (1 - width) / 2, top + (1 - height) / 2
     return left, left + width, top + height, top
 
 
 def _spectra(panel: Spectra) -> Figure:
+    """Figure of shaded rows of values."""
     num_rows, width = panel.values.shape
     figure = Figure(figsize=(1.6 * WIDTH, 1.0 + 0.24 * num_rows), layout="constrained")
     axes = figure.add_subplot()
@@ -240,13 +247,14 @@ def _spectra(panel: Spectra) -> Figure:
 
 
 def _pooled(values: np.ndarray) -> np.ndarray:
-    """Values (R, D) in no more than MAX_COLUMNS columns: of each group of neighbours, the largest."""
+    """Values (R, D) reduced to MAX_COLUMNS columns or fewer: the largest of each group of neighbours."""
     group = -(-values.shape[1] // MAX_COLUMNS)
     padded = np.pad(values, ((0, 0), (0, -values.shape[1] % group)), mode="edge")
     return padded.reshape(len(values), -1, group).max(axis=2)
 
 
 def _bars(panel: Bars) -> Figure:
+    """Figure of seconds of each module."""
     figure = Figure(figsize=(WIDTH, 1.3 + 0.42 * len(panel.labels)), layout="constrained")
     axes = figure.add_subplot()
     places = np.arange(len(panel.labels))

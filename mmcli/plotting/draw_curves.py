@@ -10,14 +10,14 @@ from matplotlib.ticker import MaxNLocator
 from mmcli.plotting.panels import CurveGrid, Curves
 from mmcli.plotting.style import NUM_LINES, WIDTH, add_legend, line_look
 
-MAX_MARKED = 40  # points of a line that are marked
+MAX_MARKED = 40  # marked points of a line
 PANE = (4.4, 3.0)  # inches
 MIN_WIDTH, MAX_WIDTH = 6.4, 14.0  # inches; wider only if a label needs it
-LEGEND_ROWS = 12  # a legend of more takes a further column where there is room
+LEGEND_ROWS = 12  # a longer legend takes a further column where it fits
 
 
 def draw_curves(panel: Curves) -> Figure:
-    """The lines of one panel."""
+    """Draw the lines of one panel."""
     figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
     axes = figure.add_subplot()
     _draw_lines(axes, panel)
@@ -28,13 +28,13 @@ def draw_curves(panel: Curves) -> Figure:
 
 
 def draw_grid(panel: CurveGrid) -> Figure:
-    """Panes in rows of three, and below them the legend; of more than NUM_LINES lines it names the first."""
+    """Draw panes in rows of three, and the legend below; beyond NUM_LINES lines it names the first ones."""
     labels = [line.label for line in panel.panes[0].lines]
     if len(labels) > NUM_LINES:
         labels[NUM_LINES:] = [f"and {len(labels) - NUM_LINES} more"]
     num_columns = min(3, len(panel.panes))
     num_rows = math.ceil(len(panel.panes) / num_columns)
-    label_width = 0.7 + 0.075 * max(map(len, labels))  # inches, as all here
+    label_width = 0.7 + 0.075 * max(map(len, labels))  # inches, as all lengths here
     wanted = label_width * math.ceil(len(labels) / LEGEND_ROWS)
     width = max(PANE[0] * num_columns, MIN_WIDTH, label_width, min(wanted, MAX_WIDTH))
     legend_columns = min(len(labels), int(width / label_width))
@@ -51,12 +51,13 @@ def draw_grid(panel: CurveGrid) -> Figure:
         axes.remove()
     handles = [Line2D([], [], linewidth=2, markersize=5, **line_look(index)) for index in range(len(labels))]
     if len(labels) > NUM_LINES:
-        handles[NUM_LINES] = Line2D([], [], linestyle="none")  # how many more there are stands without a line
-    add_legend(figure, handles, labels, ncols=legend_columns, fontsize=9, handlelength=3)  # a dash is seen to be one
+        handles[NUM_LINES] = Line2D([], [], linestyle="none")  # the number of further lines has no line itself
+    add_legend(figure, handles, labels, ncols=legend_columns, fontsize=9, handlelength=3)  # long enough to show a dash
     return figure
 
 
 def _draw_lines(axes: Axes, panel: Curves) -> None:
+    """Draw the lines of a panel on its axes."""
     for index, line in enumerate(panel.lines):
         look = line_look(index)
         if len(line.x) > MAX_MARKED:

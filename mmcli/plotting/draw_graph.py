@@ -1,6 +1,6 @@
-"""The graph of modules as a drawing: boxes in layers, children below their parents.
+"""Drawing of the graph of modules: boxes in layers, children below their parents.
 
-An arrow that goes past a layer has a place of its own in it, so that no arrow runs through a box.
+An arrow that passes a layer has a slot of its own in it, so that no arrow crosses a box.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,23 +16,23 @@ from mmcli.plotting.panels import Box, GraphPanel
 from mmcli.plotting.style import INK, LINES, PAPER, WIDTH
 
 _BOX = (1.05, 0.54)  # inches
-_LAYER = 1.15  # inches from a layer to the next
-_COLUMN = 1.4  # inches at least from a box to its neighbour
+_LAYER = 1.15  # inches between layers
+_COLUMN = 1.4  # inches between boxes, at least
 _SWEEPS = 6
 
 _Point: TypeAlias = tuple[float, float]  # inches
-_Slot: TypeAlias = str | tuple[str, str, int]  # a box, or where the arrow from one to another passes a layer
+_Slot: TypeAlias = str | tuple[str, str, int]  # a box, or the slot of an arrow in a layer that it passes
 
 
 class Layout(NamedTuple):
-    """Where things go; layers count from the top."""
+    """Slots of boxes and arrows; layers count from the top."""
 
     slots: Sequence[Sequence[_Slot]]  # from left to right, of each layer
     routes: Mapping[tuple[str, str], Sequence[_Slot]]  # of each arrow, both its ends included
 
 
 def draw_graph(panel: GraphPanel) -> Figure:
-    """Boxes with the name and the type of each module, arrows with what goes over them."""
+    """Draw boxes with the name and type of each module, and arrows labelled with their messages."""
     slots, routes = layout(panel.boxes)
     size = (max(WIDTH, _COLUMN * max(map(len, slots))), _LAYER * (len(slots) - 1) + _BOX[1] + 0.2)
     figure = Figure(figsize=size)
@@ -44,20 +44,20 @@ def draw_graph(panel: GraphPanel) -> Figure:
         for layer, row in enumerate(slots)
         for index, slot in enumerate(row)
     }
-    num_heard = {box.name: sum(box.name in other.parents for other in panel.boxes) for box in panel.boxes}
+    num_children = {box.name: sum(box.name in other.parents for other in panel.boxes) for box in panel.boxes}
     for box in panel.boxes:
-        for parent, message, answers in zip(box.parents, box.messages, box.answers, strict=True):
+        for parent, message, backward in zip(box.parents, box.messages, box.backward, strict=True):
             points = list(_points([centres[slot] for slot in routes[parent, box.name]]))
-            # Labels of arrows that meet stand away from where they meet.
-            label_at = 0.28 if len(box.parents) > 1 else 0.72 if num_heard[parent] > 1 else 0.42
-            _draw_arrow(axes, points, message, label_at, answers=answers)
+            # Labels are placed away from the point where arrows meet.
+            label_at = 0.28 if len(box.parents) > 1 else 0.72 if num_children[parent] > 1 else 0.42
+            _draw_arrow(axes, points, message, label_at, backward=backward)
     for box in panel.boxes:
         _draw_box(axes, centres[box.name], box)
     return figure
 
 
 def layout(boxes: Sequence[Box]) -> Layout:
-    """A module stands just above its highest child; neighbours in the graph are drawn to each other's columns."""
+    """Arrange boxes: a module just above its highest child, neighbours in the graph in nearby columns."""
     heights: dict[str, int] = {}
     for box in reversed(boxes):
         heights[box.name] = 1 + max((heights[child.name] for child in boxes if box.name in child.parents), default=-1)
@@ -82,13 +82,13 @@ def layout(boxes: Sequence[Box]) -> Layout:
 
 
 def _mean(slot: _Slot, links: Sequence[tuple[_Slot, _Slot]], columns: Mapping[_Slot, float]) -> float:
-    """The mean column of what a slot is linked with."""
+    """Mean column of the slots linked with one."""
     linked = [columns[lower if slot == upper else upper] for upper, lower in links if slot in (upper, lower)]
     return sum(linked) / len(linked) if linked else columns[slot]
 
 
 def _points(centres: Sequence[_Point]) -> Iterator[_Point]:
-    """Corners of an arrow from the lower edge of its first slot to the upper edge of its last."""
+    """Corners of an arrow, from the lower edge of its first slot to the upper edge of its last."""
     half = _BOX[1] / 2
     yield centres[0][0], centres[0][1] + half
     for x, y in centres[1:-1]:
@@ -97,17 +97,17 @@ def _points(centres: Sequence[_Point]) -> Iterator[_Point]:
     yield centres[-1][0], centres[-1][1] - half
 
 
-def _draw_arrow(axes: Axes, points: Sequence[_Point], message: str, label_at: float, *, answers: bool) -> None:
-    """What goes forward, beside it the answer, and over both what they say."""
-    aside = 0.06 if answers else 0.0
+def _draw_arrow(axes: Axes, points: Sequence[_Point], message: str, label_at: float, *, backward: bool) -> None:
+    """Draw the arrow of the forward message, beside it the backward one's, and the label over both."""
+    aside = 0.06 if backward else 0.0
     ways: list[tuple[list[_Point], Any]] = [([(x + aside, y) for x, y in points], "-")]
-    if answers:
+    if backward:
         ways.append(([(x - aside, y) for x, y in reversed(points)], (0, (4, 2))))
     for way, dashes in ways:
         arrow = FancyArrowPatch(path=Path(way), arrowstyle="-|>", mutation_scale=9, linewidth=1.1, linestyle=dashes)
         arrow.set(facecolor="none", edgecolor=INK)
         axes.add_patch(arrow)
-    # Where it passes a layer there is room.
+    # The label goes where the arrow passes a layer: there is room.
     (x0, y0), (x1, y1) = points[1:3] if len(points) > 2 else points
     label_at = 0.5 if len(points) > 2 else label_at
     frame = {"boxstyle": "round,pad=0.1", "facecolor": PAPER, "edgecolor": "none"}
@@ -116,6 +116,7 @@ def _draw_arrow(axes: Axes, points: Sequence[_Point], message: str, label_at: fl
 
 
 def _draw_box(axes: Axes, centre: _Point, box: Box) -> None:
+    """Draw a module as a box with its name and type."""
     x, y = centre
     corner = (x - _BOX[0] / 2, y - _BOX[1] / 2)
     edge = LINES[0] if box.parents else INK

@@ -1,4 +1,4 @@
-"""Figures as frozen plain values, before anything is drawn."""
+"""Figures as frozen plain values, before drawing."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import numpy as np
 class Panel:
     """One figure."""
 
-    name: str  # of its files, without suffix
+    name: str  # of the files, without suffix
     title: str
-    alt: str  # what it shows, for who does not see it
-    note: str  # how it is to be read
+    alt: str  # text alternative, for readers who cannot see it
+    note: str  # caption
 
 
 class Box(NamedTuple):
@@ -23,17 +23,21 @@ class Box(NamedTuple):
     name: str
     type: str
     parents: tuple[str, ...]
-    messages: tuple[str, ...]  # what goes over the arrow from each parent: "18 points"
-    answers: tuple[bool, ...]  # whether each parent hears back
+    messages: tuple[str, ...]  # label of the arrow from each parent: "18 points"
+    backward: tuple[bool, ...]  # whether each parent receives a backward message
 
 
 @dataclass(frozen=True)
 class GraphPanel(Panel):
+    """The graph of modules."""
+
     boxes: tuple[Box, ...]  # in the order of updates
 
 
 class Line(NamedTuple):
-    label: str  # empty where the title names it
+    """A line of a plot."""
+
+    label: str  # empty where the title serves
     x: np.ndarray  # (n,)
     y: np.ndarray  # (n,)
     low: np.ndarray | None = None  # (n,) lower edge of a band around the line; None where it has none
@@ -66,7 +70,7 @@ class Counts(Panel):
     columns: tuple[str, ...]
     row_label: str
     column_label: str
-    max_named: int = 30  # rows or columns that are named, and their items written; more are shaded alone
+    max_named: int = 30  # rows or columns with names and numbers; more are only shaded
 
 
 @dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Scatter(Panel):
     """Items in two dimensions."""
 
     points: np.ndarray  # (n, 2)
-    groups: np.ndarray  # (n,) whole numbers, which choose colours
+    groups: np.ndarray  # (n,) whole numbers, which select colours
     names: Mapping[int, str]  # of the groups
     x_label: str
     y_label: str
@@ -91,6 +95,8 @@ class Strip(NamedTuple):
 
 @dataclass(frozen=True)
 class Pictures(Panel):
+    """Strips of pictures on one scale of gray."""
+
     strips: tuple[Strip, ...]
     bounds: tuple[float, float] = (0.0, 1.0)  # values that are black and white
     places: int = 10  # in a row, at least

@@ -1,7 +1,7 @@
-"""How figures look, and how they become files.
+"""Look of figures, and their conversion to files.
 
-Figures are narrow, so that their text is readable where a phone shows them whole. They are drawn on white; for a
-page, the colours of paper, ink and grid become names that a style sheet gives a light and a dark value.
+Figures are narrow, so that their text is readable where a phone shows them whole. They are drawn on white; for a page,
+the colours of paper, ink and grid become variables, to which a style sheet assigns a light and a dark value.
 """
 
 import io
@@ -27,7 +27,7 @@ COLORS = (
 )
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "*")
 STROKES = ("-", "--", ":", "-.")
-NUM_LINES = 40  # lines that no two of look alike
+NUM_LINES = 40  # lines that all look different
 
 Format: TypeAlias = Literal["png", "svg"]
 
@@ -59,7 +59,7 @@ _PAGE_STYLE = (
 
 
 class Files(NamedTuple):
-    """A figure in the forms that it is kept in."""
+    """A figure in all its file formats."""
 
     png: bytes
     svg: str
@@ -70,24 +70,24 @@ class Files(NamedTuple):
 
 @contextmanager
 def look(name: str) -> Iterator[None]:
-    """Figures made and saved inside look as those of a report do; the same figure of a name gives the same bytes."""
+    """Make and save figures in the style of a report; the same figure of a name gives the same bytes."""
     with own_look({**_RC, "svg.hashsalt": name}):
         yield
 
 
 def line_look(index: int) -> dict[str, Any]:
-    """Color, stroke and marker of line number `index`; NUM_LINES in a row differ."""
+    """Color, stroke and marker of line number `index`; NUM_LINES consecutive ones differ."""
     return {
         "color": LINES[index % len(LINES)],
         "linestyle": STROKES[index // len(LINES) % len(STROKES)],
-        # Color and stroke come back after 20 lines, the marker after 10: one further then.
+        # Color and stroke repeat after 20 lines, the marker after 10: shifted by one then.
         "marker": MARKERS[(index + index // (len(LINES) * len(STROKES))) % len(MARKERS)],
     }
 
 
 def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str], **options: Any) -> None:
     """Name lines or marks below the axes."""
-    # Names come after: a legend leaves out one that begins with _, and reads $ as mathematics.
+    # Names are set afterwards: a legend omits one that begins with _, and parses $ as mathematics.
     legend = figure.legend(handles, ["-"] * len(names), loc="outside lower center", **options)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_parse_math(False)
@@ -95,24 +95,24 @@ def add_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str], 
 
 
 def encoded(figure: Figure, file_format: Format, **options: Any) -> bytes:
-    """A figure as a file; to be called inside `look`."""
+    """Encode a figure as a file; to be called within `look`."""
     of_format: dict[Format, dict[str, Any]] = {
         "png": {"dpi": 160},
         "svg": {"dpi": 120, "metadata": dict.fromkeys(("Creator", "Date", "Format", "Type"))},
     }
     buffer = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name may be in any script
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a name may be in a script that the font lacks
         figure.savefig(buffer, format=file_format, **of_format[file_format], **options)
     return buffer.getvalue()
 
 
 def save(figure: Figure) -> Files:
-    """All forms of a figure; to be called inside `look`."""
+    """Encode all forms of a figure; to be called within `look`."""
     text = encoded(figure, "svg").decode()
-    figure.set_layout_engine("none")  # it has its layout; finding one takes a third of the time
+    figure.set_layout_engine("none")  # the layout is computed already; doing it again takes a third of the time
     png = encoded(figure, "png")
-    page = text[text.index("<svg") :]  # a page says itself what it is
+    page = text[text.index("<svg") :]  # a page needs no XML declaration
     for light, (name, _) in _DARK.items():
         page = page.replace(light, f"var(--{name})")
     start = page.index("<defs>")

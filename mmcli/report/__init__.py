@@ -1,1 +1,1 @@
-"""The report on a run: `content` gathers its `sections` of figures and tables, `page` writes them as HTML."""
+"""Report on a run: `content` gathers `sections` of figures and tables, `page` writes them as HTML."""

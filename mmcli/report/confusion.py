@@ -1,4 +1,4 @@
-"""The confusion table of a module, for a page and as a picture of its own."""
+"""Confusion table of a module, for a page and as a stand-alone picture."""
 
 from dataclasses import replace
 
@@ -6,11 +6,11 @@ from mmcli.plotting.draw import picture
 from mmcli.plotting.panels import Counts
 from mmcli.runs.metrics import Metrics
 
-MAX_CELLS = 100  # classes or labels that a picture of its own names
+MAX_CELLS = 100  # classes or labels named in a stand-alone picture
 
 
 def confusion_panel(name: str, measure: Metrics) -> Counts:
-    """Classes of a module by labels."""
+    """Panel of a module's classes by labels."""
     figures = f"ACC {measure.acc:.3f}, ARI {measure.ari:.3f}, NMI {measure.nmi:.3f}"
     left = f" {measure.num_unlabelled:,} items without a label are left out." if measure.num_unlabelled else ""
     return Counts(
@@ -27,5 +27,5 @@ def confusion_panel(name: str, measure: Metrics) -> Counts:
 
 
 def confusion_png(name: str, measure: Metrics) -> bytes:
-    """The same as a PNG under its title, with room for the names of more classes."""
+    """PNG of the same panel under its title, with room for the names of more classes."""
     return picture(replace(confusion_panel(name, measure), max_named=MAX_CELLS))

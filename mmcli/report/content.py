@@ -1,4 +1,4 @@
-"""A run -> all that its report says."""
+"""A run -> the contents of its report."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -16,24 +16,24 @@ from mmcli.runs.reader import RunFiles
 
 
 def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | None, problem: str) -> Report:
-    """Read a run, finished or not.
+    """Read a run, finished or not, and make its report.
 
     Args:
-        run: what it left.
+        run: files of the run.
         config: its config.
         graph: of that config.
-        datasets: what it learned from; None where that is not at hand.
-        problem: why it is not.
+        datasets: its training data; None where they are unavailable.
+        problem: why they are.
 
     Raises:
-        DamagedRunError: something in it is not what mmcli writes.
+        DamagedRunError: a file is not as mmcli writes it.
     """
     meta = run.meta()
     findings = read_findings(run, graph, datasets)
     widths = None if datasets is None else datasets.widths
     remarks = _course(meta, config, max((lines[-1].round for lines in findings.history.values()), default=0))
     if datasets is None:
-        remarks += (f"The data are not at hand, so pictures and labels are left out: {problem}",)
+        remarks += (f"The data are unavailable, so pictures and labels are left out: {problem}",)
     sections = (
         Section("results", "Results", tables=(results(findings, graph),) if findings.history else ()),
         graph_section(graph, widths),
@@ -57,20 +57,22 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
 
 
 def _course(meta: Mapping[str, Any], config: Config, num_done: int) -> tuple[str, ...]:
-    """What to say of a run that has not finished."""
+    """Remarks on a run that has not finished."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     begun = f"round {num_done} of {config.rounds}" if num_done else "no update is done yet"
     match meta["status"]:
         case "running":
-            return (f"This run has not finished ({begun}), or it was killed. The page shows what was there at {now}.",)
+            return (f"This run has not finished ({begun}), or it was killed. The page shows its results at {now}.",)
         case "stopped":
-            return (f"This run was stopped ({begun}); --resume goes on with it. The page shows what it left.",)
+            return (f"This run was stopped ({begun}); --resume continues it. The page shows its results so far.",)
         case "failed":
-            return (f"This run failed ({meta.get('error', 'no reason given')}); {begun}. The page shows what it left.",)
+            error = meta.get("error", "no reason given")
+            return (f"This run failed ({error}); {begun}. The page shows its results so far.",)
     return ()
 
 
 def _settings(meta: Mapping[str, Any], config: Config, datasets: Datasets | None) -> dict[str, str]:
+    """Settings, versions and data of a run, by name."""
     items = {} if datasets is None else {"items": f"{datasets.num_items:,}"}
     facts = {key: str(meta[key]) for key in ("status", "started", "ended", "device", "threads") if key in meta}
     versions = meta.get("versions", {})

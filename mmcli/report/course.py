@@ -1,4 +1,4 @@
-"""How a run went: its graph, its measures round by round, its time."""
+"""Course of a run: its graph, its measures round by round, its time."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -20,31 +20,31 @@ _MEASURES: Mapping[str, tuple[str, Callable[[HistoryLine], float | None], str]] 
 
 
 def graph_section(graph: Graph, widths: Mapping[str, int] | None) -> Section:
-    """Who hears whom; `widths` as in `Graph.ports`, None where they are not known."""
+    """Section on the modules and their messages; `widths` as in `Graph.ports`, None where unknown."""
     ports = {} if widths is None else graph.ports(widths)
     boxes = []
     for node in graph.nodes.values():
         messages = tuple(f"{port.width} {port.kind}" for port in ports.get(node.name, ())) or tuple(node.kinds)
-        answers = tuple(bool(graph.nodes[parent].parents) for parent in node.parents)
-        boxes.append(Box(node.name, node.type, node.parents, messages, answers))
+        backward = tuple(bool(graph.nodes[parent].parents) for parent in node.parents)
+        boxes.append(Box(node.name, node.type, node.parents, messages, backward))
     arrows = [
-        f"{parent} {'to and from' if answers else 'to'} {box.name} ({message})"
+        f"{parent} {'to and from' if backward else 'to'} {box.name} ({message})"
         for box in boxes
-        for parent, message, answers in zip(box.parents, box.messages, box.answers, strict=True)
+        for parent, message, backward in zip(box.parents, box.messages, box.backward, strict=True)
     ]
     panel = GraphPanel(
         name="graph",
         title="Modules and messages",
         alt=f"Graph of {len(boxes)} modules. Messages go from {', '.join(arrows)}.",
-        note="Solid arrows are what a module sends forward, dashed ones what it answers: a prediction in the same kind "
-        "and width. Observations do not listen.",
+        note="Solid arrows are forward messages, dashed ones backward messages: a prediction of the same kind and "
+        "width. Observations receive none.",
         boxes=tuple(boxes),
     )
     return Section("graph", "The graph", panels=(panel,))
 
 
 def rounds_section(findings: Findings, graph: Graph) -> Section:
-    """Each measure over the rounds, the last update from inside, and all numbers as a table."""
+    """Section on each measure over the rounds, the trace of the last update, and all numbers as a table."""
     measures = [panel for name in _MEASURES if (panel := _measure(name, findings)) is not None]
     bounds = [panel for name in findings.history for panel in _objectives(name, graph.nodes[name].spec, findings)]
     specs = {name: graph.nodes[name].spec.trace for name in findings.traces}
@@ -56,7 +56,7 @@ def rounds_section(findings: Findings, graph: Graph) -> Section:
 
 
 def results(findings: Findings, graph: Graph) -> Table:
-    """The latest figures of each module."""
+    """Table of the latest figures of each module."""
     rows = [
         (name, graph.nodes[name].type, str(lines[-1].round), *_cells(lines[-1], graph.nodes[name].spec))
         for name, lines in findings.history.items()
@@ -65,7 +65,7 @@ def results(findings: Findings, graph: Graph) -> Table:
 
 
 def time_section(findings: Findings) -> Section:
-    """What each module took, all rounds together."""
+    """Section on the time of each module, summed over rounds."""
     names = tuple(findings.history)
     if not names:
         return Section("time", "Time")
@@ -88,7 +88,7 @@ def time_section(findings: Findings) -> Section:
 
 
 def _measure(name: str, findings: Findings) -> Curves | None:
-    """A measure of every module that has it, None where none has."""
+    """Panel of a measure of every module that has it; None where none has."""
     title, pick, note = _MEASURES[name]
     lines = []
     for module, history in findings.history.items():
@@ -104,7 +104,7 @@ def _measure(name: str, findings: Findings) -> Curves | None:
 
 
 def _objectives(name: str, spec: ModuleSpec, findings: Findings) -> Iterator[Curves]:
-    """The objective of a module by round, and the loss per item where its type has one."""
+    """Panels of the objective of a module by round, and of the loss per item where its type has one."""
     points = [(line.round, line.bound) for line in findings.history[name] if line.bound is not None]
     if spec.objective is None or not points:
         return
@@ -134,6 +134,7 @@ def _objectives(name: str, spec: ModuleSpec, findings: Findings) -> Iterator[Cur
 
 
 def _trace(name: str, spec: Trace, values: np.ndarray) -> Curves:
+    """Panel of the values that a module recorded in its last update, (I,)."""
     title, better = spec.title or spec.name, {"up": "higher", "down": "lower"}[spec.direction]
     return Curves(
         name=f"trace-{name}",
@@ -148,7 +149,7 @@ def _trace(name: str, spec: Trace, values: np.ndarray) -> Curves:
 
 
 def _headed(title: str) -> str:
-    """The title at the beginning of a sentence."""
+    """Title with a capital, for the beginning of a sentence."""
     return title[:1].upper() + title[1:]
 
 
@@ -156,6 +157,7 @@ _HEADER = ("ACC", "ARI", "NMI", "objective", "seconds", "compiling")
 
 
 def _cells(line: HistoryLine, spec: ModuleSpec) -> tuple[str, ...]:
+    """Cells of a row of the table of rounds."""
     unit = spec.objective.unit if spec.objective is not None else ""
     objective = "" if line.bound is None else f"{line.bound:,.0f} {unit}".rstrip()
     measures = ("" if value is None else f"{value:.3f}" for value in (line.acc, line.ari, line.nmi))
@@ -163,5 +165,5 @@ def _cells(line: HistoryLine, spec: ModuleSpec) -> tuple[str, ...]:
 
 
 def _course(values: np.ndarray, form: str) -> str:
-    """From where to where values went."""
+    """First and last value, in words."""
     return f"{values[0]:{form}}" if len(values) == 1 else f"from {values[0]:{form}} to {values[-1]:{form}}"

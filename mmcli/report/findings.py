@@ -1,4 +1,4 @@
-"""What a run left behind, read and checked: the arrays that the sections of a report are made of."""
+"""Results of a run, read and checked: the arrays that the sections of a report are made of."""
 
 import math
 from collections.abc import Iterable
@@ -15,51 +15,51 @@ from mmcli.runs.reader import HISTORY, RunFiles, Stage
 
 
 class Classes(NamedTuple):
-    """What a module found, N items."""
+    """Classes found by a module, N items."""
 
     found: np.ndarray  # (N,) int64
     first: np.ndarray | None  # (N,) after the first round
     entropy: np.ndarray | None  # (N,) of the distribution over classes, nats
-    num_classes: int  # that the module tells apart
+    num_classes: int  # number of classes of the module
     labels_name: str | None
-    labels: Labels | None  # that measure it; None where there are none, or not at hand
-    learned: LabelSet | None  # that its classes were matched to; None where there are none, or not known
+    labels: Labels | None  # that measure it; None where there are none, or they are unavailable
+    learned: LabelSet | None  # that its classes were matched to; None where there are none, or they are unknown
 
     def text(self, number: int) -> str:
-        """What a class is called."""
+        """Name of a class."""
         return str(number) if self.learned is None else self.learned.class_text(number)
 
     def of_item(self, item: int) -> str:
-        """What the label of an item is called."""
+        """Name of the label of an item."""
         if self.labels is None or not self.labels.given[item]:
             return "no label"
         return LabelSet((), self.labels.names).text(int(self.labels.numbers[item]))
 
 
 class Latent(NamedTuple):
-    """Where a module puts its items."""
+    """Latent positions of items, by a module."""
 
     last: np.ndarray  # (N, D)
     first: np.ndarray | None  # (N, D) after the first round
 
 
 class Shown(NamedTuple):
-    """Observations that are pictures, and what a module makes of them."""
+    """Observations that are pictures, and their reconstructions."""
 
     observed: np.ndarray  # (N, side, side)
-    known: np.ndarray  # (N,) bool, which of them are there
+    known: np.ndarray  # (N,) bool, True where observed
     rebuilt: dict[str, np.ndarray]  # (N, side, side) by module
 
 
 class Findings(NamedTuple):
-    """All arrays of a report, by module; what a run has not come to is left out."""
+    """Arrays of a report, by module; those that a run has not reached are left out."""
 
     history: dict[str, list[HistoryLine]]
     traces: dict[str, np.ndarray]  # (I,) each
     classes: dict[str, Classes]
     latents: dict[str, Latent]
     pictures: dict[str, Shown]  # by observation
-    num_items: int | None  # N; None before the first update of a run whose data are not at hand
+    num_items: int | None  # N; None before the first update of a run whose data are unavailable
 
 
 def read_findings(run: RunFiles, graph: Graph, datasets: Datasets | None) -> Findings:
@@ -68,10 +68,10 @@ def read_findings(run: RunFiles, graph: Graph, datasets: Datasets | None) -> Fin
     Args:
         run: finished or not.
         graph: its modules.
-        datasets: what it learned from; None where that is not at hand, and then there are no labels and no pictures.
+        datasets: its training data; None where unavailable, and then there are no labels and no pictures.
 
     Raises:
-        DamagedRunError: something is not what mmcli writes, or not of the same items.
+        DamagedRunError: a file is not as mmcli writes it, or not of the same items.
     """
     lines = run.history()
     for line in lines:
@@ -104,20 +104,33 @@ class _Reader:
         self._run, self._graph, self.num_items = run, graph, num_items
 
     def trace(self, node: Node) -> np.ndarray | None:
-        """(I,) what the last update recorded."""
+        """Values that the last update recorded, (I,)."""
         return self._run.learned(self._graph.folder(node.name), node.spec.trace.name, 1) if node.spec.trace else None
 
     def items(self, node: Node, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
+        """Array of a module with a row for each item.
+
+        Raises:
+            DamagedRunError: it has another number of rows.
+        """
         folder = self._graph.folder(node.name)
         return self._of_items(folder, f"{name}_{kind}", self._run.learned(folder, name, ndim, kind))
 
     def classes(self, node: Node, stem: str, kind: Stage = "learn") -> np.ndarray | None:
-        """The class (N,) int64 of each item, from the array `stem`."""
+        """Class (N,) int64 of each item, from the array `stem`.
+
+        Raises:
+            DamagedRunError: it has another number of rows.
+        """
         folder = self._graph.folder(node.name)
         return self._of_items(folder, f"{stem}_{kind}", self._run.classes_of(folder, stem, kind))
 
     def _of_items(self, folder: str, name: str, array: np.ndarray | None) -> np.ndarray | None:
-        """The same array, of as many rows as all others."""
+        """Array itself, checked to have as many rows as all others.
+
+        Raises:
+            DamagedRunError: it has not.
+        """
         if array is None:
             return None
         if self.num_items is None:
@@ -127,15 +140,22 @@ class _Reader:
         return array
 
     def learned_labels(self, name: str | None) -> LabelSet | None:
+        """Distinct labels of the training data of a name; None without a name."""
         return None if name is None else self._run.labels(name)
 
     def damaged(self, node: Node, reason: str) -> Exception:
+        """Error for a damaged file of a module."""
         return self._run.damaged(self._graph.folder(node.name), reason)
 
 
 def _classes(reader: _Reader, node: Node, names: ClassReports, datasets: Datasets | None) -> Classes:
+    """Classes of a module.
+
+    Raises:
+        DamagedRunError: its classes are missing.
+    """
     found = reader.classes(node, names.classes)
-    if found is None:  # the module has had an update, so it was there
+    if found is None:  # the module has had an update, so it was written
         raise reader.damaged(node, f"no {names.classes}_learn.txt")
     probs = reader.items(node, names.probabilities, 2)
     entropy = None
@@ -150,12 +170,14 @@ def _classes(reader: _Reader, node: Node, names: ClassReports, datasets: Dataset
 
 
 def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:
-    """The observations whose width is the square of a whole number above 1."""
+    """Observations whose width is the square of a whole number above 1."""
     shown = {}
     for name in datasets.observations:
         values = datasets.as_observed(name)
         side = math.isqrt(values.shape[1])
-        if not isinstance(values, np.ndarray) or side < 2 or side**2 != values.shape[1]:  # sparse counts are no picture
+        if (
+            not isinstance(values, np.ndarray) or side < 2 or side**2 != values.shape[1]
+        ):  # sparse counts are not pictures
             continue
         rebuilt = {}
         for node in nodes:

@@ -1,4 +1,4 @@
-"""How classes meet labels and each other, and where the latent space puts them."""
+"""Agreement of classes with labels and with each other, and their places in the latent space."""
 
 import itertools
 from collections.abc import Callable
@@ -15,12 +15,12 @@ from mmcli.report.sections import Section, Table
 from mmcli.runs import metrics
 from mmcli.runs.metrics import Metrics
 
-MAX_POINTS = 3000  # in a scatter; of more, every n-th is drawn
-MAX_PAIRS = 6  # of modules whose classes are compared cell by cell
+MAX_POINTS = 3000  # in a scatter; beyond, every n-th is drawn
+MAX_PAIRS = 6  # of modules whose table of classes is shown
 
 
 def confusion_section(findings: Findings) -> Section:
-    """Classes by labels, of each module that names labels."""
+    """Section on classes by labels, of each module that has labels."""
     panels = [
         confusion_panel(name, metrics.evaluate(classes.found, classes.labels))
         for name, classes in findings.classes.items()
@@ -30,7 +30,7 @@ def confusion_section(findings: Findings) -> Section:
 
 
 def agreement_section(findings: Findings) -> Section:
-    """Classes by classes, of each two modules."""
+    """Section on the classes of each pair of modules."""
     rows: list[tuple[str, ...]] = []
     panels: list[Counts] = []
     for first, second in itertools.combinations(findings.classes, 2):
@@ -47,7 +47,7 @@ def agreement_section(findings: Findings) -> Section:
 
 
 def latent_section(findings: Findings) -> Section:
-    """Items in the two directions of most variance, by class and by label, after the first and the last round."""
+    """Section on items in the two directions of most variance, by class and label, after the first and last round."""
     notes, panels, places = [], [], _places(findings)
     for name, latent in findings.latents.items():
         last = findings.history[name][-1].round
@@ -58,12 +58,12 @@ def latent_section(findings: Findings) -> Section:
             points, x_label, y_label = project(z)
             for by, groups in _colourings(findings, places, is_first=number < last).items():
                 panels.append(_scatter(name, number, by, points, groups, (x_label, y_label)))
-    panels.sort(key=lambda panel: panel.title.partition(", by ")[2])  # the rounds of a colouring side by side
+    panels.sort(key=lambda panel: panel.title.partition(", by ")[2])  # rounds of one colouring side by side
     return Section("latent", "Latent space", tuple(notes), tuple(panels))
 
 
 def project(z: np.ndarray) -> tuple[np.ndarray, str, str]:
-    """(N, D) points -> (N, 2) by principal components, and what to call the axes."""
+    """Project points (N, D) to (N, 2) by principal components; return the names of the axes too."""
     if min(z.shape) < 2 or not np.ptp(z, axis=0).any():
         return np.column_stack([z[:, 0], np.arange(len(z))]), "latent", "item"
     pca = PCA(2).fit(z)
@@ -74,7 +74,7 @@ def project(z: np.ndarray) -> tuple[np.ndarray, str, str]:
 
 
 def _places(findings: Findings) -> np.ndarray:
-    """(G,) all numbers of classes and labels, ascending; the place of one chooses its colour in every scatter."""
+    """Numbers of all classes and labels, (G,) ascending; the rank of one selects its colour in every scatter."""
     numbers = np.zeros(0, np.int64)
     for classes in findings.classes.values():
         labels = None if classes.labels is None else classes.labels.numbers[classes.labels.given]
@@ -84,16 +84,16 @@ def _places(findings: Findings) -> np.ndarray:
 
 
 class _Groups(NamedTuple):
-    """What items are coloured by."""
+    """Groups by which items are coloured."""
 
     numbers: np.ndarray  # (N,) int64
-    places: np.ndarray  # (N,) of the numbers among all
-    given: np.ndarray  # (N,) bool, which items are in a group
-    text: Callable[[int], str]  # what a group is called
+    places: np.ndarray  # (N,) rank of the numbers among all
+    given: np.ndarray  # (N,) bool, True where an item is in a group
+    text: Callable[[int], str]  # name of a group
 
 
 def _colourings(findings: Findings, places: np.ndarray, *, is_first: bool) -> dict[str, _Groups]:
-    """Groups to colour items by: every module's classes, and the labels they are measured with."""
+    """Groups to colour items by: every module's classes, and the labels that measure them."""
     groups = {}
     for name, classes in findings.classes.items():
         found = classes.first if is_first else classes.found
@@ -110,12 +110,13 @@ def _colourings(findings: Findings, places: np.ndarray, *, is_first: bool) -> di
 
 
 def _scatter(name: str, number: int, by: str, points: np.ndarray, groups: _Groups, axes: tuple[str, str]) -> Scatter:
-    there = np.flatnonzero(groups.given)
-    step = -(-len(there) // MAX_POINTS)
-    rows = there[::step]
-    drawn = f"{len(there):,} items" if step == 1 else f"{len(rows):,} of {len(there):,} items"
-    left = "" if len(there) == len(points) else f"; {len(points) - len(there):,} without a label are left out"
-    numbers, firsts = np.unique(groups.numbers[there], return_index=True)
+    """Panel of items in the latent space, in one colouring."""
+    kept = np.flatnonzero(groups.given)
+    step = -(-len(kept) // MAX_POINTS)
+    rows = kept[::step]
+    drawn = f"{len(kept):,} items" if step == 1 else f"{len(rows):,} of {len(kept):,} items"
+    left = "" if len(kept) == len(points) else f"; {len(points) - len(kept):,} without a label are left out"
+    numbers, firsts = np.unique(groups.numbers[kept], return_index=True)
     names = map(groups.text, numbers.tolist())
     return Scatter(
         name=f"latent-{name}-round{number}-{by.replace(' ', '-')}",
@@ -125,7 +126,7 @@ def _scatter(name: str, number: int, by: str, points: np.ndarray, groups: _Group
         note=f"{drawn}{left}; a group's name stands at its median. Each round has axes of its own.",
         points=points[rows],
         groups=groups.places[rows],
-        names=dict(zip(groups.places[there[firsts]].tolist(), names, strict=True)),
+        names=dict(zip(groups.places[kept[firsts]].tolist(), names, strict=True)),
         x_label=axes[0],
         y_label=axes[1],
     )
@@ -147,12 +148,13 @@ def confusions(classes: Classes) -> list[tuple[str, str, np.ndarray]]:
 
 
 def _own_numbers(found: np.ndarray, other: np.ndarray) -> list[int]:
-    """The classes of `found` in the order in which matching them to those of `other` puts them."""
+    """Classes of `found`, ordered by the classes of `other` that they match."""
     matched = metrics.match_classes(found, other)
     return [int(found[matched == row][0]) for row in np.unique(matched)]
 
 
 def _agreement(first: str, second: str, names: tuple[tuple[str, ...], tuple[str, ...]], agreement: Metrics) -> Counts:
+    """Panel of the classes of one module by those of another."""
     figures = f"{agreement.acc:.1%} of the items in matching classes, ARI {agreement.ari:.3f}"
     return Counts(
         name=f"agreement-{first}-{second}",

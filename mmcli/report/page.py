@@ -1,4 +1,4 @@
-"""A report -> one HTML page that needs nothing else, and its figures as files."""
+"""A report -> one self-contained HTML page, and its figures as files."""
 
 from typing import NamedTuple
 from urllib.parse import quote
@@ -12,14 +12,14 @@ from mmcli.util.version import __version__
 
 
 class Page(NamedTuple):
-    """What goes to disk."""
+    """Contents of the files of a report."""
 
     html: bytes
     figures: dict[str, bytes]  # content by file name
 
 
 def make_page(report: Report) -> Page:
-    """Draw every figure and write the page around them."""
+    """Draw every figure and write the page."""
     drawn = {panel.name: draw(panel) for section in report.sections for panel in section.panels}
     environment = Environment(
         loader=PackageLoader("mmcli.report"),
@@ -33,10 +33,10 @@ def make_page(report: Report) -> Page:
     figures: dict[str, bytes] = {}
     for name, files in drawn.items():
         figures |= {f"{name}.png": files.png, f"{name}.svg": files.svg.encode()}
-    # What other people put into a run may not be text that UTF-8 can write.
+    # Text of others in a run may hold characters that UTF-8 cannot encode.
     return Page(html.encode(errors="replace"), figures)
 
 
 def _uri(files: Files) -> str:
-    """A figure as an address that holds it whole."""
+    """Data URI of a figure."""
     return "data:image/svg+xml," + quote(files.page_svg, safe=" /:;=+,()!*@?'")

@@ -1,4 +1,4 @@
-"""Items as people see them: what was rebuilt, what a class looks like, what was mistaken and what is uncertain."""
+"""Pictures of items: reconstructions, class prototypes, mistakes, and the least certain."""
 
 from collections.abc import Iterator
 
@@ -12,11 +12,11 @@ from mmcli.report.sections import Section, Table
 PER_ROW = 10
 NUM_REBUILT = 20
 NUM_UNCERTAIN = 20
-NUM_MISTAKES = 5  # kinds of them
+NUM_MISTAKES = 5  # kinds of mistakes
 
 
 def pictures_section(findings: Findings) -> Section:
-    """Reconstructions, and the mean of each class."""
+    """Section on reconstructions, and the mean of each class."""
     panels = []
     for source, shown in findings.pictures.items():
         for module, rebuilt in shown.rebuilt.items():
@@ -27,7 +27,7 @@ def pictures_section(findings: Findings) -> Section:
 
 
 def mistakes_section(findings: Findings) -> Section:
-    """The most frequent mistakes of each module that names labels, in numbers and in pictures."""
+    """Section on the most frequent mistakes of each module that has labels, in numbers and in pictures."""
     rows, notes, panels = [], [], []
     for name, classes in findings.classes.items():
         if classes.labels is None:
@@ -44,7 +44,7 @@ def mistakes_section(findings: Findings) -> Section:
 
 
 def uncertain_section(findings: Findings) -> Section:
-    """The items whose distribution over classes has most entropy."""
+    """Section on the items with the highest entropy over classes."""
     panels = []
     for name, classes in findings.classes.items():
         if classes.entropy is None:
@@ -58,6 +58,7 @@ def uncertain_section(findings: Findings) -> Section:
 
 
 def _rebuilt(source: str, module: str, shown: Shown, rebuilt: np.ndarray, items: np.ndarray) -> Pictures:
+    """Panel of items as observed and as reconstructed."""
     strips = []
     for row in _rows(items):
         strips += [Strip("observed", shown.observed[row]), Strip("reconstructed", rebuilt[row])]
@@ -71,6 +72,7 @@ def _rebuilt(source: str, module: str, shown: Shown, rebuilt: np.ndarray, items:
 
 
 def _prototypes(source: str, shown: Shown, name: str, classes: Classes) -> Pictures:
+    """Panel of the mean picture of each class."""
     ids = np.unique(classes.found[shown.known])
     members = {number: np.flatnonzero(shown.known & (classes.found == number)) for number in ids}
     strips = []
@@ -89,10 +91,12 @@ def _prototypes(source: str, shown: Shown, name: str, classes: Classes) -> Pictu
 
 
 def _headed(shown: Shown) -> dict[str, np.ndarray]:
+    """Observed pictures and reconstructions, by heading."""
     return {f"mean reconstruction by {module}": rebuilt for module, rebuilt in shown.rebuilt.items()}
 
 
 def _mistakes(source: str, shown: Shown, name: str, pairs: list[tuple[str, str, np.ndarray]]) -> Pictures:
+    """Panel of the items of the most frequent mistakes."""
     texts = [
         f"class {found}, label {label}: {len(items)} item{'s' * (len(items) != 1)}" for found, label, items in pairs
     ]
@@ -110,6 +114,7 @@ def _mistakes(source: str, shown: Shown, name: str, pairs: list[tuple[str, str, 
 
 
 def _uncertain(source: str, shown: Shown, name: str, classes: Classes, items: np.ndarray) -> Pictures:
+    """Panel of the least certain items."""
     entropy = classes.entropy[items] if classes.entropy is not None else np.zeros(0)
     span = f"Entropy {entropy[0]:.2f} to {entropy[-1]:.2f} nats, of at most {np.log(classes.num_classes):.2f}."
     strips = []
@@ -129,17 +134,18 @@ def _uncertain(source: str, shown: Shown, name: str, classes: Classes, items: np
 
 
 def _varied(findings: Findings, shown: Shown) -> np.ndarray:
-    """Items to show, in turn of each group that labels or else a module's classes make."""
+    """Items to show, in turn from each group of labels or else of a module's classes, (n,)."""
     groups = np.zeros(len(shown.known), dtype=np.int64)
     for classes in findings.classes.values():
         groups = classes.found if classes.labels is None else classes.labels.numbers
     known = np.flatnonzero(shown.known)
     order = known[np.argsort(groups[known], kind="stable")]
     starts = np.searchsorted(groups[order], groups[order])
-    turn = np.arange(len(order)) - starts  # the place of an item within its group
+    turn = np.arange(len(order)) - starts  # rank of an item within its group
     return order[np.lexsort((groups[order], turn))][:NUM_REBUILT]
 
 
 def _rows(items: np.ndarray) -> Iterator[np.ndarray]:
+    """Items in rows of PER_ROW."""
     for start in range(0, len(items), PER_ROW):
         yield items[start : start + PER_ROW]

@@ -1,4 +1,4 @@
-"""What a report is made of, as frozen values: sections of figures and tables."""
+"""Parts of a report as frozen values: sections of figures and tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,17 @@ from mmcli.plotting.panels import Panel
 
 
 class Table(NamedTuple):
+    """A table of text."""
+
     caption: str
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
-    folded: bool = False  # opened on request
+    folded: bool = False  # collapsed until opened by the reader
 
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands under it."""
+    """A heading with notes, figures and tables."""
 
     name: str
     heading: str
@@ -25,16 +27,16 @@ class Section:
     tables: tuple[Table, ...] = ()
 
     def __bool__(self) -> bool:
-        """Whether there is anything to show."""
+        """Whether the section has any content."""
         return bool(self.notes or self.panels or self.tables)
 
 
 class Report(NamedTuple):
-    """All that the page says."""
+    """Contents of the page."""
 
     title: str
     status: str  # running, stopped, finished or failed
-    remarks: tuple[str, ...]  # what has to be known before the rest is believed
+    remarks: tuple[str, ...]  # caveats, shown first
     sections: tuple[Section, ...]
     settings: Mapping[str, str]
     config: str  # YAML

@@ -55,7 +55,7 @@ def problem_of(text=CONFIG):
 def test_a_header_of_labels_is_asked_about_where_it_makes_one_row_more(folder):
     assert problem_of() == (
         f"x.yaml:3:10: data.truth: {folder}/y.csv: 241 rows, but data.points has 240; "
-        "row t of every array must be item t; if the first line of truth names its columns, say header: true"
+        "row t of every array must be item t; if the first line of truth names its columns, set header: true"
     )
 
     found = load(CONFIG.replace("y.csv", "y.csv, header: true"))
@@ -86,7 +86,7 @@ def test_where_both_readings_are_possible_the_line_is_named(folder):
 
     assert problem_of() == (
         f"x.yaml:2:11: data.points: {folder}/p.csv:1: 0,1 may name the columns of 240 items, or be the first of 241; "
-        "say which by header: true or header: false (--header or --no-header of mmcli data)"
+        "set header: true or header: false (--header or --no-header of mmcli data)"
     )
     assert load(CONFIG.replace("p.csv", "p.csv, header: true")).num_items == N
 

@@ -161,7 +161,7 @@ CHANGES = [
         "NaN",
         {"images": changed(IMAGES, (1, 2), np.nan)},
         "images",
-        "nan at row 1, column 2 (from 0); fill it, drop the item, or say missing: nan (whole rows)",
+        "nan at row 1, column 2 (from 0); fill it, drop the item, or set missing: nan (whole rows)",
     ),
     (
         "infinity",
@@ -439,11 +439,11 @@ def test_an_item_with_no_sense_at_all_is_refused(folder):
 @pytest.mark.parametrize(
     ("seen", "text"),
     [
-        (np.ones((1, N)), "2 dimensions (1, 4); what says which rows are there has 1: array.ravel()"),
-        (np.array([1, 2, 0, 1]), "2 at row 1 (from 0); what says which rows are there holds 1 for yes and 0 for no"),
+        (np.ones((1, N)), "2 dimensions (1, 4); a mask has 1: array.ravel()"),
+        (np.array([1, 2, 0, 1]), "2 at row 1 (from 0); a mask holds 1 for an observed row, 0 for a missing one"),
         (
             np.eye(N),
-            "2 dimensions (4, 4); what says which rows are there has 1: a value an item, as array.all(axis=1) gives",
+            "2 dimensions (4, 4); a mask has 1: a value an item, as array.all(axis=1) gives",
         ),
     ],
 )
@@ -458,9 +458,7 @@ def test_a_mask_of_other_length_is_refused(folder):
     config = masked(", known: seen").replace("  digits:", "  seen: {file: a.npz, key: seen}\n  digits:")
     np.savez("a.npz", **arrays(), seen=np.ones(N + 1))
 
-    assert problems_of(config) == [
-        f"x.yaml:2:11: data.images: {folder}/a.npz: {N} rows, but seen says of {N + 1} which are there"
-    ]
+    assert problems_of(config) == [f"x.yaml:2:11: data.images: {folder}/a.npz: {N} rows, but seen has {N + 1}"]
 
 
 def test_labels_can_be_masked_and_left_out_by_nan():

@@ -139,7 +139,7 @@ def test_names_that_cannot_name_the_labels_are_refused(numbers, names, message):
 
 
 def test_a_mask_of_another_length_is_refused():
-    with pytest.raises(DataError, match="3 labels, but the mask of those that are there has 2"):
+    with pytest.raises(DataError, match="3 labels, but their mask has 2"):
         make_labels(np.arange(3), known=np.ones(2, bool))
 
 

@@ -89,9 +89,7 @@ def test_white_can_be_named_so_that_commands_agree(made, command):
     assert lines == ["out.npz: 1 image of 16x16 in gray, 256 columns, no labels"]
     done = command("data", "images", "deep", "-o", "out.npz", "--white", 100)
     assert done.code == 2
-    assert done.err.startswith(
-        "deep/a.tif: pixels from 0 to 255, where 0 to 100 are read; say what is white by --white"
-    )
+    assert done.err.startswith("deep/a.tif: pixels from 0 to 255, where 0 to 100 are read; set white by --white")
     save("a.tif", BYTES)
     assert command("data", "images", "deep", "-o", "out.npz", "--white", 100).code == 2
     assert made("--white", 510)[0]["images"].max() == pytest.approx(0.5)
@@ -110,9 +108,9 @@ def test_white_of_png_is_as_its_format_says(made):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        (BYTES.astype("i4") - 1, "deep/a.tif: pixels from -1 to 254, where 0 to 65535 are read; say what is white"),
-        (BYTES.astype("i4") * 300, "deep/a.tif: pixels from 0 to 76500, where 0 to 65535 are read; say what is white"),
-        ((RAMP / 100).astype("f4"), "deep/a.tif: pixels from 0 to 2.55, where 0 to 1 are read; say what is white by"),
+        (BYTES.astype("i4") - 1, "deep/a.tif: pixels from -1 to 254, where 0 to 65535 are read; set white"),
+        (BYTES.astype("i4") * 300, "deep/a.tif: pixels from 0 to 76500, where 0 to 65535 are read; set white"),
+        ((RAMP / 100).astype("f4"), "deep/a.tif: pixels from 0 to 2.55, where 0 to 1 are read; set white by"),
         (np.full((16, 16), np.nan, "f4"), "deep/a.tif: pixels from nan to nan, where 0 to 1 are read"),
     ],
 )

@@ -126,7 +126,7 @@ def test_a_row_more_than_others_have_may_be_a_header(command):
     done = command(*pair)
 
     assert done.code == 2
-    assert done.err.endswith("as many with as many; if the first line of y.csv names its columns, say --header\n")
+    assert done.err.endswith("as many with as many; if the first line of y.csv names its columns, add --header\n")
     assert command(*pair, "--header").code == 0
     assert np.load("out.npz")["labels"].tolist() == [0, 1] * 10
 

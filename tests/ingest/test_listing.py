@@ -1,4 +1,4 @@
-"""Which files a folder, a pattern or a list stands for: links are followed, and what is passed over is named."""
+"""Which files a folder, a pattern or a list stands for: links are followed, and what is skipped is named."""
 
 import os
 from pathlib import Path
@@ -85,11 +85,11 @@ def test_loops_and_second_ways_are_named_and_read_once(folder):
     assert labels(found) == {"photos/cat/1.png": "cat", "photos/dog/1.png": "dog"}
     assert found.problems == []
     assert set(found.notes) == {
-        "photos/ant: a link to photos/dog, which is read; passed over",
-        "photos/zoo: a link to photos/cat, which is read; passed over",
-        "photos/cat/up: a link to photos, which is read; passed over",
-        "photos/again/photos: a link to photos, which is read; passed over",
-        "photos/again: holds no file that is read; passed over",
+        "photos/ant: a link to photos/dog, which is read; skipped",
+        "photos/zoo: a link to photos/cat, which is read; skipped",
+        "photos/cat/up: a link to photos, which is read; skipped",
+        "photos/again/photos: a link to photos, which is read; skipped",
+        "photos/again: holds no file that is read; skipped",
     }
 
 
@@ -229,9 +229,9 @@ def test_what_is_passed_over_is_counted_and_named(folder):
 
     assert "photos/cat/d.PNG" in labels(found)
     assert found.notes == [
-        "photos/empty: holds no file that is read; passed over",
-        "photos: 2 files passed over, of another kind: a.txt, dog/b.md",
-        "photos: 2 files passed over, hidden: .DS_Store, .git",
+        "photos/empty: holds no file that is read; skipped",
+        "photos: 2 files skipped, of another kind: a.txt, dog/b.md",
+        "photos: 2 files skipped, hidden: .DS_Store, .git",
     ]
 
 

@@ -168,7 +168,7 @@ def test_what_cannot_be_used_is_listed_and_counted(command, bad_images):
 
     assert done.code == 0
     note, *lines, count, made = done.err.splitlines()
-    assert note == "images: 1 file passed over, of another kind: dog/notes.txt"
+    assert note == "images: 1 file skipped, of another kind: dog/notes.txt"
     for line, (name, reason) in zip(lines, bad_images.items(), strict=True):
         assert line.startswith(f"images/dog/{name}: {reason}")
     assert (count, made) == (

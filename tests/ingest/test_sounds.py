@@ -149,8 +149,8 @@ def test_what_cannot_be_used_is_listed_and_counted(command, bad_sounds):
 
     assert done.code == 0
     note, hidden, *lines, count, made = done.err.splitlines()
-    assert note == "sounds: 1 file passed over, of another kind: low/text.txt"
-    assert hidden == "sounds: 1 file passed over, hidden: low/._0.wav"
+    assert note == "sounds: 1 file skipped, of another kind: low/text.txt"
+    assert hidden == "sounds: 1 file skipped, hidden: low/._0.wav"
     for line, (name, reason) in zip(lines, bad_sounds.items(), strict=True):
         assert line.startswith(f"sounds/low/{name}.wav: {reason}")
     assert count == "7 of 11 sounds left out"
@@ -260,7 +260,7 @@ def test_the_extra_is_asked_for_by_name(command, monkeypatch):
 
     done = command("data", "hac", "sounds", "-o", "out.npz")
 
-    assert done == (2, "", "mmcli: error: sounds need librosa and soundfile: pip install 'mmcli[audio]'\n")
+    assert done == (2, "", "mmcli: error: sounds need librosa and soundfile: pip install librosa soundfile\n")
 
 
 @pytest.mark.usefixtures("sounds")

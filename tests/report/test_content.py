@@ -212,7 +212,7 @@ def test_without_labels(written):
 def test_without_the_data(written):
     report, panels = written.report(with_data=False), written.panels(with_data=False)
 
-    assert report.remarks == ("The data are not at hand, so pictures and labels are left out: gone",)
+    assert report.remarks == ("The data are unavailable, so pictures and labels are left out: gone",)
     assert names(report) == [
         name for name in EVERYTHING if name not in ("confusion", "mistakes", "pictures", "uncertain")
     ]
@@ -250,14 +250,14 @@ def test_a_run_that_was_stopped(written):
     written.set_meta(status="stopped")
 
     assert written.report().remarks == (
-        "This run was stopped (round 3 of 3); --resume goes on with it. The page shows what it left.",
+        "This run was stopped (round 3 of 3); --resume continues it. The page shows its results so far.",
     )
 
 
 def test_a_run_that_failed(written):
     written.set_meta(status="failed", error="gmm: NaN")
 
-    assert written.report().remarks == ("This run failed (gmm: NaN); round 3 of 3. The page shows what it left.",)
+    assert written.report().remarks == ("This run failed (gmm: NaN); round 3 of 3. The page shows its results so far.",)
 
 
 @pytest.mark.parametrize(

@@ -336,7 +336,7 @@ def test_one_array_is_named_and_needs_no_labels(command, header):
     ("options", "text"),
     [
         (["--data", "none.npz"], "--data none.npz: no such file"),
-        (["--data", "image=a.npz"], "--data image=a.npz: the run knows no data image (did you mean images?)"),
+        (["--data", "image=a.npz"], "--data image=a.npz: no data image (did you mean images?)"),
         (
             ["--data", "a.npy"],
             "--data a.npy: none of images, words, kinds in it; a file of one array needs a name: --data NAME=FILE",
@@ -347,9 +347,9 @@ def test_one_array_is_named_and_needs_no_labels(command, header):
             ["--data", "images=a.npy", "--data", "images=x.npz"],
             "--data images=x.npz: images is in --data images=a.npy too; name each once, sense by sense",
         ),
-        (["--data", "kinds=x.npz"], "no sense is left to go by; give one of images, words"),
+        (["--data", "kinds=x.npz"], "no input sense remains; give one of images, words"),
         (["--known", "words"], "--known words: must be NAME=FILE, such as speech=has_speech.npy"),
-        (["--known", "word=a.npy"], "--known word=a.npy: the run knows no data word (did you mean words?)"),
+        (["--known", "word=a.npy"], "--known word=a.npy: no data word (did you mean words?)"),
         (
             ["--data", "images=a.npy", "--known", "kinds=a.npy"],
             "--known kinds=a.npy: kinds is neither a sense nor labels of these data; leave it out",
@@ -358,8 +358,8 @@ def test_one_array_is_named_and_needs_no_labels(command, header):
         (["--missing", "0"], "Invalid value for '--missing': '0' is not 'nan'. (see `mmcli evaluate --help`)"),
         (["--test"], "--test: the run's config names no held-out data under test:; use --data"),
         (["--test", "--data", "x.npz"], "--data and --test exclude each other; leave one out"),
-        (["--without", "word"], "--without word: the run knows no data word (did you mean words?)"),
-        (["--without", "words", "--without", "images"], "no sense is left to go by"),
+        (["--without", "word"], "--without word: no data word (did you mean words?)"),
+        (["--without", "words", "--without", "images"], "no input sense remains"),
         (["-o", "there"], "-o needs other data: --data, --test or --without; what was learned is in RUN_DIR"),
     ],
 )
@@ -389,7 +389,7 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
         ),
         (
             ["--known", "words=short.npy"],
-            "run/config.yaml:7:10: data.words: {data}: 60 rows, but --known words says of 59 which are there",
+            "run/config.yaml:7:10: data.words: {data}: 60 rows, but --known words has 59",
         ),
         (
             ["--known", "words=none.npy", "--known", "images=none.npy"],
@@ -402,7 +402,7 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
             ["--known", "words=words.npy"],
             (
                 "--known words=words.npy: {}/words.npy: 2 dimensions (60, 12); "
-                "what says which rows are there has 1: a value an item, as array.all(axis=1) gives"
+                "a mask has 1: a value an item, as array.all(axis=1) gives"
             ),
         ),
     ],

@@ -1,4 +1,4 @@
-"""Arrays from files of any format that mmcli reads, told apart by their first bytes, whatever their names."""
+"""Arrays from files of any supported format, recognised by their first bytes, whatever their names."""
 
 from enum import Enum
 from functools import partial
@@ -18,15 +18,14 @@ Array = NDArray[Any]
 
 
 def read_array(file: Path, key: str | None, header: bool | None = None, *, texts: bool = False) -> HostRows:
-    """One array of numbers from a file, as it is stored; of an IDX file, its items as rows (see `idx.as_items`).
+    """Read an array of numbers from a file, as stored; from an IDX file, its items as rows (see `idx.as_items`).
 
     Text and Parquet are tables, (N, D); a column of one is (N, 1), and one of lists (N, length).
 
     Args:
         file: .npz, .npy, IDX or text (both plain or gzip), or Parquet.
-        key: which array of a .npz, or which column of a table; None for all of a file, such as scipy.sparse.save_npz
-            writes.
-        header: whether the first line of a text names its columns; None has the text itself decide.
+        key: array of a .npz, or column of a table; None for the whole file, such as scipy.sparse.save_npz writes.
+        header: whether the first line of a text names its columns; None: decided by the text.
         texts: whether an array of a .npz or .npy may hold text instead.
 
     Raises:
@@ -52,7 +51,7 @@ def read_array(file: Path, key: str | None, header: bool | None = None, *, texts
 
 
 def stream_array(file: Path, key: str | None, header: bool | None = None) -> RowSource:
-    """As `read_array`, but rows that can be read block by block are left in the file: those of .npz and .npy.
+    """Read an array as `read_array`, but leave rows of .npz and .npy in the file, to be read block by block.
 
     Raises:
         DataError: as `read_array`; a damaged value and a wrong checksum are found as blocks are read.
@@ -67,17 +66,17 @@ def stream_array(file: Path, key: str | None, header: bool | None = None) -> Row
 
 
 def array_names(file: Path, header: bool | None = None) -> list[str]:
-    """The names of the arrays of a .npz, or of the columns of a table, in their order; empty where there are none.
+    """Names of the arrays of a .npz, or of the columns of a table, in order; empty where there are none.
 
     A sparse matrix of scipy is one array. `header` as for `read_array`.
 
     Raises:
-        DataError: as `read_array`.
+        DataError: as in `read_array`.
     """
     try:
         if not file.is_file():
             return []
-    except OSError:  # reading it says why
+    except OSError:  # reading it reports why
         return []
     kind = _kind(file)
     _refuse_header(kind, header)
@@ -94,7 +93,7 @@ def array_names(file: Path, header: bool | None = None) -> list[str]:
 
 
 def is_table(file: Path) -> bool:
-    """Whether all of a file, its columns side by side, is one array.
+    """Whether a whole file, its columns side by side, is one array.
 
     Raises:
         DataError: as `read_array`.
@@ -103,7 +102,7 @@ def is_table(file: Path) -> bool:
 
 
 def takes_header(file: Path) -> bool:
-    """Whether a first line could name the columns of a file: of text, that is.
+    """Whether the first line of a file could name its columns: true of text.
 
     Raises:
         DataError: as `read_array`.
@@ -112,7 +111,7 @@ def takes_header(file: Path) -> bool:
 
 
 def line_of(file: Path, row: int, header: bool | None = None) -> int | None:
-    """The line of a text, from 1, that holds a row, from 0; None for what is no text.
+    """Line of a text, from 1, that holds a row, from 0; None where the file is no text.
 
     Raises:
         DataError: as `read_array`.
@@ -121,7 +120,7 @@ def line_of(file: Path, row: int, header: bool | None = None) -> int | None:
 
 
 class Kind(Enum):
-    """The formats, by what a message calls a file."""
+    """Formats, by their names in messages."""
 
     NPZ = "a .npz file"
     NPY = "a .npy file"
@@ -131,6 +130,11 @@ class Kind(Enum):
 
 
 def _kind(file: Path) -> Kind:
+    """Recognise the format of a file by its first bytes.
+
+    Raises:
+        DataError: what is wrong, without the name of the file.
+    """
     with opened(file) as stream:
         start = stream.read(text.SAMPLE_SIZE)
         if not start:
@@ -150,11 +154,21 @@ def _kind(file: Path) -> Kind:
 
 
 def _refuse_header(kind: Kind, header: bool | None) -> None:
+    """Refuse a setting of `header` for a format without a first line.
+
+    Raises:
+        DataError: there is one.
+    """
     if header is not None and kind is not Kind.TEXT:
         raise DataError(f"{kind.value} has no first line that could name its columns; remove header")
 
 
 def _text_array(file: Path, key: str | None, header: bool | None) -> Array:
+    """Array of a text.
+
+    Raises:
+        DataError: as in `read_array`.
+    """
     if key is None:
         return _text_table(file, header).array
     names = _text_names(file, header)
@@ -172,13 +186,15 @@ _READINGS = {None: "", True: "-names", False: "-items"}
 
 
 def _column_alone(file: Path, index: int, header: bool | None) -> text.Table:
+    """One column of a text, as a table."""
     return text.Table(text.read_column(file, index, header), None)
 
 
 def _text_table(file: Path, header: bool | None) -> text.Table:
+    """All columns of a text."""
     return cache.kept(file, partial(text.read_table, header=header), _READINGS[header])
 
 
 def _text_names(file: Path, header: bool | None) -> tuple[str, ...] | None:
-    """The names of the columns of a text, which is read whole where its first line does not decide."""
+    """Names of the columns of a text, which is read whole where its first line does not decide."""
     return text.column_names(file, header) if text.is_decided(file, header) else _text_table(file, header).names

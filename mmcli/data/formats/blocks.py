@@ -1,7 +1,7 @@
-"""Arrays of .npz and .npy files a block of rows at a time.
+"""Arrays of .npz and .npy files, a block of rows at a time.
 
-They are read, not mapped: pages of a mapped file count as memory of the process, and one that is cut short meanwhile
-would end it by SIGBUS. A compressed member is unpacked as it is read; a member's checksum is compared at its end.
+Read, not mapped: pages of a mapped file count as memory of the process, and truncation of the file meanwhile would
+end it by SIGBUS. A compressed member is unpacked as it is read; its checksum is compared at its end.
 """
 
 import functools
@@ -19,16 +19,16 @@ from mmcli.errors import DataError
 
 
 def stream(file: Path, key: str | None) -> StreamedRows | None:
-    """The rows of a table that is kept row by row; None for another array, which is to be read whole.
+    """Rows of a table stored row by row; None for another array, which has to be read whole.
 
-    Blocks raise DataError too, as soon as the file is not what it was.
+    Reading a block raises DataError too, as soon as the file has changed.
 
     Args:
         file: .npz or .npy.
-        key: which array of a .npz; None for a .npy.
+        key: array of a .npz; None for a .npy.
 
     Raises:
-        DataError: as `npz.read_member` and `npz.read_npy`, but for a checksum.
+        DataError: as in `npz.read_member` and `npz.read_npy`, except for checksums.
     """
     with _array(file, key) as (inside, num_bytes):
         stamp = _stamp(file)
@@ -39,6 +39,11 @@ def stream(file: Path, key: str | None) -> StreamedRows | None:
 
 
 def _blocks(file: Path, key: str | None, header: npz.Header, stamp: "_Stamp", size: int) -> Iterator[npz.Array]:
+    """Read blocks of `size` rows.
+
+    Raises:
+        DataError: the file is damaged or has changed.
+    """
     num_rows, num_columns = header.shape
     with _array(file, key, stamp) as (inside, num_bytes):
         npz.read_header(inside, num_bytes)
@@ -47,12 +52,16 @@ def _blocks(file: Path, key: str | None, header: npz.Header, stamp: "_Stamp", si
             content = inside.read(rows * num_columns * header.dtype.itemsize)
             _refuse_changed(file, stamp)
             yield np.frombuffer(content, header.dtype).reshape(rows, num_columns)
-        inside.read(1)  # the end of a member of a .npz is where its checksum is compared
+        inside.read(1)  # reading past the end of a member of a .npz compares its checksum
 
 
 @contextmanager
 def _array(file: Path, key: str | None, stamp: "_Stamp | None" = None) -> Iterator[tuple[IO[bytes], int]]:
-    """An array in the format of numpy, and how long it is; of a file that has to be as it was, if that is given."""
+    """Open an array in the format of numpy; yield its length too. With `stamp`, the file has to be unchanged.
+
+    Raises:
+        DataError: the file is damaged or has changed.
+    """
     with opened(file) as stream:
         if stamp is not None:
             _refuse_changed(file, stamp)
@@ -67,16 +76,19 @@ _Stamp: TypeAlias = tuple[int, ...]
 
 
 def _stamp(file: Path) -> _Stamp:
-    """What tells whether a file is the same and unchanged."""
+    """Identity, size and time of a file, by which a change is detected."""
     status = file.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _refuse_changed(file: Path, stamp: _Stamp) -> None:
-    """Raise DataError if a file is not what it was, so that what is used is what was checked.
+    """Refuse a file that has changed, so that the data used are the data checked.
 
-    A change that leaves size and time as they were goes unnoticed: by a writer that sets the time back, or by one as
-    quick as the clock of the file system, some milliseconds.
+    A change that keeps size and time goes unnoticed: by a writer that sets the time back, or within the clock
+    resolution of the file system, some milliseconds.
+
+    Raises:
+        DataError: it has changed.
     """
     if _stamp(file) != stamp:
         raise DataError("changed while it was read; let nothing write to it, then do it again")

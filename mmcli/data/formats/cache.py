@@ -1,6 +1,6 @@
-"""What was slow to read, kept as .npz under the SHA-256 of the file that it was read from, in $XDG_CACHE_HOME/mmcli.
+"""Cache of slow-to-read tables as .npz, by the SHA-256 of their files, in $XDG_CACHE_HOME/mmcli.
 
-All of it can be deleted at any time. A copy that is damaged is not used; one that cannot be written is done without.
+It can be deleted at any time. A damaged copy is not used; a copy that cannot be written is skipped.
 """
 
 import io
@@ -17,32 +17,32 @@ from mmcli.data.formats.text import Table
 from mmcli.errors import DataError, SaveError
 from mmcli.util import atomic
 
-WORTH = 4 << 20  # bytes of a file; less is read in a moment
-# Goes up when the same file comes to be read as another array.
+WORTH = 4 << 20  # bytes; smaller files are not cached
+# Incremented when the same file is read as another array than before.
 _FOLDER = "text-2"
 _ARRAY, _NAMES = "array", "names"
 
 
 def cache_folder() -> Path | None:
-    """The folder of all that mmcli keeps between runs, which need not be there; None where there is no place for it."""
+    """Folder of everything mmcli keeps between runs, which need not exist; None where there is no place for it."""
     named = os.environ.get("XDG_CACHE_HOME", "")
-    if Path(named).is_absolute():  # the specification says that others are to be ignored
+    if Path(named).is_absolute():  # the XDG specification: relative paths are to be ignored
         return Path(named, "mmcli")
-    with suppress(RuntimeError):  # no home
+    with suppress(RuntimeError):  # no home folder
         return Path.home() / ".cache" / "mmcli"
     return None
 
 
 def kept(file: Path, read: Callable[[Path], Table], reading: str = "") -> Table:
-    """The table that `read` makes of a file, or made of it before.
+    """Table that `read` makes of a file, from the cache where possible.
 
     Args:
         file: a text.
         read: parses it.
-        reading: what `read` was asked for beside the file; one file may be read in several ways.
+        reading: options of `read`; one file may be read in several ways.
 
     Raises:
-        DataError: as `read`.
+        DataError: as in `read`.
     """
     folder = cache_folder()
     if folder is None or file.stat().st_size < WORTH:
@@ -53,7 +53,7 @@ def kept(file: Path, read: Callable[[Path], Table], reading: str = "") -> Table:
         names = read_member(stream, _NAMES, "U").tolist() if _NAMES in member_names(stream) else None
         return Table(read_member(stream, _ARRAY), None if names is None else tuple(names))
     table = read(file)
-    if digest(file) == name:  # nobody wrote to it in the meantime
+    if digest(file) == name:  # unchanged meanwhile
         with suppress(OSError, SaveError):
             copy.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             atomic.sweep(copy.parent)

@@ -1,4 +1,4 @@
-"""Columns of a table by their names, and side by side."""
+"""Columns of a table, by name and side by side."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ Array = NDArray[Any]
 
 
 def index_of(key: str, names: Sequence[str]) -> int:
-    """Where the column of a name stands, from 0.
+    """Index of a named column, from 0.
 
     Raises:
         DataError: there is none, or more than one.
@@ -27,7 +27,7 @@ def index_of(key: str, names: Sequence[str]) -> int:
 
 
 def side_by_side(columns: Sequence[Array], names: Sequence[str]) -> Array:
-    """Columns (N, D_i) as one array (N, D), of a type that holds all their numbers.
+    """Join columns (N, D_i) to one array (N, D), of a type that holds all their numbers.
 
     Raises:
         DataError: whole numbers of one column would be rounded beside those of another.

@@ -1,4 +1,4 @@
-"""Sparse matrices as scipy.sparse.save_npz writes them: every part is checked before it is used as an index."""
+"""Sparse matrices of scipy.sparse.save_npz; every part is checked before it is used as an index."""
 
 from collections.abc import Collection
 from typing import IO, TYPE_CHECKING, Any
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 PARTS = "format", "shape", "data", "indices", "indptr"
-MAX_WIDTH = 10_000_000  # columns; nothing in the file need back them, and modules hold a number or more of each
-MAX_ENTRIES = 2**31 - 1  # what int32 counts
+MAX_WIDTH = 10_000_000  # columns; a small file can declare any number, and modules hold at least a number for each
+MAX_ENTRIES = 2**31 - 1  # indices are int32
 
 
 def is_matrix(names: Collection[str]) -> bool:
-    """Whether a .npz of arrays of these names is a matrix of scipy, of whatever format."""
+    """Whether the names of the arrays of a .npz are those of a scipy matrix, of any format."""
     return {"format", "shape", "data"} <= set(names)
 
 
 def read_csr(stream: IO[bytes]) -> "csr_array":
-    """The matrix, float64; entries that are there twice are summed, as scipy takes them.
+    """Read a CSR matrix (N, V), float64; duplicate entries are summed, as in scipy.
 
     Raises:
         DataError: it is in another of scipy's formats, or its parts contradict one another.
@@ -66,9 +66,13 @@ _SMALLER = "divide the matrix, and save it again"
 def _assembled(
     values: NDArray[Any], columns: NDArray[Any], starts: NDArray[Any], shape: tuple[int, int]
 ) -> "csr_array":
-    """The matrix of parts that do not contradict one another; none of its whole numbers is rounded."""
+    """Matrix of consistent parts; none of its whole numbers is rounded.
+
+    Raises:
+        DataError: a sum of duplicate entries would be rounded.
+    """
     _refuse_rounded(values, columns, starts)
-    # In the byte order of this machine, which scipy takes for granted.
+    # Native byte order, which scipy assumes.
     entries = values.astype(np.float64), columns.astype(np.int32), starts.astype(np.int32)
     rows = sparse.as_csr(entries, shape)
     if values.dtype.kind in "iu" and rows.nnz < len(values) and (np.abs(rows.data) >= EXACT).any():
@@ -77,7 +81,11 @@ def _assembled(
 
 
 def _refuse_rounded(values: NDArray[Any], columns: NDArray[Any], starts: NDArray[Any]) -> None:
-    """Raise DataError with the first whole number that float64 would round."""
+    """Refuse whole numbers that float64 would round.
+
+    Raises:
+        DataError: there are any; with the first.
+    """
     if (rounded := is_rounded(values)).any():
         index = int(np.argmax(rounded))
         row = int(np.searchsorted(starts, index, side="right")) - 1
@@ -86,6 +94,11 @@ def _refuse_rounded(values: NDArray[Any], columns: NDArray[Any], starts: NDArray
 
 
 def _vector(stream: IO[bytes], name: str, kinds: str) -> NDArray[Any]:
+    """Part (n,) of the matrix, of a type in `kinds`.
+
+    Raises:
+        DataError: it is missing, or has another shape or type.
+    """
     vector = npz.read_member(stream, name, kinds, PARTS)
     if vector.ndim != 1:
         raise _damaged(f"{name} has {vector.ndim} dimensions, not 1")
@@ -93,4 +106,5 @@ def _vector(stream: IO[bytes], name: str, kinds: str) -> NDArray[Any]:
 
 
 def _damaged(what: str) -> DataError:
+    """Error for a matrix whose parts contradict one another."""
     return DataError(f"damaged sparse matrix: {what}; make it again with scipy.sparse.save_npz")

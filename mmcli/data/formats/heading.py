@@ -1,7 +1,7 @@
-"""The first line of a table of text: names of its columns, or an item.
+"""First line of a table of text: names of its columns, or an item.
 
 A line of numbers may be either: pandas numbers the columns of an array 0, 1, ..., and years and frequencies are names
-of columns too. All lines of a file decide, and where both readings are possible none is taken.
+of columns too. All lines of a file decide, and where both readings are possible neither is chosen.
 
 D columns; M lines below the first.
 """
@@ -23,11 +23,11 @@ Array = NDArray[Any]
 # Lines below the first from which on it stands apart by more than chance: an item that is the only one of a kind stands
 # first once in M + 1 times, and has to be of the form of names besides.
 _ENOUGH = 10
-_LONG_RUN = 10  # columns: no item is 0, 1, ..., 9 by chance
-_WHOLE = re.compile("0|[1-9][0-9]*")  # as a name is written
+_LONG_RUN = 10  # columns; no item is 0, 1, ..., 9 by chance
+_WHOLE = re.compile("0|[1-9][0-9]*")  # spelling of a column's number
 _UNSIGNED = re.compile("[0-9]+(?:[.][0-9]+)?")
 _NAME = re.compile(r"[^\W\d][\w .-]*")
-_MISSING = frozenset({"na", "n/a", "nan", "null", "none", "inf", "infinity"})  # stands for a number
+_MISSING = frozenset({"na", "n/a", "nan", "null", "none", "inf", "infinity"})  # spellings of a missing number
 _WHOLE_INSIDE = re.compile(r"(?<![^\s,;])[+-]?[0-9]+(?![^\s,;])")
 _OTHER_INSIDE = re.compile("[.A-Za-z]")
 
@@ -49,21 +49,22 @@ class Heading(NamedTuple):
 
     @property
     def num_columns(self) -> int:
+        """Number of columns."""
         return len(self.fields)
 
     @property
     def decimal_signs(self) -> set[str]:
-        """Those of a first line that may be an item; a new set."""
+        """Decimal signs of a first line that may be an item, as a new set."""
         return set() if self.is_names or self.delimiter != ";" else {",", "."}.intersection("".join(self.fields))
 
 
 def content(line: str) -> str:
-    """A line without its comment and the space around it."""
+    """Line without its comment and surrounding space."""
     return line.partition("#")[0].strip()
 
 
 def split(line: str, delimiter: str | None) -> list[str]:
-    """The fields of a line; one in quotes may hold the delimiter."""
+    """Fields of a line; a quoted one may hold the delimiter."""
     if delimiter is None:
         return line.split()
     try:
@@ -73,13 +74,13 @@ def split(line: str, delimiter: str | None) -> list[str]:
 
 
 def read_heading(line: str, below: str, number: int, header: bool | None) -> Heading:
-    """The heading of a text.
+    """Read the heading of a text.
 
     Args:
-        line: the first that has content.
-        below: the next such line, or "".
+        line: the first with content.
+        below: the next with content, or "".
         number: of the first, from 1.
-        header: whether it names the columns; None is to be found out.
+        header: whether it names the columns; None: undecided.
 
     Raises:
         DataError: a name is missing.
@@ -103,14 +104,17 @@ def read_heading(line: str, below: str, number: int, header: bool | None) -> Hea
 
 
 def decimal(field: str, delimiter: str | None) -> str:
-    """A field with a point where, between semicolons, a decimal comma stands."""
+    """Field with a decimal point in place of the decimal comma that stands between semicolons."""
     return field.replace(",", ".") if delimiter == ";" else field
 
 
 def refuse_mixed_decimals(lines: Sequence[str], first: int, heading: Heading, signs: set[str]) -> None:
-    """Raise DataError where, between semicolons, decimal commas and points stand in one file; `signs` keeps those seen.
+    """Refuse decimal commas and points in one file with semicolons; `signs` accumulates those seen.
 
     With both, 1.234 may be more than a thousand.
+
+    Raises:
+        DataError: both occur.
     """
     if heading.delimiter != ";":
         return
@@ -121,7 +125,7 @@ def refuse_mixed_decimals(lines: Sequence[str], first: int, heading: Heading, si
 
 
 def is_number(field: str) -> bool:
-    """Whether numpy takes a field for a number; what only Python does, 1_000 and digits of other scripts, is none."""
+    """Whether numpy reads a field as a number, which excludes 1_000 and digits of other scripts, unlike Python."""
     try:
         float(field)
     except ValueError:
@@ -130,14 +134,14 @@ def is_number(field: str) -> bool:
 
 
 def _are_names(fields: Sequence[str]) -> bool | None:
-    """Whether the fields of a first line are names, as far as they say it themselves."""
+    """Whether the fields of a first line are names; None where the line alone does not decide."""
     numbers = [field for field in fields if is_number(field)]
     if not numbers:
         return True
     others = [field for field in fields if not is_number(field)]
     if others:
         is_run = len(numbers) > 1 and numbers == [str(number) for number in range(len(numbers))]
-        # An index of pandas has no name; that is refused with its remedy.
+        # An index of pandas has no name; it is refused with a remedy.
         is_named = all(_NAME.fullmatch(field) and field.lower() not in _MISSING for field in others) or others == [""]
         return is_run and is_named
     if not all(map(_UNSIGNED.fullmatch, numbers)) or (len(numbers) == 1 and not _WHOLE.fullmatch(numbers[0])):
@@ -147,7 +151,7 @@ def _are_names(fields: Sequence[str]) -> bool | None:
 
 
 class Evidence:
-    """What the lines below a first line of ascending numbers say of it."""
+    """Evidence of the lines below a first line of ascending numbers, on whether that names the columns."""
 
     def __init__(self, heading: Heading) -> None:
         fields = [decimal(field, heading.delimiter) for field in heading.fields]
@@ -158,7 +162,7 @@ class Evidence:
         self._low, self._high = np.full(len(fields), np.inf), np.full(len(fields), -np.inf)
 
     def add(self, numbers: Array, lines: Sequence[str]) -> None:
-        """Take the numbers (R, D) of lines, and how they are written."""
+        """Add the numbers (R, D) of lines, and their spelling."""
         self._num_rows += len(numbers)
         if not (self._has_whole and self._has_other):
             text = "\n".join(map(content, lines) if any("#" in line for line in lines) else lines)
@@ -176,9 +180,9 @@ class Evidence:
         if not self._num_rows:
             return False
         is_run = self._is_whole and bool((np.diff(self._values) == 1).all())
-        # Whole numbers above others, or the other way round: nothing writes one item in another way than all the rest.
+        # Whole numbers above others, or the reverse: no writer spells one item differently from all the rest.
         is_other_form = not self._has_whole if self._is_whole else not self._has_other
-        if len(self._values) == 1:  # 0 above whole numbers is the first of many labels, if there is another 0
+        if len(self._values) == 1:  # 0 above whole numbers is the first of many labels, if another 0 follows
             is_name = self._values[0] == 0 and not self._low <= 0 <= self._high and self._num_rows >= _ENOUGH
             return None if self._is_whole and (is_other_form or is_name) else False
         if is_run and self._values[0] == 0:
@@ -186,13 +190,13 @@ class Evidence:
         return self._verdict_ascending(is_run, is_other_form)
 
     def _verdict_from_zero(self, is_other_form: bool) -> bool | None:
-        """Of 0, 1, ..., as pandas writes, and as an item may be."""
+        """Verdict for 0, 1, ..., as pandas writes, and as an item may be."""
         size, is_enough = len(self._values), self._num_rows >= _ENOUGH
         is_alone = size > 2 and not self._ascends and (is_enough or size >= _LONG_RUN)
         return True if is_alone or (is_other_form and is_enough) else None
 
     def _verdict_ascending(self, is_run: bool, is_other_form: bool) -> bool | None:
-        """Of years, frequencies, and of any item that ascends."""
+        """Verdict for years, frequencies, and any item that ascends."""
         size, is_enough = len(self._values), self._num_rows >= _ENOUGH
         if self._is_whole and is_other_form:
             return True if size > 2 and is_enough else None
@@ -206,10 +210,10 @@ class Evidence:
 
 
 def undecided(heading: Heading, num_rows: int) -> DataError:
-    """The error for a first line that may be either, above `num_rows` items."""
+    """Error for a first line that may be either, above `num_rows` items."""
     line = shown(",".join(heading.fields), 40)
     return DataError(
         f"{line} may name the columns of {num_rows} items, or be the first of {num_rows + 1}; "
-        "say which by header: true or header: false (--header or --no-header of mmcli data)",
+        "set header: true or header: false (--header or --no-header of mmcli data)",
         line=heading.line,
     )

@@ -1,4 +1,4 @@
-"""The IDX files of MNIST, plain or gzip (yann.lecun.com/exdb/mnist): big-endian arrays of any type and shape."""
+"""IDX files of MNIST, plain or gzip (yann.lecun.com/exdb/mnist): big-endian arrays of any type and shape."""
 
 import math
 from io import BufferedIOBase
@@ -20,12 +20,12 @@ _BLOCK = 1 << 20  # bytes unpacked at a time
 
 
 def is_idx(start: bytes) -> bool:
-    """Whether a file that begins with these four bytes or more is IDX."""
+    """Whether a file that begins with these bytes, four or more, is IDX."""
     return len(start) >= MAGIC_SIZE and start[:2] == b"\0\0" and start[2] in TYPES and start[3] > 0
 
 
 def read_idx(file: Path) -> Array:
-    """The array of an IDX file, plain or gzip, as it is stored, in the byte order of this machine.
+    """Read the array of an IDX file, plain or gzip, as stored, in native byte order.
 
     Raises:
         DataError: what is wrong, without the name of the file.
@@ -41,9 +41,9 @@ def read_idx(file: Path) -> Array:
 
 
 def as_items(array: Array) -> Array:
-    """An item a row, (N, D), of an array of more dimensions; unsigned bytes of that many are pixels, 0 to 255.
+    """One item a row, (N, D), from an array of more dimensions; unsigned bytes of these are pixels, 0 to 255.
 
-    Pixels become float32 from 0 to 1, as torchvision's ToTensor makes them. Others stay as they are.
+    Pixels become float32 from 0 to 1, as in torchvision's ToTensor; other values are unchanged.
     """
     if array.ndim < 3:
         return array
@@ -52,7 +52,11 @@ def as_items(array: Array) -> Array:
 
 
 def _read(stream: BufferedIOBase, num_packed: int, most: int) -> Array:
-    """An array that can be no longer than `most` bytes, from a file of `num_packed`."""
+    """Read an array of `most` bytes or fewer, from a file of `num_packed`.
+
+    Raises:
+        DataError: it is not IDX, or damaged.
+    """
     magic = stream.read(MAGIC_SIZE)
     if not is_idx(magic):
         raise DataError(f"not IDX: it begins with {magic.hex(' ') or 'nothing'}, not with 00 00, a type and a rank")
@@ -73,11 +77,12 @@ def _read(stream: BufferedIOBase, num_packed: int, most: int) -> Array:
         done += len(block)
     if done < promised:
         raise _not_as_promised(shape, promised, f"{done} are there")
-    if stream.read(1):  # the end of a gzip file is where its checksum is compared
+    if stream.read(1):  # reading past the end of a gzip file compares its checksum
         raise _not_as_promised(shape, promised, "more are there")
     return array if dtype.isnative else array.byteswap(inplace=True).view(dtype.newbyteorder("="))
 
 
 def _not_as_promised(shape: tuple[int, ...], promised: int, there: str) -> DataError:
+    """Error for a file whose size contradicts its header."""
     text = " x ".join(map(str, shape))
     return DataError(f"damaged: its header promises {text}, {promised} bytes, {there}; copy or download it again")

@@ -1,4 +1,4 @@
-"""Lines of a text, plain or gzip, in blocks, so that a long one is never held whole."""
+"""Lines of a text, plain or gzip, in blocks, so that a long text is never held whole."""
 
 import codecs
 from collections.abc import Iterator, Sequence
@@ -16,15 +16,20 @@ _LONGEST = 16 << 20  # characters of a line
 
 
 class Lines(NamedTuple):
-    """Lines of a text, without their ends."""
+    """Block of lines of a text, without line ends."""
 
-    first: int  # the number of the first, from 1
+    first: int  # number of the first line, from 1
     lines: Sequence[str]
     num_bytes: int  # of the file, read so far
 
 
 @contextmanager
 def blocks(file: Path) -> Iterator[Iterator[Lines]]:
+    """Open a text and read its lines in blocks.
+
+    Raises:
+        DataError: it cannot be read, is damaged, or has a line that is too long.
+    """
     with opened(file) as stream:
         is_gzip = stream.read(len(GZIP_MAGIC)) == GZIP_MAGIC
         stream.seek(0)
@@ -36,7 +41,11 @@ def blocks(file: Path) -> Iterator[Iterator[Lines]]:
 
 
 def _read_blocks(stream: BufferedIOBase, raw: BufferedIOBase, *, is_gzip: bool) -> Iterator[Lines]:
-    """The lines of a stream, whatever ends them; `raw` is what the file itself has been read by."""
+    """Read the lines of a stream, with any line ends; `raw` is the file under it.
+
+    Raises:
+        DataError: a line is too long, or the file unpacks to a bomb.
+    """
     decoder = IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8-sig")("replace"), translate=True)
     number, num_read, rest, is_last = 1, 0, "", False
     while not is_last:
@@ -44,11 +53,11 @@ def _read_blocks(stream: BufferedIOBase, raw: BufferedIOBase, *, is_gzip: bool) 
         num_read, is_last = num_read + len(content), not content
         if is_gzip:
             refuse_bomb(num_read, raw.tell(), "gunzip it first")
-        said = rest + decoder.decode(content, final=is_last)
-        if said.isspace():  # splitting millions of blank lines takes long
-            number, rest = number + said.count("\n"), ""
+        text = rest + decoder.decode(content, final=is_last)
+        if text.isspace():  # splitting millions of blank lines takes long
+            number, rest = number + text.count("\n"), ""
             continue
-        *lines, rest = said.split("\n")
+        *lines, rest = text.split("\n")
         if len(rest) > _LONGEST:
             raise DataError(f"longer than {_LONGEST >> 20} MB; an item is a line", line=number + len(lines))
         yield Lines(number, [*lines, rest] if is_last else lines, raw.tell())
@@ -56,7 +65,11 @@ def _read_blocks(stream: BufferedIOBase, raw: BufferedIOBase, *, is_gzip: bool) 
 
 
 def contents(file: Path) -> Iterator[tuple[int, str]]:
-    """The lines that have content, and their numbers."""
+    """Read the lines that have content, with their numbers.
+
+    Raises:
+        DataError: as in `blocks`.
+    """
     with blocks(file) as text:
         for block in text:
             for number, line in enumerate(block.lines, block.first):

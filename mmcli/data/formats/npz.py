@@ -1,4 +1,4 @@
-"""Arrays of .npz and .npy files: what a file says about itself is compared with its size before it is believed."""
+"""Arrays of .npz and .npy files; sizes that a file declares are compared with its actual size before use."""
 
 import math
 import os
@@ -16,14 +16,14 @@ from mmcli.errors import DataError
 from mmcli.util.text import listed, shown, suggestion
 
 MAGIC_SIZE = len(npy.MAGIC_PREFIX)
-NUMBERS = "biuf"  # numpy's letters for their types
+NUMBERS = "biuf"  # numpy's letters for types of numbers
 NUMBERS_AND_TEXT = NUMBERS + "U"
 
 Array = NDArray[Any]
 
 
 class Header(NamedTuple):
-    """What stands before the values of an array."""
+    """Header of an array in the format of numpy."""
 
     shape: tuple[int, ...]
     fortran_order: bool
@@ -31,34 +31,37 @@ class Header(NamedTuple):
 
 
 def is_npz(start: bytes) -> bool:
+    """Whether a file that begins with these bytes can be a .npz."""
     return start.startswith(b"PK")
 
 
 def is_npy(start: bytes) -> bool:
+    """Whether a file that begins with these bytes is a .npy."""
     return start.startswith(npy.MAGIC_PREFIX)
 
 
 def member_names(stream: IO[bytes]) -> list[str]:
-    """The names of the arrays of a .npz, in its order."""
+    """Names of the arrays of a .npz, in order."""
     with zipfile.ZipFile(stream) as archive:
         return _names(archive)
 
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
+    """Names of the arrays of an archive, in order."""
     return [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
 
 
 def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS, parts: Collection[str] = ()) -> Array:
-    """An array of a .npz; no other member is touched, and nothing is extracted.
+    """Read an array of a .npz; no other member is touched, and nothing is extracted.
 
     Args:
         stream: the archive.
-        key: of the array.
-        kinds: numpy's letters for the types that it may have.
-        parts: the names of all that it is a part of; whether it is a trap is judged by the whole.
+        key: name of the array.
+        kinds: numpy's letters for the accepted types.
+        parts: names of the matrix's parts, of which it is one; whether the file is a bomb is judged by all together.
 
     Raises:
-        DataError: there is no such array, it holds no numbers, or it is not what the archive says of it.
+        DataError: there is no such array, it holds no numbers, or it contradicts the archive's directory.
     """
     with member(stream, key, parts) as (inside, num_bytes):
         return read_npy(inside, num_bytes, kinds)
@@ -66,7 +69,11 @@ def read_member(stream: IO[bytes], key: str | None, kinds: str = NUMBERS, parts:
 
 @contextmanager
 def member(stream: IO[bytes], key: str | None, parts: Collection[str] = ()) -> Iterator[tuple[IO[bytes], int]]:
-    """As `read_member`, what it would read: in the format of numpy, and how long that is."""
+    """Open an array of a .npz in the format of numpy; yield its length too. Arguments as in `read_member`.
+
+    Raises:
+        DataError: there is no such array, or it contradicts the archive's directory.
+    """
     with zipfile.ZipFile(stream) as archive:
         names = _names(archive)
         if key is None:
@@ -85,10 +92,14 @@ def member(stream: IO[bytes], key: str | None, parts: Collection[str] = ()) -> I
 
 
 def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
-    """Raise DataError where what an archive of `num_bytes` says of a member cannot be."""
+    """Refuse a member whose directory entry is impossible in an archive of `num_bytes`.
+
+    Raises:
+        DataError: it is.
+    """
     if info.flag_bits & 1:
         raise DataError("under a password; save it without one")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others unpack without a bound
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # other methods unpack without a bound
         raise DataError("compressed in a way that numpy does not write; write it with numpy.savez_compressed")
     ratio = 1 if info.compress_type == zipfile.ZIP_STORED else MAX_DEFLATE_RATIO
     most = ratio * min(info.compress_size, num_bytes)
@@ -97,23 +108,23 @@ def _refuse_untrue(info: zipfile.ZipInfo, num_bytes: int) -> None:
 
 
 def read_npy(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Array:
-    """An array in the format of numpy, at most `num_bytes` long; Python objects are refused, not unpickled.
+    """Read an array in the format of numpy, of `num_bytes` or fewer; Python objects are refused, not unpickled.
 
     Raises:
-        DataError: it is damaged, or of another type than `kinds`, numpy's letters, let through.
+        DataError: it is damaged, or of a type not in `kinds`, numpy's letters.
     """
     read_header(stream, num_bytes, kinds)
     stream.seek(0)
     array: Array = npy.read_array(stream, allow_pickle=False)
-    stream.read(1)  # the end of a member of a .npz is where its checksum is compared
+    stream.read(1)  # reading past the end of a member of a .npz compares its checksum
     return array
 
 
 def read_header(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Header:
-    """What is said of an array in the format of numpy, as long as it says; the stream is at the first value then.
+    """Read the header of an array in the format of numpy, checked against its length; the first value is next to read.
 
     Raises:
-        DataError: as `read_npy`.
+        DataError: as in `read_npy`.
     """
     version = npy.read_magic(stream)
     if version not in ((1, 0), (2, 0)):  # 3.0 is for fields whose names go beyond Latin-1

@@ -1,4 +1,4 @@
-"""Opening a data file, plain or gzip: what goes wrong becomes one line, and no size is believed unchecked."""
+"""Opening data files, plain or gzip: every failure becomes one line, and no declared size is trusted unchecked."""
 
 import gzip
 import hashlib
@@ -17,10 +17,10 @@ from mmcli.util.text import shown
 
 GZIP_MAGIC = b"\x1f\x8b"
 MAX_DEFLATE_RATIO = 1032  # of bytes out to bytes in; zlib's technical notes, "Maximum compression factor"
-# What unpacks to more than both is taken for a bomb, which small files full of zeros are made for.
+# A file that unpacks to more than both counts as a bomb, as small files full of zeros are.
 SUSPECT_BYTES, SUSPECT_RATIO = 64 << 20, 250
 
-# What reading a damaged file can raise. NotImplementedError: a zip file that Python does not read;
+# Raised by reading damaged files. NotImplementedError: a zip file that Python does not read;
 # SyntaxError, TypeError and TokenError: a header that is no dictionary of Python.
 READING_ERRORS = (
     *(OSError, EOFError, MemoryError, RuntimeError, SyntaxError, TypeError, ValueError),
@@ -30,14 +30,14 @@ READING_ERRORS = (
 
 @contextmanager
 def opened(file: Path) -> Iterator[BufferedReader]:
-    """A regular file, at its beginning.
+    """Open a regular file at its beginning.
 
     Raises:
-        DataError: it is none, or reading it fails; without its name.
+        DataError: it is not a regular file, or reading it fails; without its name.
     """
     try:
         mode = file.stat().st_mode
-        if not stat.S_ISREG(mode):  # opening a pipe would wait for its writer
+        if not stat.S_ISREG(mode):  # opening a pipe would block until it has a writer
             kind = "a directory" if stat.S_ISDIR(mode) else "not a regular file"
             raise DataError(f"is {kind}; name a file that holds an array")
         with file.open("rb") as stream:
@@ -50,14 +50,18 @@ def opened(file: Path) -> Iterator[BufferedReader]:
 
 
 def digest(file: Path) -> str:
-    """The SHA-256 of a file, in hex; errors as in `opened`."""
+    """SHA-256 of a file, in hex.
+
+    Raises:
+        DataError: as in `opened`.
+    """
     with opened(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager
 def unpacked(stream: BufferedReader) -> Iterator[BufferedIOBase]:
-    """What a gzip file holds; its checksum is compared where its end is read.
+    """Contents of a gzip file; its checksum is compared at its end.
 
     Raises:
         DataError: it is cut short or damaged.
@@ -72,12 +76,15 @@ def unpacked(stream: BufferedReader) -> Iterator[BufferedIOBase]:
 
 
 def refuse_bomb(num_unpacked: int, num_packed: int, remedy: str) -> None:
-    """Raise DataError where so few bytes unpack to so many that memory would be filled by nothing.
+    """Refuse few bytes that unpack to so many that they would fill memory.
 
     Args:
-        num_unpacked: bytes, as promised or as seen so far.
+        num_unpacked: bytes, as declared or as read so far.
         num_packed: bytes of the file that they come from.
         remedy: how to have it read all the same.
+
+    Raises:
+        DataError: they do.
     """
     if num_unpacked > SUSPECT_BYTES and num_unpacked > SUSPECT_RATIO * num_packed:
         least = f"more than {SUSPECT_RATIO} times its size"

@@ -1,4 +1,4 @@
-"""Tables of Parquet files, by pyarrow, which is an extra: numbers, truth values, and lists of them of one length."""
+"""Tables of Parquet files, by pyarrow (an extra): numbers, truth values, and lists of them of one length."""
 
 from io import BufferedReader
 from pathlib import Path
@@ -20,12 +20,12 @@ _BATCH = 1 << 14  # rows
 
 
 def is_parquet(start: bytes) -> bool:
-    """Whether a file that begins so is Parquet."""
+    """Whether a file that begins with these bytes is Parquet."""
     return start.startswith(_MAGIC)
 
 
 def column_names(file: Path) -> list[str]:
-    """The names of the columns, in their order.
+    """Names of the columns, in order.
 
     Raises:
         DataError: what is wrong, without the name of the file.
@@ -35,7 +35,7 @@ def column_names(file: Path) -> list[str]:
 
 
 def read_parquet(file: Path, key: str | None) -> Array:
-    """A column, or all columns side by side, (N, D); what is null is NaN.
+    """Read a column, or all columns side by side, (N, D); null becomes NaN.
 
     Raises:
         DataError: what is wrong, without the name of the file.
@@ -55,7 +55,7 @@ def read_parquet(file: Path, key: str | None) -> Array:
         paths = [source.schema.column(leaf).path for leaf in range(len(source.schema))]
         leaves = [leaf for leaf, path in enumerate(paths) if key is None or f"{path}.".startswith(f"{key}.")]
         batches, num_bytes = [], 0
-        # What the file says of its columns is not asked for: where it is damaged, pyarrow ends the process.
+        # Metadata of the columns is not read: where it is damaged, pyarrow ends the process.
         for batch in source.iter_batches(_BATCH, columns=[paths[leaf] for leaf in leaves], use_threads=False):
             batches.append(batch)
             num_bytes += batch.nbytes
@@ -70,14 +70,20 @@ def read_parquet(file: Path, key: str | None) -> Array:
 
 
 def _open(stream: BufferedReader) -> Any:
+    """Open a Parquet file.
+
+    Raises:
+        DataError: pyarrow is missing, or the file is damaged.
+    """
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError:
-        raise DataError("Parquet is read by pyarrow, which is not here: pip install 'mmcli[parquet]'") from None
+        raise DataError("Parquet is read by pyarrow, which is not installed: pip install pyarrow") from None
     return ParquetFile(stream)
 
 
 def _is_numeric(kind: Any) -> bool:
+    """Whether a type is one of numbers, or of lists of them."""
     from pyarrow import types
 
     if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind):
@@ -87,7 +93,11 @@ def _is_numeric(kind: Any) -> bool:
 
 
 def _column(name: str, array: Any) -> Array:
-    """(N, 1) of numbers, or (N, length) of lists."""
+    """(N, 1) of numbers, or (N, length) of lists.
+
+    Raises:
+        DataError: lists differ in length, or a number would be rounded.
+    """
     from pyarrow import compute, types
 
     if not types.is_nested(array.type):
@@ -96,7 +106,7 @@ def _column(name: str, array: Any) -> Array:
     if len(lengths) != 1:
         held = f"lists of {lengths[0]} to {lengths[-1]} numbers" if len(lengths) else "no lists"
         raise DataError(f"{held} in column {shown(name, 60)}; every item has as many")
-    inside = _column(name, array.flatten())  # leaves out what is null
+    inside = _column(name, array.flatten())  # leaves out null
     if not array.null_count:
         return inside.reshape(len(array), lengths[0])
     rows = np.full((len(array), lengths[0]), np.nan)
@@ -105,7 +115,11 @@ def _column(name: str, array: Any) -> Array:
 
 
 def _numbers(name: str, array: Any) -> Array:
-    """(N,) of a column without lists; null is NaN, and whole numbers stay exact."""
+    """(N,) of a column without lists; null becomes NaN, and whole numbers stay exact.
+
+    Raises:
+        DataError: a number would be rounded.
+    """
     from pyarrow import ArrowInvalid, float64, int8, int64, types, uint64
 
     if types.is_boolean(array.type):

@@ -1,8 +1,8 @@
-"""Text of numbers as numpy.savetxt and spreadsheets write it, plain or gzip, read in blocks of lines.
+"""Text of numbers as written by numpy.savetxt and spreadsheets, plain or gzip, read in blocks of lines.
 
-A line is an item. Numbers stand between white space, or between commas or semicolons where the first lines have them;
-between semicolons a comma is a decimal comma. `#` begins a comment; blank lines count for nothing. `heading` says when
-the first line names the columns.
+A line is an item. Numbers are separated by white space, or by commas or semicolons where the first lines have them;
+between semicolons a comma is a decimal comma. `#` begins a comment; blank lines are skipped. Module `heading` decides
+whether the first line names the columns.
 """
 
 from collections.abc import Iterator, Sequence
@@ -32,31 +32,31 @@ from mmcli.util.text import shown
 
 Array = NDArray[Any]
 
-SAMPLE_SIZE = 4096  # bytes that tell text from what is none
+SAMPLE_SIZE = 4096  # bytes, enough to distinguish text from binary data
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r"))
 _EXACT_FLOAT32 = 2**24  # whole numbers up to it are exact in float32
 
 
 class Table(NamedTuple):
-    """The numbers of a text (N, D), and the names of its columns; None where the first line is an item."""
+    """Numbers of a text (N, D), and the names of its columns; None where the first line is an item."""
 
     array: Array
     names: tuple[str, ...] | None
 
 
 def is_text(start: bytes) -> bool:
-    """Whether a file that begins so can be text."""
+    """Whether a file that begins with these bytes can be text."""
     return bool(start) and len(start.translate(None, _CONTROLS)) == len(start)
 
 
 def read_table(file: Path, header: bool | None = None) -> Table:
-    """All numbers of a text: float32, or float64 where there are some that float32 does not hold.
+    """Read all numbers of a text: float32, or float64 where float32 does not hold some of them.
 
-    Whole numbers alone, some of which float64 would round, are int64 or uint64.
+    Only whole numbers, some of which float64 would round, become int64 or uint64.
 
     Args:
         file: plain or gzip.
-        header: whether the first line names the columns; None has all lines decide.
+        header: whether the first line names the columns; None: decided by all lines.
 
     Raises:
         DataError: what is wrong, without the name of the file, with the line.
@@ -71,7 +71,7 @@ def read_table(file: Path, header: bool | None = None) -> Table:
 
 
 def read_column(file: Path, index: int, header: bool | None = None) -> Array:
-    """One column of numbers (N, 1), whatever the others hold, which may be text.
+    """Read one column of numbers (N, 1), whatever the others hold; they may be text.
 
     Raises:
         DataError: as `read_table`.
@@ -100,7 +100,7 @@ def read_column(file: Path, index: int, header: bool | None = None) -> Array:
 
 
 def column_names(file: Path, header: bool | None = None) -> tuple[str, ...] | None:
-    """The names of the columns; None where the first line is an item.
+    """Names of the columns; None where the first line is an item.
 
     Raises:
         DataError: as `read_table`.
@@ -112,7 +112,7 @@ def column_names(file: Path, header: bool | None = None) -> tuple[str, ...] | No
 
 
 def is_decided(file: Path, header: bool | None) -> bool:
-    """Whether the first line alone says what it is, so that `column_names` reads no further.
+    """Whether the first line alone decides if it names the columns, so that `column_names` reads no further.
 
     Raises:
         DataError: as `read_table`.
@@ -124,7 +124,7 @@ def is_decided(file: Path, header: bool | None) -> bool:
 
 
 def line_of(file: Path, row: int, header: bool | None = None) -> int | None:
-    """The line, from 1, that holds a row, from 0; None where there is none.
+    """Line, from 1, that holds a row, from 0; None where there is none.
 
     Raises:
         DataError: as `read_table`.
@@ -135,10 +135,11 @@ def line_of(file: Path, row: int, header: bool | None = None) -> int | None:
 
 
 class _NoLineError(DataError):
-    """No line has content."""
+    """Error for a text in which no line has content."""
 
 
 def _names(file: Path, header: bool | None) -> tuple[str, ...] | None:
+    """Names of the columns; None where the first line is an item."""
     heading = _heading(file, header)
     if heading.is_names is None:
         try:
@@ -149,6 +150,11 @@ def _names(file: Path, header: bool | None) -> tuple[str, ...] | None:
 
 
 def _heading(file: Path, header: bool | None) -> Heading:
+    """Heading of a text.
+
+    Raises:
+        DataError: no line has content, or a name is missing.
+    """
     first = list(islice(contents(file), 2))
     if not first:
         raise _NoLineError("no numbers in it; write an item a line")
@@ -157,15 +163,15 @@ def _heading(file: Path, header: bool | None) -> Heading:
 
 
 def _read_floats(file: Path, header: bool | None) -> Table:
-    """As `read_table`.
+    """Read a table as floats, as `read_table` does.
 
     Raises:
         RoundedError: a whole number is rounded.
-        DataError: as `read_table`.
+        DataError: as in `read_table`.
     """
     heading = _heading(file, header)
     evidence = Evidence(heading) if heading.is_names is None else None
-    # The first row is kept free for a first line that may be an item.
+    # The first row is reserved for a first line that may be an item.
     num_free = int(evidence is not None)
     rows, num_rows = np.empty((num_free, heading.num_columns), np.float32), num_free
     signs = heading.decimal_signs
@@ -176,7 +182,7 @@ def _read_floats(file: Path, header: bool | None) -> Table:
             lines, number = block.lines, block.first
             if heading.is_names is not False and number <= heading.line:
                 lines, number = lines[heading.line + 1 - number :], max(number, heading.line + 1)
-            if not any(map(content, lines)):  # numpy would warn
+            if not any(map(content, lines)):  # numpy would only warn
                 continue
             refuse_mixed_decimals(lines, number, heading, signs)
             numbers = _numbers(lines, heading)
@@ -208,7 +214,7 @@ def _read_floats(file: Path, header: bool | None) -> Table:
 
 
 def _numbers(lines: Sequence[str], heading: Heading) -> Array | None:
-    """(N, D) float64 of lines that have content; None where one is not as the heading promises."""
+    """(N, D) float64 of lines that have content; None where one contradicts the heading."""
     if heading.delimiter == ";":
         lines = [decimal(line, ";") for line in lines]
     try:
@@ -219,7 +225,7 @@ def _numbers(lines: Sequence[str], heading: Heading) -> Array | None:
 
 
 def _narrow(numbers: Array) -> Array:
-    """The same in float32 where that holds each of them; a small difference of large decimals is lost in float32."""
+    """Same numbers in float32 where it holds each of them; small differences of large decimals are lost in float32."""
     if (np.abs(numbers) > _EXACT_FLOAT32).any():
         return numbers
     narrow = numbers.astype(np.float32)
@@ -227,20 +233,24 @@ def _narrow(numbers: Array) -> Array:
 
 
 def _with_room(rows: Array, num_rows: int, dtype: np.dtype[Any]) -> Array:
-    """The array with so many rows or more, of a type that holds what it does and `dtype`."""
+    """Array enlarged to `num_rows` or more, of a type that holds its values and those of `dtype`."""
     if np.promote_types(rows.dtype, dtype) != rows.dtype:
         rows = rows.astype(dtype)
     if num_rows > len(rows):
-        # In place, where the system can: it moves pages and copies nothing.
+        # In place, where the system can move pages instead of copying.
         rows.resize((num_rows + num_rows // 8, rows.shape[1]), refcheck=False)
     return rows
 
 
 def _rows(file: Path, heading: Heading, with_names: bool) -> Iterator[tuple[int, list[str]]]:
-    """The fields of each item, and the number of its line."""
+    """Fields of each item, and the number of its line.
+
+    Raises:
+        DataError: an item has more or fewer fields than the heading.
+    """
     for number, line in islice(contents(file), int(with_names), None):
         fields = split(line.strip(), heading.delimiter)
-        if len(fields) != heading.num_columns:  # a # in a text is no comment, if the fields are as many as they should
+        if len(fields) != heading.num_columns:  # a # within text begins no comment, if the number of fields is right
             fields = split(content(line), heading.delimiter)
         if len(fields) != heading.num_columns:
             raise _ragged(len(fields), number, heading)
@@ -248,7 +258,7 @@ def _rows(file: Path, heading: Heading, with_names: bool) -> Iterator[tuple[int,
 
 
 def _read_whole(file: Path, heading: Heading, columns: slice, with_names: bool) -> Array | None:
-    """Columns of whole numbers alone, int64 or uint64; None where some are not, or fit in neither."""
+    """Columns of whole numbers only, int64 or uint64; None where some are not whole, or fit in neither."""
     values: list[list[int]] = []
     for _, fields in _rows(file, heading, with_names):
         if not all(field.lstrip("+-").isdecimal() and len(field) <= 40 for field in fields[columns]):
@@ -258,7 +268,7 @@ def _read_whole(file: Path, heading: Heading, columns: slice, with_names: bool) 
 
 
 def _fault(lines: Sequence[str], number: int, heading: Heading) -> DataError:
-    """What is wrong with the first wrong line, of which there is one; `number` is that of the first."""
+    """Error for the first wrong line, of which there is one; `number` is that of the first line."""
     while len(lines) > 1:
         half = len(lines) // 2
         before = lines[:half]
@@ -274,6 +284,7 @@ def _fault(lines: Sequence[str], number: int, heading: Heading) -> DataError:
 
 
 def _no_number(field: str, column: int, line: int, heading: Heading) -> DataError:
+    """Error for a field that is no number."""
     what = shown(field.strip(), 40) or "nothing"
     if "," in field.strip() or ("\t" in field.strip() and heading.delimiter == ","):
         remedy = "between decimal commas numbers are separated by semicolons"
@@ -285,5 +296,6 @@ def _no_number(field: str, column: int, line: int, heading: Heading) -> DataErro
 
 
 def _ragged(size: int, line: int, heading: Heading) -> DataError:
+    """Error for a row of another length."""
     text = f"{size} in a row, but {heading.num_columns} in line {heading.line}"
     return DataError(f"{text}; every item has as many numbers", line=line)

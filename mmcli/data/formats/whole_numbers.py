@@ -1,4 +1,4 @@
-"""Whole numbers, which are labels and identities too: exact, or refused."""
+"""Whole numbers, which serve as labels and identities too: exact, or refused."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -16,13 +16,13 @@ EXACT = 2**53  # whole numbers up to it are exact in float64
 
 
 class RoundedError(DataError):
-    """A whole number that float64 rounds, in a text whose first line was found to be names or an item."""
+    """Error for a whole number rounded by float64, in a text whose first line is known to be names or an item."""
 
     names: tuple[str, ...] | None = None
 
 
 def as_whole(values: Sequence[Sequence[int]]) -> Array | None:
-    """Rows of whole numbers as int64 or uint64; None where neither holds all of them."""
+    """Rows of whole numbers (N, D) as int64 or uint64; None where neither holds all of them."""
     low, high = min(map(min, values)), max(map(max, values))
     for dtype in (np.int64, np.uint64):
         if np.iinfo(dtype).min <= low and high <= np.iinfo(dtype).max:
@@ -31,7 +31,7 @@ def as_whole(values: Sequence[Sequence[int]]) -> Array | None:
 
 
 def is_rounded(numbers: Array) -> NDArray[np.bool_]:
-    """Which whole numbers of an array float64 does not hold; none of what is no array of whole numbers."""
+    """True where float64 does not hold a whole number exactly; all False for an array of other numbers."""
     if numbers.dtype.kind not in "iu" or numbers.dtype.itemsize < 8:
         return np.zeros(numbers.shape, bool)
     # Without casting back: the nearest float of 2**63 - 1 is 2**63, which int64 does not hold.
@@ -46,7 +46,7 @@ def is_rounded(numbers: Array) -> NDArray[np.bool_]:
 
 
 def rounded_field(field: str, column: int, line: int) -> RoundedError | None:
-    """The error for a whole number that float64 rounds; None for other fields."""
+    """Error for a whole number that float64 rounds; None for other fields."""
     digits = field.strip()
     if not 16 <= len(digits) <= 300 or not digits.lstrip("+-").isdecimal() or int(float(digits)) == int(digits):
         return None
@@ -55,7 +55,7 @@ def rounded_field(field: str, column: int, line: int) -> RoundedError | None:
 
 
 def first_rounded(numbers: Array, lines: Sequence[str], first: int, heading: Heading) -> RoundedError | None:
-    """The error for the first whole number that float64 rounded; None where there is none."""
+    """Error for the first whole number that float64 rounded; None where there is none."""
     large = (np.abs(numbers) >= EXACT) & np.isfinite(numbers)
     if not large.any():
         return None

@@ -1,1 +1,1 @@
-"""What turns recordings into the fixed-width rows that modules learn from; needs no jax."""
+"""Features of recordings: rows of fixed width for modules to learn from; needs no jax."""

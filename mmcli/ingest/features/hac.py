@@ -23,7 +23,7 @@ DELTA_WEIGHTS = np.array([-2.0, -1.0, 0.0, 1.0, 2.0]) / 10.0
 
 
 class Streams(NamedTuple):
-    """The descriptions, in the order of the columns: of T frames (T, D), or of the C codes of a codebook (C, D)."""
+    """Descriptions of an utterance, in the order of the columns: (T, D) of T frames, or (C, D) of the codes."""
 
     mfcc: np.ndarray
     delta: np.ndarray
@@ -31,7 +31,7 @@ class Streams(NamedTuple):
 
 
 def fit_codebooks(mfccs: Sequence[np.ndarray], *, num_codes: int = NUM_CODES, seed: int = 0) -> Streams:
-    """One codebook a stream, by k-means over the frames of all utterances.
+    """Fit a codebook for each stream, by k-means over the frames of all utterances.
 
     Args:
         mfccs: an array (T, D) for each utterance, T its own number of frames.
@@ -83,7 +83,7 @@ def hac_features(mfccs: Sequence[np.ndarray], codebooks: Streams, lags: Sequence
 
 
 def compute_streams(mfcc: np.ndarray) -> Streams:
-    """The MFCCs (T, D) of an utterance, their deltas, and the deltas of those."""
+    """MFCCs (T, D) of an utterance, their deltas, and the deltas of those."""
     delta = compute_deltas(mfcc)
     return Streams(mfcc, delta, compute_deltas(delta))
 
@@ -119,7 +119,11 @@ def _count_pairs(streams: Streams, codebooks: Streams, lags: Sequence[int]) -> n
 
 
 def _checked(mfccs: Sequence[np.ndarray], num_coefficients: int | None = None) -> list[np.ndarray]:
-    """The utterances as float64 (T, D), D being `num_coefficients` or, where not given, the first utterance's."""
+    """Utterances as float64 (T, D), D being `num_coefficients` or, where not given, the first utterance's.
+
+    Raises:
+        DataError: there are none, or one has another shape or values that are not finite.
+    """
     if len(mfccs) == 0:
         raise DataError("HAC: no utterances; give at least one array of MFCCs")
     utterances = [np.asarray(mfcc, dtype=np.float64) for mfcc in mfccs]

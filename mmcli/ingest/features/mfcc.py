@@ -16,7 +16,7 @@ PREEMPHASIS = 0.97
 
 
 class MfccSettings(NamedTuple):
-    """How sounds become frames; the defaults are those of the bundled data, and of the UCI Spoken Arabic Digits."""
+    """Settings of frames and bands; the defaults are those of the bundled data and the UCI Spoken Arabic Digits."""
 
     rate: int = 11025  # Hz
     frame_length: int = 256  # samples, 23.2 ms
@@ -29,7 +29,7 @@ BUNDLED = MfccSettings()
 
 
 def require_librosa() -> None:
-    """Make sure that sounds can be read and their MFCCs computed.
+    """Check that sounds can be read and their MFCCs computed.
 
     Raises:
         UsageError: librosa or soundfile is missing.
@@ -38,11 +38,11 @@ def require_librosa() -> None:
         for name in ("librosa", "soundfile"):
             importlib.import_module(name)
     except (ImportError, OSError):  # OSError: soundfile without the library libsndfile
-        raise UsageError("sounds need librosa and soundfile: pip install 'mmcli[audio]'") from None
+        raise UsageError("sounds need librosa and soundfile: pip install librosa soundfile") from None
 
 
 def check_settings(settings: MfccSettings) -> None:
-    """Refuse settings that give no sound its coefficients.
+    """Refuse settings that leave no coefficients.
 
     Raises:
         UsageError: more coefficients than mel bands, or mel bands that no frequency of a frame falls into.
@@ -54,7 +54,7 @@ def check_settings(settings: MfccSettings) -> None:
             f"{settings.coefficients} coefficients of {settings.mel_bands} mel bands; ask for no more than that"
         )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the empty bands that are looked for
+        warnings.simplefilter("ignore")  # librosa warns of empty bands, which are counted below
         bands = librosa.filters.mel(sr=settings.rate, n_fft=settings.frame_length, n_mels=settings.mel_bands)
     num_empty = np.count_nonzero(bands.max(axis=1) == 0)
     if num_empty:

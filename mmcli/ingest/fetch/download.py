@@ -1,4 +1,4 @@
-"""Files from the web, kept: from the cache where they are whole, else from the first mirror that gives them."""
+"""Downloads with a cache: a file comes from the cache if intact, else from the first mirror that has it."""
 
 import hashlib
 import os
@@ -18,7 +18,7 @@ _Content = TypeVar("_Content")
 
 
 class Patience(NamedTuple):
-    """How long to wait, in seconds.
+    """Waiting times, in seconds.
 
     Attributes:
         stall: for the next bytes of a transfer.
@@ -30,22 +30,22 @@ class Patience(NamedTuple):
 
 
 class Fetcher(NamedTuple):
-    """What holds for all files: the folder that keeps them, who is told a line for a log, how long to wait."""
+    """Settings of all downloads: the cache folder, a callback for log lines, and waiting times."""
 
     cache: Path | None
-    tell: Callable[[str], None]
+    log: Callable[[str], None]
     patience: Patience
 
     def fetch(self, resource: Resource, read: Callable[[Path], _Content], offline_way: str) -> _Content:
-        """What is in a file from the web, which is downloaded unless the cache has it.
+        """Contents of a file from the web, downloaded unless the cache has it.
 
         Args:
             resource: the file.
-            read: gives its content, and raises DataError if it is not the right file.
-            offline_way: what to do where there is no network, for the error.
+            read: returns its contents, and raises DataError if it is not the right file.
+            offline_way: remedy where there is no network, for the error.
 
         Raises:
-            DataError: no mirror gave the file; all of them, each with its reason, and the offline way.
+            DataError: no mirror has the file; each with its reason, and the remedy.
             SaveError: the cache cannot be written.
             UsageError: another process writes to it.
         """
@@ -56,7 +56,7 @@ class Fetcher(NamedTuple):
             try:
                 return _checked(whole, resource, read)
             except DataError as error:
-                self.tell(f"{shown(str(whole))} is damaged, and is downloaded again: {error}")
+                self.log(f"{shown(str(whole))} is damaged, and is downloaded again: {error}")
         with saving(self.cache):
             self.cache.mkdir(parents=True, exist_ok=True)
         if not os.access(self.cache, os.W_OK):
@@ -67,7 +67,12 @@ class Fetcher(NamedTuple):
     def _download(
         self, resource: Resource, whole: Path, read: Callable[[Path], _Content], offline_way: str
     ) -> _Content:
-        """Ask the mirrors in rounds, each going on where the last one broke off, but none again that refused."""
+        """Try the mirrors in rounds, each resuming where the last one broke off; one that refused is not tried again.
+
+        Raises:
+            DataError: no mirror has the file.
+            SaveError: the cache cannot be written.
+        """
         part = whole.with_name(f"{whole.name}.part")
         reasons: dict[str, str] = {}
         mirrors = list(resource.urls)
@@ -75,29 +80,33 @@ class Fetcher(NamedTuple):
             time.sleep(pause if mirrors else 0)
             for url in tuple(mirrors):
                 try:
-                    transfer(url, resource, part, self.patience.stall, self.tell)
+                    transfer(url, resource, part, self.patience.stall, self.log)
                     content = _checked(part, resource, read)
                 except TransferError as error:
-                    reasons[url], is_told = str(error), error.is_answered
+                    reasons[url], is_logged = str(error), error.is_answered
                     if isinstance(error, RefusedError):
                         mirrors.remove(url)
                 except DataError as error:
-                    reasons[url], is_told = f"sent other bytes: {error}", True
+                    reasons[url], is_logged = f"sent other bytes: {error}", True
                     with saving(part):
                         part.unlink()
                 else:
                     with saving(whole):
                         part.replace(whole)
                     return content
-                if is_told:  # without a network, the error alone says so
-                    self.tell(f"{url}: {reasons[url]}")
+                if is_logged:  # without a network, the error alone reports it
+                    self.log(f"{url}: {reasons[url]}")
         every = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
         kept = f"; {shown(str(part))} keeps what came, for the next try" if part.exists() else ""
         raise DataError(f"{resource.name}: cannot be downloaded from {every}{kept}; {offline_way}")
 
 
 def _checked(path: Path, resource: Resource, read: Callable[[Path], _Content]) -> _Content:
-    """What is in a file, once its size and its checksum are right."""
+    """Contents of a file whose size and checksum are right.
+
+    Raises:
+        DataError: they are not, or it is another file.
+    """
     with opened(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if resource.size is not None and size != resource.size:

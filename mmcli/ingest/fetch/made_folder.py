@@ -1,4 +1,4 @@
-"""A folder of made files that appears whole or not at all, and knows what it was made from."""
+"""A folder of generated files that appears whole or not at all, with a record of its sources."""
 
 import hashlib
 import json
@@ -22,13 +22,13 @@ def is_made(folder: Path, asked: Mapping[str, Any], *, force: bool) -> bool:
     """Whether a folder holds what is asked for, intact; False if it is still to be made.
 
     Args:
-        folder: which need not be there.
-        asked: facts, by their names in provenance.json, that must be so.
-        force: what was made there before is in the way of nothing.
+        folder: which need not exist.
+        asked: facts, by their names in provenance.json, that have to match.
+        force: whether earlier generated contents may be set aside.
 
     Raises:
-        UsageError: something else is there.
-        OSError: it may not be looked into.
+        UsageError: it holds something else.
+        OSError: it cannot be examined.
     """
     place = shown(str(folder))
     kind = kind_at(folder)
@@ -68,7 +68,7 @@ def require_writable(folder: Path) -> None:
 
 
 def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
-    """Write files, their facts and their checksums as a folder, and set aside what was made there before.
+    """Write files, their facts and their checksums as a folder; set aside its earlier contents.
 
     Raises:
         UsageError: they cannot be written; the folder is as before.
@@ -91,7 +91,7 @@ def write(folder: Path, contents: Mapping[str, bytes], facts: Mapping[str, Any])
 
 
 def _damaged(folder: Path) -> str | None:
-    """The name of a file that is not as its checksum says; None if all are."""
+    """Name of a file that does not match its checksum; None if all do."""
     try:
         lines = atomic.read(folder / CHECKSUMS).decode().splitlines()
         for digest, name in (line.split("  ") for line in lines):

@@ -1,4 +1,4 @@
-"""MNIST (LeCun, Cortes and Burges, yann.lecun.com/exdb/mnist): the four IDX files, and what they are known to hold."""
+"""MNIST (LeCun, Cortes and Burges, yann.lecun.com/exdb/mnist): the four IDX files and their known contents."""
 
 import operator
 from collections.abc import Callable
@@ -30,13 +30,13 @@ class Images(NamedTuple):
 
 
 class Mnist(NamedTuple):
-    """Both parts."""
+    """Both parts of MNIST."""
 
     train: Images
     test: Images
 
     def shortage(self) -> list[str]:
-        """A line for each part that has fewer images than MNIST."""
+        """Notes on parts with fewer images than MNIST."""
         return [
             f"{stem}: {len(images.labels):,} of MNIST's {sum(counts):,} images are there, and are used"
             for (stem, counts), images in zip(COUNTS.items(), self, strict=True)
@@ -45,7 +45,7 @@ class Mnist(NamedTuple):
 
 
 def read_mnist(read: Callable[[str], NDArray[np.uint8]]) -> Mnist:
-    """Both parts, from what gives the array of a file by its name, train-images-idx3-ubyte.
+    """Read both parts; `read` returns the array of a file by its name, such as train-images-idx3-ubyte.
 
     Raises:
         DataError: a part has not as many images as labels.
@@ -61,11 +61,11 @@ def read_mnist(read: Callable[[str], NDArray[np.uint8]]) -> Mnist:
 
 
 def read_file(path: Path, name: str) -> NDArray[np.uint8]:
-    """The array of one of the files.
+    """Read the array of one of the files.
 
     Args:
-        path: where it is, gzip or not.
-        name: which of the four it is, as MNIST calls it.
+        path: of the file, gzip or not.
+        name: MNIST's name of it.
 
     Raises:
         DataError: it cannot be read, or is not MNIST's.
@@ -79,7 +79,7 @@ def read_file(path: Path, name: str) -> NDArray[np.uint8]:
 
 
 def find_in(folder: Path, name: str) -> Path:
-    """A file of MNIST's in a folder, gzip or not; some copies have a dot before idx.
+    """Find a file of MNIST's in a folder, gzip or not; some copies have a dot before idx.
 
     Raises:
         DataError: there is none.
@@ -93,7 +93,11 @@ def find_in(folder: Path, name: str) -> Path:
 
 
 def _check(array: NDArray[Any], name: str) -> None:
-    """Raise DataError unless an array is MNIST's, or a part of it."""
+    """Refuse an array that is not MNIST's, or a part of it.
+
+    Raises:
+        DataError: it is not.
+    """
     counts = COUNTS[name.partition("-")[0]]
     shape = (sum(counts), SIDE, SIDE) if "images" in name else (sum(counts),)
     if array.shape[1:] != shape[1:] or array.dtype != np.uint8 or not 0 < len(array) <= shape[0]:

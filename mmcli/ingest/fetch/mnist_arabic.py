@@ -1,7 +1,7 @@
-"""MNIST's images paired with the recordings of Spoken Arabic Digit: what Serket's tutorial learns from.
+"""MNIST's images paired with the recordings of Spoken Arabic Digit: the data of Serket's tutorial.
 
-Row i of each part is the digit i mod 10, spoken in the utterance i div 10 of that digit in UCI's text. Which image goes
-with it is drawn by the seed, each image at most once, and written down.
+Row i of each part is the digit i mod 10, spoken in the utterance i div 10 of that digit in UCI's text. The image
+paired with it is drawn by the seed, each image at most once, and recorded.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ PATIENCE = Patience()
 
 
 class Recipe(NamedTuple):
-    """How many utterances of each digit, the first of their text: 330 in training and 110 in test are of men."""
+    """Number of utterances of each digit, the first of their text: 330 in training and 110 in test are of men."""
 
     train_each: int
     test_each: int
@@ -45,19 +45,19 @@ def make(
     output: Path,
     recipe: str,
     seed: int,
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     *,
     mnist_dir: Path | None,
     arabic_dir: Path | None,
     force: bool,
 ) -> None:
-    """Write train.npz, test.npz, codebooks.npz and where they come from, unless that is there already.
+    """Write train.npz, test.npz, codebooks.npz and their provenance, unless they exist already.
 
     Args:
         output: the folder.
         recipe: one of RECIPES.
         seed: of the pairing and of the codebooks.
-        tell: takes a line that says what goes on.
+        log: callback for progress lines.
         mnist_dir: MNIST's files on disk, which may hold fewer images; None downloads them.
         arabic_dir: UCI's texts or their zip on disk; None downloads it.
         force: set aside what was made at `output` in another way.
@@ -70,30 +70,30 @@ def make(
     facts: dict[str, Any] = {"data": "mnist-arabic", "recipe": recipe, "seed": seed}
     is_there = made_folder.is_made(output, facts, force=force)
     if is_there and mnist_dir is None and arabic_dir is None:
-        tell(_THERE)
+        log(_THERE)
         return
     if not is_there:
         made_folder.require_writable(output)
-    fetcher = Fetcher(cache_folder(), tell, PATIENCE)
-    if mnist_dir is not None or arabic_dir is None:  # what is on disk comes first: a mistake there costs no download
-        mnist = _enough(load_mnist(mnist_dir, fetcher), recipe, tell)
+    fetcher = Fetcher(cache_folder(), log, PATIENCE)
+    if mnist_dir is not None or arabic_dir is None:  # files on disk first: a mistake there costs no download
+        mnist = _enough(load_mnist(mnist_dir, fetcher), recipe, log)
         spoken = load_spoken_digits(arabic_dir, fetcher)
     else:
         spoken, mnist = load_spoken_digits(arabic_dir, fetcher), load_mnist(mnist_dir, fetcher)
-    # Of the numbers: the same data can come packed in several ways.
+    # Digests of the numbers: the same data can be packed in several ways.
     digests = {"mnist": _digest(array for part in mnist for array in part)}
     digests["spoken_arabic_digit"] = _digest(utterance for part in (spoken.train, spoken.test) for utterance in part)
     facts["sources"] = digests
     if is_there and made_folder.is_made(output, facts, force=force):
-        tell(_THERE)
+        log(_THERE)
         return
-    contents = _contents(spoken, mnist, RECIPES[recipe], seed, tell)
+    contents = _contents(spoken, mnist, RECIPES[recipe], seed, log)
     more = {"zip": spoken.zip_digest, "made_with": _versions()}
     made_folder.write(output, {**contents, "README.md": describe(recipe, seed).encode()}, facts | more)
 
 
-def _enough(mnist: Mnist, recipe: str, tell: Callable[[str], None]) -> Mnist:
-    """The same, where there are as many images of each digit as a recipe takes.
+def _enough(mnist: Mnist, recipe: str, log: Callable[[str], None]) -> Mnist:
+    """Check that there are as many images of each digit as a recipe needs.
 
     Raises:
         DataError: there are fewer.
@@ -107,7 +107,7 @@ def _enough(mnist: Mnist, recipe: str, tell: Callable[[str], None]) -> Mnist:
                 "each; bring more images of MNIST, or leave out --mnist-dir"
             )
     for line in mnist.shortage():
-        tell(line)
+        log(line)
     return mnist
 
 
@@ -115,31 +115,35 @@ _THERE = "made already, and intact"
 
 
 def _contents(
-    spoken: SpokenDigits, mnist: Mnist, recipe: Recipe, seed: int, tell: Callable[[str], None]
+    spoken: SpokenDigits, mnist: Mnist, recipe: Recipe, seed: int, log: Callable[[str], None]
 ) -> dict[str, bytes]:
-    """The files of arrays, by name."""
+    """Files of arrays, by name.
+
+    Raises:
+        DataError: a source is not as expected.
+    """
     train, test = pick_utterances(TRAIN, recipe.train_each), pick_utterances(TEST, recipe.test_each)
     train_mfccs, test_mfccs = [spoken.train[index] for index in train], [spoken.test[index] for index in test]
-    tell(f"fitting codebooks to {sum(map(len, train_mfccs)):,} frames of {len(train):,} training utterances")
+    log(f"fitting codebooks to {sum(map(len, train_mfccs)):,} frames of {len(train):,} training utterances")
     codebooks = fit_codebooks(train_mfccs, seed=seed)
     parts = {
         "codebooks.npz": codebooks._asdict(),
         "train.npz": make_part(TRAIN, train, train_mfccs, mnist.train, codebooks, seed),
         "test.npz": make_part(TEST, test, test_mfccs, mnist.test, codebooks, seed),
     }
-    tell(f"{len(train):,} training pairs, {len(test):,} held out, by other speakers and of other images")
+    log(f"{len(train):,} training pairs, {len(test):,} held out, by other speakers and of other images")
     return {name: packed(arrays) for name, arrays in parts.items()}
 
 
 def pick_utterances(text: Text, num_each: int) -> NDArray[np.int64]:
-    """Where in a text the first utterances of each digit are, the digits in turn: (10 num_each,)."""
+    """Indices in a text of the first utterances of each digit, the digits in turn: (10 num_each,)."""
     return (np.arange(num_each)[:, None] + text.num_each * np.arange(NUM_DIGITS)).ravel()
 
 
 def pick_images(labels: NDArray[np.uint8], num_each: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Where among the labels distinct images are, drawn at random, the digits in turn: (10 num_each,).
+    """Indices of distinct images among the labels, drawn at random, the digits in turn: (10 num_each,).
 
-    Fewer of each are the first of more: the pairs of the tutorial are among those of the full recipe.
+    A smaller number yields the first of a larger one: the pairs of the tutorial are among those of the full recipe.
     """
     shuffled = [rng.permutation(np.flatnonzero(labels == digit))[:num_each] for digit in range(NUM_DIGITS)]
     return np.stack(shuffled, axis=1).ravel()
@@ -148,7 +152,7 @@ def pick_images(labels: NDArray[np.uint8], num_each: int, rng: np.random.Generat
 def make_part(
     text: Text, picked: NDArray[np.int64], mfccs: Utterances, images: Images, codebooks: Streams, seed: int
 ) -> Arrays:
-    """The arrays of one part, N pairs.
+    """Arrays of one part, N pairs.
 
     Returns:
         images (N, 784) float32, 0 to 1; speech (N, 2400) uint8, counts: an utterance has at most 91 pairs of frames at
@@ -178,6 +182,7 @@ def _digest(arrays: Iterable[NDArray[Any]]) -> str:
 
 
 def _versions() -> dict[str, str]:
+    """Versions of the packages that the arrays depend on."""
     return {
         "mmcli": __version__,
         "numpy": np.__version__,

@@ -1,8 +1,8 @@
-"""What a folder of MNIST and Spoken Arabic Digit says of itself, in words."""
+"""README of a folder of MNIST and Spoken Arabic Digit."""
 
 
 def describe(recipe: str, seed: int) -> str:
-    """The README of the folder, in Markdown."""
+    """README of the folder, in Markdown."""
     return _TEXT.format(recipe=recipe, seed=seed)
 
 

@@ -1,4 +1,4 @@
-"""Where MNIST and Spoken Arabic Digit are on the web, and how they are read from there or from disk."""
+"""Addresses of MNIST and Spoken Arabic Digit, and reading them from the web or from disk."""
 
 from functools import partial
 from pathlib import Path
@@ -20,18 +20,19 @@ MNIST_FILES = {
     "t10k-images-idx3-ubyte": (1_648_877, "9fb629c4189551a2d022fa330f9573f3"),
     "t10k-labels-idx1-ubyte": (4_542, "ec29112dd5afa0611ce80d1b7f02629c"),
 }
-# UCI gives no checksum: the zip is checked by what it holds.
+# UCI publishes no checksum: the zip is checked by its contents.
 SPOKEN_DIGITS = Resource(ARCHIVE, (f"https://archive.ics.uci.edu/static/public/195/{ARCHIVE}",), most=100 << 20)
 
 
 def load_mnist(folder: Path | None, fetcher: Fetcher) -> Mnist:
-    """MNIST from a folder, or from the web where none is given.
+    """Load MNIST from a folder, or from the web where none is given.
 
     Raises:
         DataError, SaveError, UsageError: as `Fetcher.fetch`, `find_in` and `read_file`.
     """
 
     def read(name: str) -> NDArray[np.uint8]:
+        """Read one of the files."""
         if folder is not None:
             return read_file(find_in(folder, name), name)
         size, md5 = MNIST_FILES[name]
@@ -44,7 +45,7 @@ def load_mnist(folder: Path | None, fetcher: Fetcher) -> Mnist:
 
 
 def load_spoken_digits(place: Path | None, fetcher: Fetcher) -> SpokenDigits:
-    """Spoken Arabic Digit from a folder or its zip, or from the web where none is given.
+    """Load Spoken Arabic Digit from a folder or its zip, or from the web where none is given.
 
     Raises:
         DataError, SaveError, UsageError: as `Fetcher.fetch` and `read_spoken_digits`.

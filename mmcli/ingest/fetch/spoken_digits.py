@@ -27,14 +27,14 @@ NUM_COEFFICIENTS = 13
 MIN_FRAMES, MAX_FRAMES = 4, 93  # of an utterance
 NUM_DIGITS = 10
 REPETITIONS = 10  # of a digit by a speaker, one after another
-MAX_TEXT_BYTES = 64 << 20  # about twice what the larger has
+MAX_TEXT_BYTES = 64 << 20  # about twice the size of the larger
 MAX_LINE_BYTES = 1000
 
 Utterances = list[NDArray[np.float64]]
 
 
 class Text(NamedTuple):
-    """One of the two texts, and what it is known to hold: the digits 0 to 9 one after another, as many of each."""
+    """One of the two texts and its known contents: the digits 0 to 9 one after another, as many of each."""
 
     name: str
     num_utterances: int
@@ -42,6 +42,7 @@ class Text(NamedTuple):
 
     @property
     def num_each(self) -> int:
+        """Number of utterances of each digit."""
         return self.num_utterances // NUM_DIGITS
 
 
@@ -52,7 +53,7 @@ TEST = Text("Test_Arabic_Digit.txt", 2200, 87_063)
 class SpokenDigits(NamedTuple):
     """Utterances in the order of the texts, each (T, 13) float64, T its own number of frames.
 
-    And the SHA-256 of the zip, in hex, where they came in one.
+    With the SHA-256 of the zip, in hex, where they were in one.
     """
 
     train: Utterances
@@ -61,13 +62,13 @@ class SpokenDigits(NamedTuple):
 
 
 def find_texts(place: Path) -> tuple[Path, ...]:
-    """The files that hold both texts: the two, or their zip.
+    """Find the files that hold both texts: the two, or their zip.
 
     Args:
         place: a folder that holds them, or the zip.
 
     Raises:
-        DataError: they are not there.
+        DataError: they do not exist.
     """
     if (kind := kind_at(place)) is None:
         raise DataError(f"{shown(str(place))}: no such file or folder")
@@ -83,7 +84,7 @@ def find_texts(place: Path) -> tuple[Path, ...]:
 
 
 def read_spoken_digits(place: Path) -> SpokenDigits:
-    """Both texts, from where `find_texts` finds them.
+    """Read both texts, from where `find_texts` finds them.
 
     Raises:
         DataError: one is missing, unreadable, or not what UCI publishes; file:line where a line is at fault.
@@ -99,7 +100,7 @@ def read_spoken_digits(place: Path) -> SpokenDigits:
 
 
 def read_utterances(stream: IO[bytes]) -> Iterator[NDArray[np.float64]]:
-    """Utterances from text: a frame a line, lines of blanks between utterances, before the first and after the last.
+    """Read utterances from text: a frame a line, and lines of blanks before, between and after utterances.
 
     Raises:
         DataError: a line is no frame, or an utterance is shorter or longer than UCI's; without the name of the file.
@@ -117,6 +118,11 @@ def read_utterances(stream: IO[bytes]) -> Iterator[NDArray[np.float64]]:
 
 
 def _frame(words: list[bytes], line: int) -> list[float]:
+    """Numbers of a frame.
+
+    Raises:
+        DataError: they are not 13 finite numbers; with the line.
+    """
     frame = []
     for word in words:
         try:
@@ -135,6 +141,11 @@ _MEND = "mend the line, or get the file again"
 
 
 def _utterance(frames: list[list[float]], first_line: int) -> NDArray[np.float64]:
+    """Utterance (T, 13) of its frames.
+
+    Raises:
+        DataError: it is shorter or longer than UCI's; with the line.
+    """
     if not MIN_FRAMES <= len(frames) <= MAX_FRAMES:
         text = f"an utterance of {len(frames)} frame{'s' * (len(frames) != 1)} begins here"
         raise DataError(f"{text}; UCI's have {MIN_FRAMES} to {MAX_FRAMES}; get the file again", first_line)
@@ -142,12 +153,17 @@ def _utterance(frames: list[list[float]], first_line: int) -> NDArray[np.float64
 
 
 def _read_file(path: Path, text: Text) -> Utterances:
+    """Utterances of a text on disk."""
     with _naming(str(path)), opened(path) as stream:
         return _read_text(stream, os.fstat(stream.fileno()).st_size, text)
 
 
 def _read_member(archive: zipfile.ZipFile, text: Text) -> Utterances:
-    """A text from the zip, whatever folder it is in there; no other member is touched, and nothing is extracted."""
+    """Utterances of a text in the zip, in any folder of it; no other member is touched, and nothing is extracted.
+
+    Raises:
+        DataError: there is none, or more than one.
+    """
     found = [info for info in archive.infolist() if PurePosixPath(info.filename).name == text.name]
     if len(found) != 1:
         raise DataError(f"holds {len(found) or 'no'} {text.name}; get it from {PAGE}")
@@ -156,10 +172,14 @@ def _read_member(archive: zipfile.ZipFile, text: Text) -> Utterances:
 
 
 def _read_text(stream: IO[bytes], num_bytes: int, text: Text) -> Utterances:
-    """The utterances of one of the texts, as many as there must be."""
+    """Read the utterances of one of the texts.
+
+    Raises:
+        DataError: there are more or fewer than UCI's.
+    """
     if num_bytes > MAX_TEXT_BYTES:
         raise DataError(f"{num_bytes / 1e6:.0f} MB; UCI's has less than {MAX_TEXT_BYTES / 1e6:.0f}; get it again")
-    utterances = list(islice(read_utterances(stream), text.num_utterances + 1))  # no use in reading on
+    utterances = list(islice(read_utterances(stream), text.num_utterances + 1))  # one too many is enough to refuse it
     num_frames = sum(map(len, utterances))
     if (len(utterances), num_frames) != (text.num_utterances, text.num_frames):
         known = f"UCI's has {text.num_utterances:,} and {text.num_frames:,}"
@@ -170,7 +190,11 @@ def _read_text(stream: IO[bytes], num_bytes: int, text: Text) -> Utterances:
 
 @contextmanager
 def _naming(name: str) -> Iterator[None]:
-    """Put the name of a file before what is wrong with it."""
+    """Prefix errors with the name of a file.
+
+    Raises:
+        DataError: the block raised one.
+    """
     try:
         yield
     except DataError as error:

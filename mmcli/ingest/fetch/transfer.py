@@ -1,4 +1,4 @@
-"""One HTTP transfer: it goes on where an earlier one broke, and ends by itself if nothing comes.
+"""One HTTP transfer: resumes where an earlier one broke off, and ends by itself when stalled.
 
 Proxies are those of the environment (http_proxy, https_proxy, no_proxy), as urllib honours them.
 """
@@ -23,7 +23,7 @@ from mmcli.util.version import __version__
 
 BLOCK = 1 << 16  # bytes
 MIN_RATE = 1000  # bytes a second; slower is stalled
-# Answers after which the same question may be answered otherwise; any other error is final.
+# Status codes after which a retry may succeed; any other error is final.
 PASSING = frozenset({408, 416, 425, 429, 500, 502, 503, 504})
 
 
@@ -31,11 +31,11 @@ class Resource(NamedTuple):
     """A file on the web.
 
     Attributes:
-        name: what it is called in the cache.
-        urls: its addresses, the first tried first.
-        most: bytes that it can have.
-        size: bytes, where known.
-        md5: in hex, where known. It tells damage, not malice: what the file holds is checked as that of any other.
+        name: its name in the cache.
+        urls: its addresses, tried in this order.
+        most: the largest size that is accepted, in bytes.
+        size: in bytes, where known.
+        md5: in hex, where known. It detects damage, not malice: contents are checked as those of any other file.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Resource(NamedTuple):
 
 
 class TransferError(Exception):
-    """A transfer that failed; `is_answered` unless nobody was there."""
+    """A transfer that failed; `is_answered` unless no server answered."""
 
     def __init__(self, reason: str, *, is_answered: bool = True) -> None:
         super().__init__(reason)
@@ -54,26 +54,26 @@ class TransferError(Exception):
 
 
 class RefusedError(TransferError):
-    """An address does not give the file, however often it is asked."""
+    """An address does not serve the file; retrying is useless."""
 
 
 class BrokenError(TransferError):
-    """A transfer ended early, or never began; another try may go further."""
+    """A transfer ended early, or never began; a retry may succeed."""
 
 
-def transfer(url: str, resource: Resource, part: Path, stall: float, tell: Callable[[str], None]) -> None:
-    """Append to a file what it lacks of a resource.
+def transfer(url: str, resource: Resource, part: Path, stall: float, log: Callable[[str], None]) -> None:
+    """Append the missing part of a resource to a file.
 
     Args:
         url: one of the resource's.
-        resource: what is asked for.
-        part: the file, which need not be there yet.
+        resource: what to download.
+        part: the file, which need not exist yet.
         stall: seconds without a byte, or at less than MIN_RATE, after which to give up.
-        tell: takes a line that says what is downloaded.
+        log: callback for a line that names the download.
 
     Raises:
-        RefusedError: there is no use in asking this address again.
-        BrokenError: what came is in the file.
+        RefusedError: retrying this address is useless.
+        BrokenError: received bytes are in the file.
         SaveError: the file cannot be written.
     """
     begin = part.stat().st_size if part.exists() else 0
@@ -85,19 +85,19 @@ def transfer(url: str, resource: Resource, part: Path, stall: float, tell: Calla
     if begin:
         headers["Range"] = f"bytes={begin}-"
     request, opener = Request(url, headers=headers), build_opener(Redirects)
-    with _told_apart(part, stall), opener.open(request, timeout=stall) as response:
+    with _classified(part, stall), opener.open(request, timeout=stall) as response:
         begin, total = _extent(response, begin)
         if total is not None and not (resource.size or 0) <= total <= (resource.size or resource.most):
             raise RefusedError(f"has {total:,} bytes where {resource.size or resource.most:,} are expected")
         what, size = f"downloading {resource.name}", "" if total is None else f", {total / 1e6:.1f} MB"
-        tell(what + size + (f", from byte {begin:,} on" if begin else ""))
+        log(what + size + (f", from byte {begin:,} on" if begin else ""))
         try:
             with (
                 _opened(part, "ab" if begin else "wb") as write,
                 following(what, total, "bytes", done=begin) as advance,
             ):
                 done = _copy(response, write, begin, resource.most, stall, advance)
-        except RefusedError:  # what it sent is nothing to go on with
+        except RefusedError:  # a part of another file is no use for resuming
             part.unlink(missing_ok=True)
             raise
     if total is not None and done < total:
@@ -107,9 +107,14 @@ def transfer(url: str, resource: Resource, part: Path, stall: float, tell: Calla
 def _copy(
     response: HTTPResponse, write: Callable[[bytes], None], done: int, most: int, stall: float, advance: Advance
 ) -> int:
-    """Write what comes until it ends; the number of bytes that are there then."""
+    """Copy a response to its end; return the number of bytes in the file.
+
+    Raises:
+        RefusedError: it is longer than `most`.
+        BrokenError: it stalled.
+    """
     since, before = time.monotonic(), done
-    while block := response.read1(BLOCK):  # not read: that waits until as many are there
+    while block := response.read1(BLOCK):  # not read, which would block until all bytes are received
         done += len(block)
         if done > most:
             raise RefusedError(f"sends more than {most:,} bytes")
@@ -123,8 +128,12 @@ def _copy(
 
 
 def _extent(response: HTTPResponse, asked: int) -> tuple[int, int | None]:
-    """Where in the file an answer begins, and how long the file is, where it says so."""
-    length = response.length  # of what is sent; None if it comes in chunks
+    """Offset in the file at which a response begins, and the length of the file where declared.
+
+    Raises:
+        RefusedError: it is another part than asked for, or no success.
+    """
+    length = response.length  # of the response; None if chunked
     if response.status == 200:
         return 0, length
     if response.status != 206:
@@ -138,12 +147,16 @@ def _extent(response: HTTPResponse, asked: int) -> tuple[int, int | None]:
 
 
 class Redirects(HTTPRedirectHandler):
-    """Follows what leads to another web address, and from https only to https."""
+    """Follows redirects to web addresses, from https only to https."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> Request | None:
-        """As urllib asks for it."""
+        """Request that follows a redirect, as urllib asks for it.
+
+        Raises:
+            RefusedError: it leaves https.
+        """
         scheme = urlsplit(newurl).scheme
         if scheme != "https" and (scheme != "http" or req.type == "https"):
             raise RefusedError(f"redirects to {shown(newurl, 100)}, which is not https")
@@ -151,13 +164,18 @@ class Redirects(HTTPRedirectHandler):
 
 
 @contextmanager
-def _told_apart(part: Path, stall: float) -> Iterator[None]:
-    """Turn what urllib raises into what can and what cannot be better next time."""
+def _classified(part: Path, stall: float) -> Iterator[None]:
+    """Classify errors of urllib by whether a retry may succeed.
+
+    Raises:
+        BrokenError: it may.
+        RefusedError: it may not.
+    """
     try:
         yield
     except HTTPError as error:
         error.close()
-        if error.code == 416:  # it ends where the part ends, or before: the part is not of this file
+        if error.code == 416:  # range not satisfiable: the part is not of this file
             part.unlink(missing_ok=True)
         reason = shown(error.reason.splitlines()[0], 100) if error.reason else ""
         kind = BrokenError if error.code in PASSING else RefusedError
@@ -167,26 +185,27 @@ def _told_apart(part: Path, stall: float) -> Iterator[None]:
             raise BrokenError(f"no answer in {stall:g} s", is_answered=False) from None
         is_final = isinstance(error.reason, socket.gaierror | ssl.SSLCertVerificationError)
         kind = RefusedError if is_final else BrokenError
-        raise kind(f"cannot be reached: {_said(error.reason)}", is_answered=False) from None
+        raise kind(f"cannot be reached: {_reason(error.reason)}", is_answered=False) from None
     except TimeoutError:
         raise BrokenError(f"stalled: nothing in {stall:g} s") from None
     except (HTTPException, OSError) as error:
-        raise BrokenError(f"broke off: {_said(error)}") from None
-    except ValueError as error:  # an address that is none
-        raise RefusedError(_said(error)) from None
+        raise BrokenError(f"broke off: {_reason(error)}") from None
+    except ValueError as error:  # a malformed address
+        raise RefusedError(_reason(error)) from None
 
 
-def _said(error: object) -> str:
+def _reason(error: object) -> str:
+    """Reason of an error, in one line."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return shown(text.splitlines()[0], 100)
 
 
 @contextmanager
 def _opened(part: Path, mode: Literal["ab", "wb"]) -> Iterator[Callable[[bytes], None]]:
-    """What writes to a file, at once; errors of the disk must not pass for errors of the network.
+    """Open a file for unbuffered writing, so that errors of the disk cannot pass for errors of the network.
 
     Raises:
-        SaveError: the disk does not take it.
+        SaveError: it cannot be opened or written.
     """
     with saving(part):
         file = part.open(mode, buffering=0)
@@ -202,5 +221,5 @@ def _opened(part: Path, mode: Literal["ab", "wb"]) -> Iterator[Callable[[bytes],
 
 
 def saving(path: Path) -> AbstractContextManager[None]:
-    """As `files.saving`, for the cache."""
+    """Turn errors of the file system in the cache into a SaveError; see `atomic.saving`."""
     return atomic.saving(path, "mend that, or name another cache by XDG_CACHE_HOME")

@@ -107,7 +107,7 @@ def test_where_both_readings_are_possible_none_is_taken(write, name):
             read()
         assert str(caught.value) == (
             f"line 1: {first} may name the columns of {len(rest)} items, or be the first of {len(rest) + 1}; "
-            "say which by header: true or header: false (--header or --no-header of mmcli data)"
+            "set header: true or header: false (--header or --no-header of mmcli data)"
         )
     as_names, as_items = (read_array(file, None, header) for header in (True, False))
     assert (len(as_names), len(as_items)) == (len(rest), len(rest) + 1)

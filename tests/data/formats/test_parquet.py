@@ -111,4 +111,4 @@ def test_without_pyarrow_it_is_asked_for(write, monkeypatch):
     with pytest.raises(DataError) as caught:
         read_array(file, None)
 
-    assert str(caught.value) == "Parquet is read by pyarrow, which is not here: pip install 'mmcli[parquet]'"
+    assert str(caught.value) == "Parquet is read by pyarrow, which is not installed: pip install pyarrow"

@@ -86,7 +86,7 @@ def test_a_row_of_nan_alone_is_a_missing_one():
 
 
 FAULTS = [
-    (CONFIG, changed((2, 3), np.nan), "nan at row 2, column 3 (from 0); fill it, drop the item, or say missing: nan"),
+    (CONFIG, changed((2, 3), np.nan), "nan at row 2, column 3 (from 0); fill it, drop the item, or set missing: nan"),
     (NAN, changed((2, 3), np.nan), "nan at row 2, column 3 (from 0); fill it"),
     (CONFIG, changed((3, 1), np.inf), "inf at row 3, column 1 (from 0); too large for float32; scale the array"),
     (CONFIG, changed((0, 4), 1e39), "1e+39 at row 0, column 4 (from 0); too large for float32"),
@@ -94,8 +94,8 @@ FAULTS = [
     (SHARES, WORDS, "2 at row 0, column 1 (from 0) and 2 more; modules.vae takes 0 to 1: scale the array"),
     (CONFIG, WORDS[:0], "empty: 0 rows of 5 columns"),
     (CONFIG, WORDS[:, :0], "empty: 4 rows of 0 columns"),
-    (KNOWN, WORDS[:3], "3 rows, but spoken says of 4 which are there"),
-    (KNOWN.replace("spoken.npy", "words.npz"), WORDS, "2 dimensions (4, 5); what says which rows are there has 1"),
+    (KNOWN, WORDS[:3], "3 rows, but spoken has 4"),
+    (KNOWN.replace("spoken.npy", "words.npz"), WORDS, "2 dimensions (4, 5); a mask has 1"),
     (CONFIG.replace("{file: words.npz}", "{file: words.npz, key: word}"), WORDS, "no array word; it holds indices,"),
 ]
 

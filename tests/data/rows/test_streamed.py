@@ -111,7 +111,7 @@ def changed(*places):
         ([(8, 1, -1), (8, 3, 7), (50, 0, 9)], f"-1 at row 8, column 1 (from 0) and 2 more; {RANGE}"),
         (
             [(0, 0, -1), (20, 5, 1e39), (55, 3, np.nan), (56, 0, np.nan)],  # the first reason, not the first place
-            "nan at row 55, column 3 (from 0) and 1 more; fill it, drop the item, or say missing: nan (whole rows)",
+            "nan at row 55, column 3 (from 0) and 1 more; fill it, drop the item, or set missing: nan (whole rows)",
         ),
         (
             [(0, 0, -1), (20, 5, 1e39)],
