@@ -6,17 +6,17 @@
 #
 # CONFIG  a config                  configs/mnist_arabic.yaml
 # SEEDS   seeds, in one argument    0 to 9
-# OPTION  more for every `mmcli train`
+# OPTION  further options of every `mmcli train`
 #
-# Prints what `mmcli compare` prints: a line per seed, then mean, minimum, maximum and standard deviation. What mmcli
-# says meanwhile goes to stderr.
+# Prints the output of `mmcli compare`: a line per seed, then mean, minimum, maximum and standard deviation. Progress
+# goes to stderr.
 set -euo pipefail
 
 config=${1:-configs/mnist_arabic.yaml}
 seeds=${2:-0 1 2 3 4 5 6 7 8 9}
 options=("${@:3}")
 
-# What the first seed compiles, the others load.
+# The first seed compiles; the others load the compiled code.
 if [ -z "${JAX_COMPILATION_CACHE_DIR:-}" ]; then
     compiled=$(mktemp -d)
     trap 'rm -rf "$compiled"' EXIT
