@@ -34,10 +34,8 @@ class Datasets(NamedTuple):
 
     Attributes:
         observations: (N, D) float32, by name of the observation module; zeros where masked. In C order; a scipy
-            csr_array
-            if read from one, used as counts only, and `sparse.pays`; streamed if not to be held. In standard units if
-            all
-            modules that observe them accept those, and in both forms if some do.
+            csr_array if read from one, used as counts only, and `sparse.pays`; streamed if not to be held. In standard
+            units if all modules that observe them accept those, and in both forms if some do.
         known: masks (N,), True where a row is observed, by name of the observation module.
         labels: of the N items, by name of the data.
         num_items: N.

@@ -1,8 +1,8 @@
 """Labels of items: whole numbers or names, read exactly; items without one; equal labels in two files.
 
-A label is identified by its name, or by its number where it has none, and labels of different files are equal if
-these are. An item has no label where its label is NaN or an empty text, or where a mask leaves it out: no number
-stands for that.
+A label is identified by its name, or by its number where it has none, and labels of different files are equal if these
+are. An item has no label where its label is NaN or an empty text, or where a mask leaves it out: no number stands for
+that.
 
 N items, L distinct labels.
 """

@@ -61,8 +61,7 @@ def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -
         named: files, folders, globs, and .csv files that hold lines of path,label.
         suffixes: of the files that are taken from folders, in lower case.
         label_by: "folder", the sub-folder below a named folder; "name", the part of the file's name before the first -
-            or
-            _; "none". Labels of a CSV are used in any case.
+            or _; "none". Labels of a CSV are used in any case.
 
     Raises:
         UsageError: there is no such file, or a folder holds none.
@@ -146,7 +145,7 @@ def _items_of(text: str, suffixes: Collection[str], label_by: str, listing: List
     for path in paths:
         try:
             kind = kind_at(path)
-        except UsageError as error:  # of a match: what was named was looked at
+        except UsageError as error:  # a match of a pattern; a path named by the user raises it
             listing.problems.append(str(error))
             continue
         if kind == "folder":

@@ -49,9 +49,9 @@ def make_images(
 ) -> list[str]:
     """Write images as rows of pixels.
 
-    OUT.npz gets `images` (N, H W) float32, or (N, H W 3) in color, pixels row by row, from 0 to 1; `image_shape`,
-    (H, W) or (H, W, 3); `image_paths` (N,) where they come from files of their own; `image_white`, the value of the
-    files that became 1, where that was asked for or found; `labels` (N,) and `label_names` where there are labels.
+    OUT.npz gets `images` (N, H W) float32, or (N, H W 3) in color, pixels row by row, from 0 to 1; `image_shape`, (H,
+    W) or (H, W, 3); `image_paths` (N,) where they come from files of their own; `image_white`, the value of the files
+    that became 1, where that was asked for or found; `labels` (N,) and `label_names` where there are labels.
 
     Args:
         named: files, folders, globs and lists, see `list_items`; or one IDX file.
@@ -183,7 +183,7 @@ def _stacked(images: Sequence[np.ndarray], paths: Sequence[Path]) -> np.ndarray:
         if image.shape != images[0].shape:
             own, first = (f"{one.shape[1]}x{one.shape[0]}" for one in (image, images[0]))
             text = f"{shown(str(path))}: {own}, but {shown(str(paths[0]))} is {first}"
-            raise DataError(f"{text}; make all alike by --size, {first} say")
+            raise DataError(f"{text}; make all alike, for example by --size {first}")
     return np.stack(images)
 
 

@@ -180,7 +180,7 @@ def _refuse_collisions(parts: Sequence[Part]) -> None:
                 continue
             raise UsageError(
                 f"{shown(str(part.file))} and {shown(str(other.file))}: both hold an array {shown(name, 60)}; "
-                f"tell them apart by NAME=FILE, as in second={shown(str(part.file))}"
+                f"distinguish them by NAME=FILE, as in second={shown(str(part.file))}"
             )
 
 

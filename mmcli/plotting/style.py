@@ -20,7 +20,7 @@ PAPER, INK, GRID = "#ffffff", "#1c2128", "#c4c9d1"
 STRONG = "#08519c"  # a full cell of a table
 # Okabe and Ito (2008), those that stand out by 3 to 1 or more from light and dark paper.
 LINES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#717581")
-# Petroff (2021), arXiv:2107.02270: ten colours that readers of every colour vision tell apart.
+# Petroff (2021), arXiv:2107.02270: ten colours distinguishable with every kind of colour vision.
 COLORS = (
     *("#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6"),
     *("#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"),

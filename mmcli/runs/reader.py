@@ -285,7 +285,7 @@ class RunFiles:
         if isinstance(error, FileNotFoundError) and link is not None:
             target = shown(str(link.readlink()), 160)
             return UsageError(
-                f"{shown(str(link))}: a link to {target}, which is not here; bring it (git annex get, dvc pull)"
+                f"{shown(str(link))}: a link to {target}, which is missing; fetch it (git annex get, dvc pull)"
             )
         if error.errno in (errno.EACCES, errno.EPERM):
             return UsageError(atomic.refusal(error))
@@ -293,7 +293,7 @@ class RunFiles:
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """Error for a file `name` of this run whose content is not as written."""
-        return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or bring the file back")
+        return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or restore the file")
 
     def _read(self, name: str) -> str:
         """Text of a file.

@@ -61,8 +61,8 @@ def replace(path: Path, content: bytes | memoryview) -> None:
     """Write a file atomically: at any moment, a crash included, it is absent, the old one or the new one.
 
     Raises:
-        OSError: it cannot be written; the old one is there, or the whole new one where only its folder's
-            entry could not be made to last.
+        OSError: it cannot be written; the old one is there, or the whole new one where only its folder's entry could
+            not be made to last.
     """
     with replacing(path) as append:
         append(content)

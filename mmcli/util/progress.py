@@ -78,8 +78,7 @@ def live_console() -> "Console | None":
     """Console on a terminal on stderr that can redraw lines; None where there is none.
 
     FORCE_COLOR and TTY_COMPATIBLE make rich treat a file as a terminal, TTY_INTERACTIVE one whose cursor cannot move.
-    Here
-    they can only turn a live display off.
+    Here they can only turn a live display off.
     """
     from rich.console import Console
 

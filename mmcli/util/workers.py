@@ -1,7 +1,7 @@
 """Worker threads, and waiting for them with a stall limit.
 
-The main thread only waits, for short intervals: so it receives signals, and can check whether the process still
-uses processor time.
+The main thread only waits, for short intervals: so it receives signals, and can check whether the process still uses
+processor time.
 """
 
 import os

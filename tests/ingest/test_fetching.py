@@ -281,7 +281,7 @@ def test_a_broken_download_is_named_where_it_is_kept(web, fetch, tmp_path):
     part = tmp_path / "cache" / "a.gz.part"
     reason = f"ended after 1,000 of {SIZE:,} bytes"
     assert str(caught.value) == (
-        f"a.gz: cannot be downloaded from {url} ({reason}); {part} keeps what came, for the next try; {WAY}"
+        f"a.gz: cannot be downloaded from {url} ({reason}); {part} keeps the bytes received so far; {WAY}"
     )
     assert part.read_bytes() == CONTENT[:1000]
 

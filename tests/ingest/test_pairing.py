@@ -185,7 +185,7 @@ def test_a_pair_can_be_paired_again(command):
         (["a.npz", "x-y=b.npz"], "mmcli: error: x-y=b.npz: a name is of letters, digits and _"),
         (
             ["a.npz", "c.npz"],
-            "mmcli: error: c.npz and a.npz: both hold an array images; tell them apart by NAME=FILE, as in",
+            "mmcli: error: c.npz and a.npz: both hold an array images; distinguish them by NAME=FILE, as in",
         ),
         (["a.npz", "none.npz", "--by", "label"], "none.npz: has no labels; give it an array named labels, or pair"),
         (["a.npz", "none.npz"], "a.npz and none.npz: 9 and 4 rows; --by row pairs as many with as many"),

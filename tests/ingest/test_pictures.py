@@ -189,7 +189,7 @@ def test_what_cannot_be_used_is_listed_and_counted(command, bad_images):
         (["images", "small.png"], "small.png: has no label, as 1 of 5 files; put them into sub-folders, or leave all"),
         (
             ["images", "small.png", "--label-by", "none"],
-            "small.png: 2x2, but images/cat/9.png is 4x3; make all alike by --size, 4x3 say",
+            "small.png: 2x2, but images/cat/9.png is 4x3; make all alike, for example by --size 4x3",
         ),
         (["images", "--labels", "labels"], "mmcli: error: --labels is for an IDX file; images of other kinds are"),
         (["pixels", "small.png"], "mmcli: error: 2 files, of which some are IDX; name one IDX file, or images of"),

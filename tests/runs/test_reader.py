@@ -94,7 +94,7 @@ def test_damaged_history(run, changes, reason):
         run.history()
 
     history = run.path / "history.jsonl"
-    assert str(error.value) == f"{history}: damaged run: {reason}; train again, or bring the file back"
+    assert str(error.value) == f"{history}: damaged run: {reason}; train again, or restore the file"
 
 
 def test_history_nested_too_deep(run):

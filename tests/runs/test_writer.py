@@ -273,7 +273,7 @@ def test_open_reports_damaged_meta_data(run, content, reason):
     with pytest.raises(DamagedRunError) as error:
         RunDirectory.open(run.path)
 
-    assert str(error.value) == f"{meta}: damaged run: {reason}; train again, or bring the file back"
+    assert str(error.value) == f"{meta}: damaged run: {reason}; train again, or restore the file"
 
 
 @pytest.mark.parametrize(
@@ -294,7 +294,7 @@ def test_damaged_classes(run, content, reason):
     with pytest.raises(DamagedRunError) as error:
         run.classes("module001_x", "class", 3)
 
-    assert str(error.value) == f"{path}: damaged run: {reason}; train again, or bring the file back"
+    assert str(error.value) == f"{path}: damaged run: {reason}; train again, or restore the file"
 
 
 def test_damaged_digests(run):

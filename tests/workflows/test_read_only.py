@@ -217,7 +217,7 @@ def test_a_link_whose_content_is_elsewhere_is_no_damage(linked, command, name):
 
     done = command("evaluate", "run")
 
-    line = f"mmcli: error: run/{name}: a link to {content}, which is not here; bring it (git annex get, dvc pull)\n"
+    line = f"mmcli: error: run/{name}: a link to {content}, which is missing; fetch it (git annex get, dvc pull)\n"
     assert (done.code, done.out, done.err) == (2, "", line)
 
 

@@ -1,7 +1,7 @@
 """Arrays of .npz and .npy files, a block of rows at a time.
 
-Read, not mapped: pages of a mapped file count as memory of the process, and truncation of the file meanwhile would
-end it by SIGBUS. A compressed member is unpacked as it is read; its checksum is compared at its end.
+Read, not mapped: pages of a mapped file count as memory of the process, and truncation of the file meanwhile would end
+it by SIGBUS. A compressed member is unpacked as it is read; its checksum is compared at its end.
 """
 
 import functools

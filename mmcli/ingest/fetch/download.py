@@ -97,7 +97,7 @@ class Fetcher(NamedTuple):
                 if is_logged:  # without a network, the error alone reports it
                     self.log(f"{url}: {reasons[url]}")
         every = ", ".join(f"{url} ({reason})" for url, reason in reasons.items())
-        kept = f"; {shown(str(part))} keeps what came, for the next try" if part.exists() else ""
+        kept = f"; {shown(str(part))} keeps the bytes received so far" if part.exists() else ""
         raise DataError(f"{resource.name}: cannot be downloaded from {every}{kept}; {offline_way}")
 
 

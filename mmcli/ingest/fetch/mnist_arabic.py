@@ -1,7 +1,7 @@
 """MNIST's images paired with the recordings of Spoken Arabic Digit: the data of Serket's tutorial.
 
-Row i of each part is the digit i mod 10, spoken in the utterance i div 10 of that digit in UCI's text. The image
-paired with it is drawn by the seed, each image at most once, and recorded.
+Row i of each part is the digit i mod 10, spoken in the utterance i div 10 of that digit in UCI's text. The image paired
+with it is drawn by the seed, each image at most once, and recorded.
 """
 
 import hashlib

@@ -83,7 +83,11 @@ def test_several_row_groups_are_one_table(tmp_path):
         ({"x": pa.array([None], pa.list_(pa.int8()))}, "x", "no lists in column x; every item has as many"),
         ({}, None, "has no columns; write it again"),
         ({"x": pa.array([], pa.int8())}, None, "no rows in it; write it again"),
-        ({"x": np.zeros(20_000_000)}, None, "unpacks to 67 MB or more, more than 250 times its size, as a trap does"),
+        (
+            {"x": np.zeros(20_000_000)},
+            None,
+            "unpacks to 67 MB or more, more than 250 times its size, like a decompression bomb",
+        ),
     ],
 )
 def test_what_is_no_table_of_numbers_is_told(write, columns, key, message):
