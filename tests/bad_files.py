@@ -31,7 +31,7 @@ modules:
 IMAGES = np.linspace(0, 1, 3 * N).reshape(N, 3)
 SPEECH = np.arange(5 * N).reshape(N, 5)
 DIGITS = np.arange(N)
-TRAP = "like a decompression bomb"
+TRAP = "as a bomb does"
 
 
 class Bad(NamedTuple):

@@ -341,7 +341,7 @@ FLIPPED_NPZ = npz_bytes(GOOD_NPY).replace(np.ones(1).tobytes(), np.full(1, 2.0).
             npz_bytes(npy_bytes(np.zeros(1 << 28, np.uint8)), compression=zipfile.ZIP_DEFLATED),
             "x",
             (
-                "unpacks to 268 MB or more, more than 250 times its size, like a decompression bomb; if it is none, "
+                "unpacks to 268 MB or more, more than 250 times its size, as a bomb does; if it is none, "
                 "save it uncompressed, by numpy.savez"
             ),
         ),

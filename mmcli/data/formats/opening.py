@@ -89,5 +89,5 @@ def refuse_bomb(num_unpacked: int, num_packed: int, remedy: str) -> None:
     if num_unpacked > SUSPECT_BYTES and num_unpacked > SUSPECT_RATIO * num_packed:
         least = f"more than {SUSPECT_RATIO} times its size"
         raise DataError(
-            f"unpacks to {num_unpacked / 1e6:.0f} MB or more, {least}, like a decompression bomb; if it is none, {remedy}"
+            f"unpacks to {num_unpacked / 1e6:.0f} MB or more, {least}, as a bomb does; if it is none, {remedy}"
         )

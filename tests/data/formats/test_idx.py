@@ -118,7 +118,7 @@ CUT = f"cut short: the end of the gzip file is missing; {AGAIN}"
         ),
         (
             gzip.compress(idx_bytes(BYTES, [200_000, 28, 28]) + os.urandom(300_000)),
-            "unpacks to 157 MB or more, more than 250 times its size, like a decompression bomb; if it is none, gunzip it first",
+            "unpacks to 157 MB or more, more than 250 times its size, as a bomb does; if it is none, gunzip it first",
         ),
     ],
 )

@@ -86,7 +86,7 @@ def test_several_row_groups_are_one_table(tmp_path):
         (
             {"x": np.zeros(20_000_000)},
             None,
-            "unpacks to 67 MB or more, more than 250 times its size, like a decompression bomb",
+            "unpacks to 67 MB or more, more than 250 times its size, as a bomb does",
         ),
     ],
 )

@@ -160,7 +160,7 @@ def test_a_gzip_bomb_is_refused(write, monkeypatch, line):
     with pytest.raises(DataError) as caught:
         read_array(write(gzip.compress(line * (8 << 20))), None)
 
-    assert "MB or more, more than 250 times its size, like a decompression bomb; if it is none, gunzip it first" in str(
+    assert "MB or more, more than 250 times its size, as a bomb does; if it is none, gunzip it first" in str(
         caught.value
     )
 
