@@ -106,7 +106,7 @@ def test_a_header_of_numbers_is_asked_about_by_data_commands(command):
     asked = command("data", "show", "hot.csv")
 
     assert asked.code == 2
-    assert asked.err.startswith("hot.csv:1: 0,1 may name the columns of 20 items, or be the first of 21; say which by")
+    assert asked.err.startswith("hot.csv:1: 0,1 may name the columns of 20 items, or be the first of 21; set header: ")
     assert show(command, "hot.csv", "--header")["arrays"][""]["shape"] == [20, 2]
     assert show(command, "hot.csv", "--no-header")["arrays"][""]["shape"] == [21, 2]
     pair = ("data", "pair", "hot.csv", "other.npy", "-o", "out.npz")
