@@ -165,7 +165,9 @@ class Evidence:
         """Add the numbers (R, D) of lines, and their spelling."""
         self._num_rows += len(numbers)
         if not (self._has_whole and self._has_other):
-            text = "\n".join(map(content, lines) if any("#" in line for line in lines) else lines)
+            text = "\n".join(lines)
+            if "#" in text:
+                text = "\n".join(map(content, lines))
             # A number has one point at most: with as many as numbers, none is written whole, and no search is needed.
             all_points = text.count(".") == numbers.size
             self._has_whole = self._has_whole or not (all_points or _WHOLE_INSIDE.search(text) is None)
