@@ -13,13 +13,13 @@ from mmcli.errors import DataError
 
 def as_mask(array: RowSource) -> NDArray[np.bool_]:
     """(N,) bool of an array of 1 for yes and 0 for no; DataError where it is none."""
-    column = _column(array)
+    column = one_column(array, "what says which rows are there")
     refuse(column, (column != 0) & (column != 1), "what says which rows are there holds 1 for yes and 0 for no")
     return column.astype(bool)
 
 
-def _column(array: RowSource) -> NDArray[Any]:
-    """(N,) of a mask that has one dimension, or is a table of one column."""
+def one_column(array: RowSource, what: str) -> NDArray[Any]:
+    """(N,) of an array of one dimension, or of a table of one column; DataError, naming what it is, for another."""
     if isinstance(array, StreamedRows) and array.shape[1] == 1:
         array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
@@ -27,7 +27,7 @@ def _column(array: RowSource) -> NDArray[Any]:
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         is_row = array.ndim == 2 and array.shape[0] == 1
         remedy = "array.ravel()" if is_row else "a value an item, as array.all(axis=1) gives"
-        raise DataError(f"{dimensions(array)}; what says which rows are there has 1: {remedy}")
+        raise DataError(f"{dimensions(array)}; {what} has 1: {remedy}")
     return array
 
 

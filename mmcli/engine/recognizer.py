@@ -1,12 +1,14 @@
 """A trained graph with its parameters frozen: classes and latent variables of items, seen or not, from any senses.
 
-Items go through in batches of one size: memory is bounded, nothing compiles twice, and the results of an item do not
-depend on the others.
+Items go through in batches: memory is bounded, and the results of an item do not depend on items of other sequences.
+Batches are of one size, so that nothing compiles twice, unless a sequence is longer: none is ever cut.
 
 N items, B items in a batch, K classes.
 """
 
-from collections.abc import Collection, Iterator, Mapping
+import functools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -15,8 +17,9 @@ import numpy as np
 from jax import Array
 
 from mmcli.config.graph import Graph
+from mmcli.data.rows.given import Given
 from mmcli.data.rows.sparse import is_sparse
-from mmcli.data.rows.streamed import SentRows, blocks_of
+from mmcli.data.rows.streamed import SentRows, parts_of
 from mmcli.engine.devices import own_settings, start
 from mmcli.engine.program import module_key, watched_seconds
 from mmcli.engine.pytrees import restore
@@ -36,7 +39,7 @@ from mmcli.modules.messages import Categorical, Message
 from mmcli.modules.spec import Rule
 from mmcli.util.workers import STILL_SECONDS, result, worker
 
-BATCH = 500
+BATCH = 500  # items
 AGAIN = "run the command again (with PJRT_NPROC=1 in its environment, for one thread, where it stands still again)"
 
 Arrays: TypeAlias = Mapping[str, np.ndarray]
@@ -102,18 +105,18 @@ class Recognizer:
             ValueError: the parameters are not those of this module.
         """
         rows = {seen: jax.ShapeDtypeStruct((num_learned, width), float) for seen, width in self._widths.items()}
-        known = {seen: jax.ShapeDtypeStruct((num_learned,), float) for seen in self._widths}
+        known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_learned,), float))
+        starts = dict.fromkeys(self._program.graph.sequences, jax.ShapeDtypeStruct((num_learned,), bool))
 
-        def init(observations: Mapping[str, Array], known: Mapping[str, Array]) -> Any:
-            inputs = receive(self._program, initial_state(self._program, observations, known), name)
+        def init(given: Given) -> Any:
+            inputs = receive(self._program, initial_state(self._program, given), name)
             return self._program.modules[name].init(jax.random.key(0), inputs)
 
-        self._states[name] = restore(jax.eval_shape(init, rows, known), params)
+        self._states[name] = restore(jax.eval_shape(init, Given(rows, known, starts)), params)
 
     def recognize(
         self,
-        observations: Mapping[str, SentRows],
-        known: Arrays,
+        given: Given,
         evidence: Arrays | None = None,
         *,
         senses: Collection[str] = (),
@@ -126,9 +129,7 @@ class Recognizer:
         nothing changes after that.
 
         Args:
-            observations: (N, width) float32 of every observation, dense or sparse, in memory or streamed, in the form
-                or forms that its modules take.
-            known: (N,) which rows of each are observed.
+            given: rows of every observation; no module receives its targets.
             evidence: (N, K) on the classes of a module, besides the observations, log probabilities, by module.
             senses: the observations to predict.
             seed: draw the senses, instead of expecting them.
@@ -137,21 +138,20 @@ class Recognizer:
         Raises:
             StalledError: no processor time was used for so long.
         """
-        num_items = len(next(iter(known.values())))
-        wanted, starts = frozenset(senses), range(0, num_items, BATCH)
-        capacities = {name: _capacity(rows, starts) for name, rows in observations.items()}
-        batches = zip(*(blocks_of(rows, BATCH) for rows in observations.values()), strict=True)
+        wanted, bounds = frozenset(senses), batch_bounds(given.num_items, list(given.starts.values()))
+        capacities = {name: _capacity(rows, bounds) for name, rows in given.observations.items()}
+        batches = zip(*(parts_of(rows, bounds) for rows in given.observations.values()), strict=True)
         limit = watched_seconds(still_seconds)
         with worker() as thread:
-            for number, (first, batch) in enumerate(zip(starts, batches, strict=True)):
-                rows = dict(zip(observations, batch, strict=True))
-                part = slice(first, min(first + BATCH, num_items))
-                of_batch = [
-                    {name: array[part] for name, array in (arrays or {}).items()} for arrays in (known, evidence)
-                ]
+            for number, (batch, (first, last)) in enumerate(zip(batches, pairwise(bounds), strict=True)):
+                known, starts, of_classes = (
+                    {name: array[first:last] for name, array in arrays.items()}
+                    for arrays in (given.known, given.starts, evidence or {})
+                )
+                part = Given(dict(zip(given.observations, batch, strict=True)), known, starts)
                 key = None if seed is None else (seed, number)
                 # In a thread of its own: a signal does not wait for it, and it is watched.
-                call = thread.submit(self._recognize_batch, wanted, rows, capacities, *of_batch, key)
+                call = thread.submit(self._recognize_batch, wanted, part, capacities, of_classes, key)
                 try:
                     yield result(call, limit)
                 except StalledError as error:
@@ -161,21 +161,26 @@ class Recognizer:
     def _recognize_batch(
         self,
         wanted: frozenset[str],
-        rows: Mapping[str, Any],
+        given: Given,
         capacities: Mapping[str, int],
-        known: Arrays,
         evidence: Arrays,
         seed_and_number: tuple[int, int] | None,
     ) -> Recognition:
-        """As `recognize`, of at most BATCH items; drawn by a seed and the number of the batch, or expected."""
-        size = len(next(iter(known.values())))
-        observations = {
-            name: on_device(part, BATCH, capacities[name]) if is_sparse(part) else jax.tree.map(_padded, part)
-            for name, part in rows.items()
-        }
-        is_there = _padded(np.ones(size))
-        messages = {name: Categorical(_padded(log_probs), is_there) for name, log_probs in evidence.items()}
-        state = initial_state(self._program, observations, jax.tree.map(_padded, dict(known)))
+        """As `recognize`, of one batch; drawn by a seed and the number of the batch, or expected."""
+        size, room = given.num_items, _padded_size(given.num_items)
+        pad = functools.partial(_padded, num_items=room)
+        padded = Given(
+            {
+                name: on_device(rows, room, capacities[name]) if is_sparse(rows) else jax.tree.map(pad, rows)
+                for name, rows in given.observations.items()
+            },
+            jax.tree.map(pad, dict(given.known)),
+            # Each row of the padding is a sequence of its own.
+            jax.tree.map(functools.partial(pad, fill=True), dict(given.starts)),
+        )
+        is_there = pad(np.ones(size))
+        messages = {name: Categorical(pad(log_probs), is_there) for name, log_probs in evidence.items()}
+        state = initial_state(self._program, padded, with_targets=False)
         settled = self._settle(wanted, state._replace(states=self._states, evidence=messages))
         senses = settled.senses
         if seed_and_number is not None:
@@ -234,14 +239,40 @@ class Recognizer:
         return send_backward(state, name, backward.to_modules), predicted
 
 
-def _padded(rows: np.ndarray) -> Array:
-    """(BATCH, ...), zeros at the end."""
-    return jnp.pad(jnp.asarray(rows), ((0, BATCH - len(rows)), *((0, 0) for _ in rows.shape[1:])))
+def batch_bounds(num_items: int, starts: Sequence[np.ndarray]) -> list[int]:
+    """First rows of the batches, and N at the end: as many whole sequences as BATCH items hold, or one that is longer.
+
+    Args:
+        num_items: N, at least 1.
+        starts: (N,) which rows are the first of a sequence, for each way of dividing the rows; none is every row.
+    """
+    # A batch begins where all of them do; the first row always may.
+    cuts = np.flatnonzero(np.logical_and.reduce([np.ones(num_items, bool), *starts]))
+    bounds = [0]
+    while bounds[-1] + BATCH < num_items:
+        place = int(np.searchsorted(cuts, bounds[-1] + BATCH, side="right"))  # first cut beyond the batch
+        if cuts[place - 1] > bounds[-1]:
+            bounds.append(int(cuts[place - 1]))
+        elif place < len(cuts):
+            bounds.append(int(cuts[place]))
+        else:
+            break
+    return [*bounds, num_items]
 
 
-def _capacity(rows: SentRows, starts: range) -> int:
+def _padded_size(num_items: int) -> int:
+    """Items of a padded batch: BATCH, doubled until they fit, so that longer sequences seldom compile anew."""
+    return BATCH << max(0, -(-num_items // BATCH) - 1).bit_length()
+
+
+def _padded(rows: np.ndarray, *, num_items: int, fill: float = 0) -> Array:
+    """(num_items, ...), filled up at the end."""
+    padding = ((0, num_items - len(rows)), *((0, 0) for _ in rows.shape[1:]))
+    return jnp.pad(jnp.asarray(rows), padding, constant_values=fill)
+
+
+def _capacity(rows: SentRows, bounds: Sequence[int]) -> int:
     """Room for the entries of the fullest batch, a power of two, so that other items seldom compile anew."""
     if not is_sparse(rows):
         return 0
-    bounds = rows.indptr[[*starts, rows.shape[0]]]
-    return 1 << int(np.diff(bounds).max(initial=1) - 1).bit_length()
+    return 1 << int(np.diff(rows.indptr[bounds]).max(initial=1) - 1).bit_length()

@@ -9,14 +9,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
 from mmcli.config.graph import Graph
-from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.given import Given
 from mmcli.data.rows.streamed import Forms
 from mmcli.modules.api import Inputs, Module
-from mmcli.modules.counts import SparseRows, on_device, scaled
+from mmcli.modules.counts import on_device, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral
 from mmcli.modules.registry import build
 from mmcli.modules.spec import Kind, Port, Rule
@@ -30,7 +29,9 @@ class RoundState(NamedTuple):
     states: dict[str, Any]  # of each module that learns
     forward: dict[Edge, Message]
     backward: dict[Edge, Message]
-    evidence: Mapping[str, Message] = MappingProxyType({})  # on the classes of a module, besides its children's
+    # By module, the same for all updates: first rows of sequences, and evidence on classes besides the children's.
+    starts: Mapping[str, Array] = MappingProxyType({})
+    evidence: Mapping[str, Message] = MappingProxyType({})
 
 
 class Program(NamedTuple):
@@ -64,27 +65,32 @@ def build_program(graph: Graph, widths: Mapping[str, int], rule: Rule) -> Progra
     return Program(graph, modules, outputs, rule)
 
 
-def initial_state(
-    program: Program,
-    observations: "Mapping[str, HostRows | Array | SparseRows | Forms]",
-    known: Mapping[str, np.ndarray | Array],
-) -> RoundState:
-    """The state before anything is learned: observations sent, all other messages neutral, no module state."""
+def initial_state(program: Program, given: Given, *, with_targets: bool = True) -> RoundState:
+    """The state before anything is learned: observations sent, all other messages neutral, no module state.
+
+    Args:
+        program: of the graph.
+        given: rows on the host or on the device.
+        with_targets: whether supervised modules receive their targets; all rows of them are missing otherwise.
+    """
     forward: dict[Edge, Message] = {}
     backward: dict[Edge, Message] = {}
-    num_items = len(next(iter(known.values())))
+    num_items = given.num_items
     for node in program.graph.nodes.values():
-        for parent, kind in zip(node.parents, node.kinds, strict=True):
+        for parent in (*node.parents, *node.targets):
             edge = (parent, node.name)
-            if parent in observations:
-                weight, rows = jnp.asarray(known[parent], float), observations[parent]
+            if parent in given.observations:
+                is_hidden = parent in node.targets and not with_targets
+                weight = jnp.zeros(num_items) if is_hidden else jnp.asarray(given.known[parent], float)
+                rows = given.observations[parent]
                 if isinstance(rows, Forms):
                     rows = rows.standard if node.is_standard(parent) else rows.plain
                 values: Any = scaled(on_device(rows), weight)  # points are dense
-                forward[edge] = Points(values, weight) if kind is Kind.POINTS else Counts(values, weight)
+                is_points = node.kind_from(parent) is Kind.POINTS
+                forward[edge] = Points(values, weight) if is_points else Counts(values, weight)
             else:
                 forward[edge] = backward[edge] = neutral(program.outputs[parent], num_items)
-    return RoundState({}, forward, backward)
+    return RoundState({}, forward, backward, {name: jnp.asarray(rows, bool) for name, rows in given.starts.items()})
 
 
 def receive(program: Program, state: RoundState, name: str) -> Inputs:
@@ -95,7 +101,8 @@ def receive(program: Program, state: RoundState, name: str) -> Inputs:
     child = combine(sent) if sent else neutral(program.outputs[name], len(parents[0].weight))
     if name in state.evidence:
         child = combine([child, state.evidence[name]])
-    return Inputs.of(parents, child)
+    targets = tuple(state.forward[target, name] for target in node.targets)
+    return Inputs.of(parents, child, state.starts.get(name), targets)
 
 
 def send_forward(program: Program, state: RoundState, name: str, message: Message) -> RoundState:

@@ -13,8 +13,7 @@ import numpy as np
 from jax import Array
 
 from mmcli.config.graph import Graph
-from mmcli.data.rows.sparse import HostRows
-from mmcli.data.rows.streamed import Forms
+from mmcli.data.rows.given import Given
 from mmcli.engine.devices import memory_told
 from mmcli.engine.program import Compiled, Ended, compile_module, module_key, watched_seconds
 from mmcli.engine.pytrees import KEY_IMPL, leaf_names, named_leaves, restore
@@ -229,7 +228,8 @@ def load(program: Program, root: Array, beginning: RoundState, saved: Saved) -> 
     shapes = Moment(beginning._replace(states=states), saved.updates, saved.iterations, work)
     learned = restore(_learned(shapes), arrays)
     sent = {way: _by_edge(learned[way]) for way in ("forward", "backward")}
-    state = RoundState(learned["states"], {**beginning.forward, **sent["forward"]}, sent["backward"])
+    forward = {**beginning.forward, **sent["forward"]}
+    state = beginning._replace(states=learned["states"], forward=forward, backward=sent["backward"])
     return shapes._replace(state=state, work=learned["work"])
 
 
@@ -258,8 +258,7 @@ def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Messag
 
 def train_rounds(
     graph: Graph,
-    observations: "Mapping[str, HostRows | Forms]",
-    known: Mapping[str, np.ndarray],
+    given: Given,
     *,
     seed: int,
     rounds: int,
@@ -271,9 +270,7 @@ def train_rounds(
 
     Args:
         graph: the modules and their edges.
-        observations: (N, width) float32 by the observation's module name, those of counts dense or sparse, in the
-            form or forms that its modules take.
-        known: (N,) which rows of each are observed; the others send the neutral message.
+        given: rows in memory; those that are not known send the neutral message.
         seed: of all randomness.
         rounds: how many.
         rule: of the backward messages.
@@ -285,9 +282,9 @@ def train_rounds(
         StalledError: no processor time was used for so long.
         ValueError: `saved` is not of such a run.
     """
-    widths = {name: values.shape[1] for name, values in observations.items()}
+    widths = {name: values.shape[1] for name, values in given.observations.items()}
     program = build_program(graph, widths, rule)
     root = jax.random.key(seed, impl=KEY_IMPL)
-    beginning = initial_state(program, observations, known)
+    beginning = initial_state(program, given)
     moment = Moment(beginning) if saved is None else load(program, root, beginning, saved)
     return run(program, moment, root, rounds, watched_seconds(still_seconds))

@@ -15,6 +15,7 @@ from scipy.special import log_softmax, logsumexp
 from mmcli.config.graph import Graph, Node, build_graph
 from mmcli.config.model import ModuleConfig
 from mmcli.config.reader import load_config
+from mmcli.data.rows.given import Given
 from mmcli.engine import schedule
 from mmcli.engine.program import module_key
 from mmcli.engine.routing import Program, RoundState, initial_state, receive, send_forward
@@ -42,7 +43,7 @@ def everything(observations):
 
 
 def observed(program, observations):
-    return initial_state(program, observations, everything(observations))
+    return initial_state(program, Given(observations, everything(observations), {}))
 
 
 def log_table(*names):
@@ -369,7 +370,7 @@ def train(tmp_path_factory):
         patch.setattr(schedule, "compile_module", compile_once)
         known = {"image": np.arange(REAL_ITEMS) != 9, "speech": np.arange(REAL_ITEMS) > 4}  # some rows are missing
         yield lambda seed, saved=None: schedule.train_rounds(
-            graph, observations, known, seed=seed, rounds=3, rule="cavity", saved=saved
+            graph, Given(observations, known, {}), seed=seed, rounds=3, rule="cavity", saved=saved
         )
 
 
