@@ -17,7 +17,7 @@ from tiny import TINY, tiny_arrays
 from mmcli.cli.main import main
 from mmcli.config.graph import Graph
 from mmcli.engine import schedule
-from mmcli.engine.program import RoundState
+from mmcli.engine.routing import RoundState
 from mmcli.engine.schedule import Moment, Progress, Update
 from mmcli.modules import registry
 from mmcli.modules.spec import ModuleSpec

@@ -1,4 +1,4 @@
-"""A module type as somebody else would write it, soft k-means, and one whose items are sequences.
+"""Module types as somebody else would write them: soft k-means, two whose rows are steps of sequences, a regression.
 
 None of its names are those of mmcli's own types: what finds classes, latent variables or a trace by name fails on it.
 """
@@ -178,4 +178,117 @@ RUNNING = ModuleSpec(
     trace=Trace("change", "squared units", "down"),
     objective=Objective("change", "squared units"),
     items="sequence",
+)
+
+
+class ChainOptions(Options):
+    stay: float = Field(0.9, gt=0, lt=1, description="probability that the next row has the same class")
+    num_states: PositiveInt = Field(2, description="classes")
+
+
+class ChainState(NamedTuple):
+    levels: Array  # (K,) mean of the first column in each class
+
+
+def chain_output(options: ChainOptions, _ports: Sequence[Port]) -> Port:
+    return Port(Kind.CATEGORICAL, options.num_states)
+
+
+def chain_init(options: ChainOptions, _key: Array, _inputs: Inputs) -> ChainState:
+    return ChainState(jnp.arange(options.num_states) - (options.num_states - 1) / 2)
+
+
+def filtered(options: ChainOptions, log_likelihood: Array, starts: Array) -> Array:
+    """Log P(class of row t | rows of its sequence up to t), (N, K), from (N, K) and (N,): forward filtering."""
+    change = (1 - options.stay) / max(options.num_states - 1, 1)
+    transition = jnp.where(jnp.eye(options.num_states) > 0, options.stay, change)  # (K, K)
+
+    def advance(belief: Array, row: tuple[Array, Array]) -> tuple[Array, Array]:
+        evidence, is_start = row
+        prior = jnp.where(is_start, -jnp.log(options.num_states), jnp.log(jnp.exp(belief) @ transition))
+        belief = jax.nn.log_softmax(prior + evidence)
+        return belief, belief
+
+    return jax.lax.scan(advance, jnp.zeros(options.num_states), (log_likelihood, starts))[1]
+
+
+def chain_infer(options: ChainOptions, rule: Rule, state: ChainState, inputs: Inputs) -> Outputs:
+    points, child = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
+    log_likelihood = -jnp.square(points.values[:, :1] - state.levels[None]) / 2 * points.weight[:, None]
+    forward = normalized(filtered(options, log_likelihood, inputs.starts))
+    belief = normalized(forward.log_probs + child.log_probs)
+    sent = child if rule == "cavity" else belief
+    expected = jnp.exp(sent.log_probs) @ state.levels[:, None]  # (N, 1)
+    backward = Points(jnp.broadcast_to(expected, points.values.shape), jnp.ones_like(points.weight))
+    items = {"state": belief.log_probs.argmax(-1), "filtered": jnp.exp(belief.log_probs)}
+    return Outputs(forward, (backward,), items)
+
+
+def chain_step(_key: Array, state: ChainState, _inputs: Inputs) -> tuple[ChainState, Array]:
+    return state, jnp.square(state.levels).sum()
+
+
+def build_chain(options: ChainOptions, _ports: tuple[Port, ...], rule: Rule) -> Module[ChainState]:
+    return iterated(partial(chain_init, options), chain_step, partial(chain_infer, options, rule), iterations=1)
+
+
+CHAIN = ModuleSpec(
+    name="chain",
+    summary="forward filtering along sequences",
+    options=ChainOptions,
+    inputs=InputSpec((Kind.POINTS,), maximum=1),
+    sends=(Kind.CATEGORICAL,),
+    output=chain_output,
+    build="toys:build_chain",
+    reports={"state": Role.CLASS, "filtered": Role.PROBABILITIES},
+    trace=Trace("spread", "squared units", "up"),
+    objective=Objective("spread", "squared units"),
+    items="sequence",
+)
+
+
+class LinearState(NamedTuple):
+    weights: Array  # (D, T)
+
+
+def linear_output(_options: Options, ports: Sequence[Port]) -> Port:
+    return Port(Kind.POINTS, ports[0].width)
+
+
+def linear_init(_key: Array, inputs: Inputs) -> LinearState:
+    points, target = (of_kind(message, Points) for message in (inputs.parents[0], inputs.targets[0]))
+    return LinearState(jnp.zeros((points.values.shape[1], target.values.shape[1])))
+
+
+def linear_step(_key: Array, _state: LinearState, inputs: Inputs) -> tuple[LinearState, Array]:
+    """Ridge regression on the rows that have both."""
+    points, target = (of_kind(message, Points) for message in (inputs.parents[0], inputs.targets[0]))
+    rows = points.values * (points.weight * target.weight)[:, None]
+    weights = jnp.linalg.solve(rows.T @ rows + 1e-3 * jnp.eye(rows.shape[1]), rows.T @ target.values)
+    errors = (target.values - points.values @ weights) * (points.weight * target.weight)[:, None]
+    return LinearState(weights), -jnp.square(errors).sum()
+
+
+def linear_infer(state: LinearState, inputs: Inputs) -> Outputs:
+    points, child = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
+    values = points.values * points.weight[:, None]
+    return Outputs(Points(values, points.weight), (child,), {"predicted": values @ state.weights})
+
+
+def build_linear(_options: Options, _ports: tuple[Port, ...], _rule: Rule) -> Module[LinearState]:
+    return iterated(linear_init, linear_step, linear_infer, iterations=1)
+
+
+LINEAR = ModuleSpec(
+    name="linear",
+    summary="ridge regression of a target on the input",
+    options=Options,
+    inputs=InputSpec((Kind.POINTS,), maximum=1),
+    sends=(Kind.POINTS,),
+    output=linear_output,
+    build="toys:build_linear",
+    reports={"predicted": Role.LATENT},
+    trace=Trace("fit", "squared units", "up"),
+    objective=Objective("fit", "squared units"),
+    targets=(Kind.POINTS,),
 )

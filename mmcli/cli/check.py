@@ -31,6 +31,7 @@ def graph(experiment: Experiment) -> str:
             f"{parent} ({port.kind}, {port.width} columns)"
             for parent, port in zip(node.parents, ports.get(name, ()), strict=True)
         ]
+        received += [f"target {name} ({node.kind_from(name)}, {widths[name]} columns)" for name in node.targets]
         if not received:
             sparsity = f", sparse, {100 * shares[name]:.2g} % not zero" if name in shares else ""
             received = [f"data {node.config.data}, {widths[name]} columns{sparsity}"]

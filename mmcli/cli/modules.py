@@ -7,7 +7,7 @@ from mmcli.config.problems import described
 from mmcli.errors import UsageError
 from mmcli.modules.registry import find_spec, type_names
 from mmcli.modules.spec import ModuleSpec
-from mmcli.util.text import listed, suggestion
+from mmcli.util.text import counted, listed, suggestion
 
 
 @click.command()
@@ -47,7 +47,12 @@ def _neighbours(spec: ModuleSpec) -> str:
     limits = [f"at least {fewest}"] if fewest > 1 else []
     limits += [f"at most {most}"] if most is not None else []
     inputs = f"inputs: {', '.join(limits)}" if limits else "any number of inputs"
-    return f"receives {listed(spec.inputs.kinds)} ({inputs}); sends {listed(spec.sends)}"
+    lines = [f"receives {listed(spec.inputs.kinds)} ({inputs}); sends {listed(spec.sends)}"]
+    if spec.targets:
+        lines.append(f"targets: names of {counted(len(spec.targets), 'observation')}, of {listed(spec.targets)}")
+    if spec.items == "sequence":
+        lines.append("sequence: name of the data that number the sequence of each row; without it all rows are one")
+    return "\n".join(lines)
 
 
 def _plain(default: object) -> str:

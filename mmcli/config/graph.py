@@ -11,7 +11,7 @@ from mmcli.config.problems import located
 from mmcli.errors import ConfigError
 from mmcli.modules.registry import find_spec
 from mmcli.modules.spec import Kind, ModuleSpec, Options, Port
-from mmcli.util.text import listed, shown, suggestion
+from mmcli.util.text import counted, listed, shown, suggestion
 
 
 class Node(NamedTuple):
@@ -22,20 +22,30 @@ class Node(NamedTuple):
     type: str
     config: ModuleConfig
     parents: tuple[str, ...]
-    children: tuple[str, ...]
+    children: tuple[str, ...]  # those that it is a target of among them
     kinds: tuple[Kind, ...]  # of each input
+    targets: tuple[str, ...] = ()  # observations
 
     @property
     def spec(self) -> ModuleSpec:
         """Spec of the module's type."""
         return find_spec(self.type)
 
+    @property
+    def is_sequential(self) -> bool:
+        """Whether its rows are steps of sequences."""
+        return self.spec.items == "sequence"
+
     def kind_from(self, parent: str) -> Kind:
-        """Kind of the messages from a parent."""
+        """Kind of the messages from a parent or a target."""
+        if parent in self.targets:
+            return self.spec.targets[self.targets.index(parent)]
         return self.kinds[self.parents.index(parent)]
 
     def is_standard(self, parent: str) -> bool:
-        """Whether it receives an observation in standard units: points without a bounded range."""
+        """Whether it receives an observation in standard units: an input of points without a bounded range."""
+        if parent in self.targets:
+            return False
         is_bounded = self.spec.inputs.bounds(self.config.options) is not None
         return self.kind_from(parent) is Kind.POINTS and not is_bounded
 
@@ -50,6 +60,17 @@ class Graph:
     def learners(self) -> list[str]:
         """Names of the modules that learn, in the order of updates."""
         return [node.name for node in self.nodes.values() if node.parents]
+
+    @property
+    def senses(self) -> list[str]:
+        """Names of the observations that are inputs; the others are targets alone, and no prediction reads them."""
+        inputs = {parent for node in self.nodes.values() for parent in node.parents}
+        return [node.name for node in self.nodes.values() if not node.parents and node.name in inputs]
+
+    @property
+    def sequences(self) -> dict[str, str | None]:
+        """The data that number the sequence of each row, of each sequential module; None where all rows are one."""
+        return {node.name: node.config.sequence for node in self.nodes.values() if node.is_sequential}
 
     def folder(self, name: str) -> str:
         """Folder of a module in a run directory: module002_vae."""
@@ -88,7 +109,7 @@ class Graph:
                 outputs[node.name] = node.spec.output(node.config.options, _ports(node, outputs))
             else:
                 children = (self.nodes[child] for child in node.children)
-                kinds = [child.kinds[child.parents.index(node.name)] for child in children]
+                kinds = [child.kind_from(node.name) for child in children]
                 outputs[node.name] = Port((*kinds, *node.spec.sends)[0], widths[node.name])
         return outputs
 
@@ -104,8 +125,11 @@ def build_graph(config: Config) -> Graph:
                 type=module.type,
                 config=module,
                 parents=module.inputs,
-                children=tuple(child.name for child in config.modules.values() if name in child.inputs),
+                children=tuple(
+                    child.name for child in config.modules.values() if name in (*child.inputs, *child.targets)
+                ),
                 kinds=tuple(port.kind for port in plan.ports[name]),
+                targets=module.targets,
             )
             for place, (name, module) in enumerate(config.modules.items())
         }
@@ -140,6 +164,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
         offers = [_offers(modules.get(parent), outputs) for parent in module.inputs]
         misfits = list(_input_problems(module, modules, offers))
         problems += misfits
+        problems += _given_problems(module, modules)
         if misfits or not all(offers) or not _are_whole(module.options):
             continue
         ports[module.name] = tuple(
@@ -150,7 +175,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
         if not spec.is_source:
             outputs[module.name] = spec.output(module.options, ports[module.name])
     if not problems and len(read) == len(modules):  # otherwise the child may be a module that could not be read
-        taken = {parent for module in read for parent in module.inputs}
+        taken = {parent for module in read for parent in (*module.inputs, *module.targets)}
         for module in read:
             if find_spec(module.type).is_source and module.name not in taken:
                 text = "no module has it among its inputs; add it to one, or remove it"
@@ -184,6 +209,30 @@ def _input_problems(
             yield (*keys, index), f"{text} {listed(spec.inputs.kinds)}"
     if module.labels is not None and spec.classes is None:
         yield ("modules", module.name, "labels"), f"{module.type} finds no classes that labels could measure; remove it"
+
+
+def _given_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | None]) -> Iterator[tuple[Keys, str]]:
+    """Faults of the targets and the sequence of a module."""
+    keys: Keys = ("modules", module.name)
+    spec = find_spec(module.type)
+    if module.sequence is not None and spec.items != "sequence":
+        yield (*keys, "sequence"), f"{module.type} takes rows that are independent of each other; remove it"
+    if module.targets and not spec.targets:
+        yield (*keys, "targets"), f"{module.type} is not supervised; remove it"
+    elif len(module.targets) != len(spec.targets):
+        text = f"{module.type} takes {counted(len(spec.targets), 'target')}: observations of {listed(spec.targets)}"
+        yield (*keys, "targets"), f"{text} (got {listed(module.targets) or 'none'})"
+    else:
+        sources = [name for name, other in modules.items() if other is None or find_spec(other.type).is_source]
+        for index, (name, kind) in enumerate(zip(module.targets, spec.targets, strict=True)):
+            place = (*keys, "targets", index)
+            if name not in sources:
+                hint = suggestion(name, sources) or f"; there are {listed(sources)}"
+                yield place, f"no observation {shown(name, 60)}{hint}"
+            elif name in module.inputs or name in module.targets[:index]:
+                yield place, f"{shown(name, 60)} is given already; remove one"
+            elif (source := modules[name]) is not None and kind not in find_spec(source.type).sends:
+                yield place, f"{shown(name, 60)} ({source.type}) sends no {kind}, which {module.type} takes"
 
 
 def _option_problems(module: ModuleConfig, ports: Sequence[Port]) -> Iterator[tuple[Keys, str]]:

@@ -62,6 +62,8 @@ class ModuleConfig:
     labels: str | None  # name of the data its classes are measured against
     data: str | None  # name of its data; for an observation only
     options: Options  # of the type's own class
+    sequence: str | None = None  # name of the data that number the sequence of each row; None is one for all rows
+    targets: tuple[str, ...] = ()  # names of the observations that a supervised type is given besides its inputs
 
 
 @dataclass(frozen=True)

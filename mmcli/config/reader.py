@@ -97,7 +97,14 @@ def plain_config(config: Config) -> dict[str, Any]:
     """Plain values of `dump_config`; equal for two configs that request the same run."""
     modules: dict[str, dict[str, Any]] = {}
     for name, module in config.modules.items():
-        links = {"type": module.type, "data": module.data, "inputs": list(module.inputs), "labels": module.labels}
+        links = {
+            "type": module.type,
+            "data": module.data,
+            "inputs": list(module.inputs),
+            "targets": list(module.targets),
+            "sequence": module.sequence,
+            "labels": module.labels,
+        }
         written = {key: value for key, value in links.items() if value}
         modules[name] = written | module.options.model_dump(mode="json")
     top: dict[str, Any] = {

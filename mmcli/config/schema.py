@@ -53,6 +53,8 @@ class _Learner(Options):
     type: _Name
     inputs: tuple[_Name, ...] = Field(min_length=1)
     labels: _Name | None = None
+    sequence: _Name | None = None
+    targets: tuple[_Name, ...] = ()
 
 
 class Checker:
@@ -75,6 +77,11 @@ class Checker:
         for name in test:
             if names is not None and name not in names:
                 self._add(("test", name), _no_data(name, names), at_key=True)
+        sequences = {module.sequence for module in modules.values() if module is not None}
+        for source in data.values():
+            for key in ("known", "missing"):
+                if source.name in sequences and getattr(source, key) is not None:
+                    self._add(("data", source.name, key), "every row is of a sequence; remove it")
         for keys, text in find_problems(modules):
             self._add(keys, text)
         return Config(
@@ -137,14 +144,19 @@ class Checker:
         link_model: type[_Learner] | type[_Observation] = _Observation if spec.is_source else _Learner
         own = {key: value for key, value in values.items() if key in option_model.model_fields}
         rest = {key: value for key, value in values.items() if key not in own}
-        links = self._read(link_model, rest, keys, [*link_model.model_fields, *option_model.model_fields])
+        unused = {"sequence": spec.items != "sequence", "targets": not spec.targets}
+        known = [key for key in link_model.model_fields if not unused.get(key)]
+        links = self._read(link_model, rest, keys, [*known, *option_model.model_fields])
         options = self._read(option_model, own, keys, option_model.model_fields)
         labels, shows = getattr(links, "labels", None), getattr(links, "data", None)
-        for field, reference in (("labels", labels), ("data", shows)):
+        sequence, targets = getattr(links, "sequence", None), getattr(links, "targets", ())
+        for field, reference in (("labels", labels), ("data", shows), ("sequence", sequence)):
             if reference is not None and data is not None and reference not in data:
                 self._add((*keys, field), _no_data(reference, data))
         inputs = getattr(links, "inputs", None if link_model is _Learner else ())
-        return None if inputs is None else ModuleConfig(name, type_name, inputs, labels, shows, options)
+        if inputs is None:
+            return None
+        return ModuleConfig(name, type_name, inputs, labels, shows, options, sequence, targets)
 
     def _entry(self, keys: Keys, raw: Any, needs: str) -> Mapping[str, Any] | None:
         """Values of an entry of `data` or `modules`, its name checked; None if it is no mapping."""

@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -19,8 +20,10 @@ from mmcli.data.labels import Labels, read_labels
 from mmcli.data.masks import as_mask
 from mmcli.data.observations import Learned, Observed, Observer, read_observation
 from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows.given import Given
 from mmcli.data.rows.sparse import HostRows
 from mmcli.data.rows.streamed import Forms, RowSource, SentRows
+from mmcli.data.sequences import first_rows, one_sequence
 from mmcli.data.units import Units
 from mmcli.data.validation import WrongValueError
 from mmcli.errors import DataError
@@ -42,6 +45,7 @@ class Datasets(NamedTuple):
         digests: SHA-256 in hex of each file, by its path.
         units: of each observation in standard units, by its name.
         notes: one line for each valid but surprising property.
+        starts: (N,) first rows of sequences, by name of each module whose rows are steps of sequences.
     """
 
     observations: Mapping[str, SentRows]
@@ -51,6 +55,7 @@ class Datasets(NamedTuple):
     digests: Mapping[str, str]
     units: Mapping[str, Units]
     notes: tuple[str, ...] = ()
+    starts: Mapping[str, NDArray[np.bool_]] = MappingProxyType({})
 
     def first(self, num_items: int | None) -> "Datasets":
         """First `num_items` items, without digests; all where `num_items` is None."""
@@ -63,6 +68,7 @@ class Datasets(NamedTuple):
             min(num_items, self.num_items),
             {},
             self.units,
+            starts={name: rows[:num_items] for name, rows in self.starts.items()},
         )
 
     def as_observed(self, module: str) -> RowSource:
@@ -73,6 +79,11 @@ class Datasets(NamedTuple):
         if isinstance(rows, np.ndarray) and module in self.units:
             return self.units[module].restored(rows)
         return rows
+
+    @property
+    def given(self) -> Given:
+        """All that a graph learns from, or is asked about."""
+        return Given(self.observations, self.known, self.starts)
 
     @property
     def num_bytes(self) -> int:
@@ -160,7 +171,9 @@ def _assemble(
     """
     sources = reader.sources
     shows = {name: str(node.config.data) for name, node in graph.nodes.items() if node.config.data is not None}
-    given = {module: name for module, name in shows.items() if name in sources}
+    # Targets are read to learn from them; a prediction does without.
+    read = shows if not widths else {module: shows[module] for module in graph.senses}
+    given = {module: name for module, name in read.items() if name in sources}
     label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
     label_names &= sources.keys()
     masked = {*given.values(), *label_names}
@@ -174,7 +187,12 @@ def _assemble(
         checks[module] = (name, check)
     observed = reader.take_all(checks)
     labels = reader.take_labels(sorted(label_names), masks, some=not widths)
-    num_items = reader.count_items({given[module]: found.known for module, found in observed.items()}, labels)
+    sequences = reader.take_sequences(graph.sequences)
+    lengths = {name: len(of_items.given) for name, of_items in labels.items()}
+    lengths |= {given[module]: len(found.known) for module, found in observed.items() if module not in graph.senses}
+    lengths |= {name: len(starts) for name, starts in sequences.items()}
+    known = {given[module]: observed[module].known for module in graph.senses if module in observed}
+    num_items = reader.count_items(known, lengths)
     if reader.problems:
         raise DataError("\n".join(reader.problems))
     for module in shows.keys() - given.keys():
@@ -188,6 +206,10 @@ def _assemble(
         {},
         {module: found.units for module in shows if (found := observed[module]).units is not None},
         tuple(reader.note(given[module], note) for module in given for note in observed[module].notes),
+        {
+            module: one_sequence(num_items) if name is None else sequences[name]
+            for module, name in graph.sequences.items()
+        },
     )
 
 
@@ -249,6 +271,19 @@ class _Reader:
                 self.taken.add(name)
         return taken
 
+    def take_sequences(self, wanted: Mapping[str, str | None]) -> dict[str, NDArray[np.bool_]]:
+        """First rows of sequences by the name of their data, without those that have a problem.
+
+        Args:
+            wanted: the name of the data, or None, by module.
+        """
+        for module, name in wanted.items():
+            if name is not None and name not in self.sources:
+                text = f"data {name} are left out, and modules.{module} needs the sequence of each row; name them too"
+                self.problems.append(located(self._places.of((self._section,)), (self._section,), text))
+        names = sorted({name for name in wanted.values() if name is not None and name in self.sources})
+        return self.take_all({name: (name, first_rows) for name in names})
+
     @contextmanager
     def _collecting(self, name: str) -> Iterator[None]:
         """Collect problems of named data."""
@@ -259,11 +294,16 @@ class _Reader:
         except DataError as error:
             self.report(name, error)
 
-    def count_items(self, known: Mapping[str, NDArray[np.bool_]], labels: Mapping[str, Labels]) -> int:
-        """Number of rows, which all arrays share; add a problem for an item without any observed sense."""
+    def count_items(self, known: Mapping[str, NDArray[np.bool_]], others: Mapping[str, int]) -> int:
+        """Number of rows, which all arrays share; add a problem for an item without any observed sense.
+
+        Args:
+            known: masks (N,) of each sense, by name of the data.
+            others: number of rows of other arrays, by name of the data.
+        """
         first, num_items = next(((name, len(rows)) for name, rows in known.items()), ("", 0))
         lengths = [(name, len(rows)) for name, rows in known.items()]
-        lengths += [(name, len(of_items.given)) for name, of_items in labels.items()]
+        lengths += others.items()
         for name, num_rows in lengths:
             if known and num_rows != num_items:
                 text = f"{num_rows} rows, but {self._section}.{first} has {num_items}"

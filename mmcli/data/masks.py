@@ -17,13 +17,17 @@ def as_mask(array: RowSource) -> NDArray[np.bool_]:
     Raises:
         DataError: it holds something else.
     """
-    column = _column(array)
+    column = one_column(array, "a mask")
     refuse(column, (column != 0) & (column != 1), "a mask holds 1 for an observed row, 0 for a missing one")
     return column.astype(bool)
 
 
-def _column(array: RowSource) -> NDArray[Any]:
-    """(N,) of a mask with one dimension, or of a table of one column.
+def one_column(array: RowSource, what: str) -> NDArray[Any]:
+    """(N,) of an array with one dimension, or of a table of one column.
+
+    Args:
+        array: to be read.
+        what: it is, for errors.
 
     Raises:
         DataError: it has another shape.
@@ -35,7 +39,7 @@ def _column(array: RowSource) -> NDArray[Any]:
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         is_row = array.ndim == 2 and array.shape[0] == 1
         remedy = "array.ravel()" if is_row else "a value an item, as array.all(axis=1) gives"
-        raise DataError(f"{dimensions(array)}; a mask has 1: {remedy}")
+        raise DataError(f"{dimensions(array)}; {what} has 1: {remedy}")
     return array
 
 

@@ -53,8 +53,9 @@ class Observer:
 
     @property
     def of_counts(self) -> list[Node]:
-        """Nodes that receive counts."""
-        return [node for node in self.nodes if node.kind_from(self.module) is Kind.COUNTS]
+        """Nodes that receive counts of it as an input."""
+        takers = [node for node in self.nodes if self.module in node.parents]
+        return [node for node in takers if node.kind_from(self.module) is Kind.COUNTS]
 
     @property
     def of_points(self) -> Node | None:
@@ -166,7 +167,7 @@ def _rules(module: str, plain_nodes: Sequence[Node], missing: str | None) -> Ite
     for node in plain_nodes:
         if node.kind_from(module) is Kind.COUNTS:
             yield (lambda values: values < 0), f"modules.{node.name} takes counts, which are 0 or more"
-        bounds = node.spec.inputs.bounds(node.config.options)
+        bounds = None if module in node.targets else node.spec.inputs.bounds(node.config.options)
         if bounds is not None:  # the bounds of every type include the zeros of sparse rows
             remedy = "scale the array, or change the module's options"
             text = f"modules.{node.name} takes {bounds[0]:g} to {bounds[1]:g}: {remedy}"

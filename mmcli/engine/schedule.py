@@ -1,4 +1,4 @@
-"""Rounds of updates: each module in turn trains on what its neighbours last said, and answers them.
+"""Rounds of updates: each module in turn learns from the messages of its neighbours, and sends them its own.
 
 Modules are compiled while those before them train, and never again; messages stay on the device.
 """
@@ -13,24 +13,20 @@ import numpy as np
 from jax import Array
 
 from mmcli.config.graph import Graph
-from mmcli.data.rows.sparse import HostRows
-from mmcli.data.rows.streamed import Forms
+from mmcli.data.rows.given import Given
 from mmcli.engine.devices import memory_told
-from mmcli.engine.program import (
-    Compiled,
+from mmcli.engine.program import Compiled, Ended, compile_module, module_key, watched_seconds
+from mmcli.engine.pytrees import KEY_IMPL, leaf_names, named_leaves, restore
+from mmcli.engine.routing import (
     Edge,
-    Ended,
     Program,
     RoundState,
-    absorb,
     build_program,
-    compile_module,
-    hear,
-    module_key,
-    observe,
-    watched_seconds,
+    initial_state,
+    receive,
+    send_backward,
+    send_forward,
 )
-from mmcli.engine.pytrees import KEY_IMPL, leaf_names, named_leaves, restore
 from mmcli.errors import DivergedError, StalledError
 from mmcli.modules.messages import Message
 from mmcli.modules.spec import Rule
@@ -52,7 +48,7 @@ class Moment(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A moment on the host, without what the data say."""
+    """A moment on the host, without what follows from the data."""
 
     updates: int
     iterations: int
@@ -60,7 +56,7 @@ class Saved(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """A sign of life: so many of an update's inner iterations are done. Rounds count from 1."""
+    """Progress of an update: inner iterations done. Rounds count from 1."""
 
     round: int
     module: str
@@ -87,14 +83,14 @@ def run(
     program: Program, moment: Moment, root: Array, rounds: int, still_seconds: float | None = None
 ) -> Iterator[Progress | Update]:
     """Every module in turn, round after round, from a moment on; arguments and errors as in `train_rounds`."""
-    state, names = moment.state, list(program.modules)
+    state, names = moment.state, program.order
     strides: dict[str, int] = {}  # iterations that a call of `advance` makes
     compiler, worker = Worker(), Worker()
     try:
         # Those whose turn comes first compile first.
         turns = range(moment.updates, min(moment.updates + len(names), rounds * len(names)))
         compiling = {
-            name: compiler.submit(compile_module, program, name, root, hear(program, state, name))
+            name: compiler.submit(compile_module, program, name, root, receive(program, state, name))
             for name, _ in (_turn(program, turn) for turn in turns)
         }
         for number in range(moment.updates, rounds * len(names)):
@@ -108,7 +104,9 @@ def run(
                 ended = yield from update(program, compiled, at, root, worker, strides, still_seconds)
             if not ended.finite:
                 raise DivergedError(f"{where}: a number became NaN or infinite; {spec.remedy}")
-            state = absorb(program, state, name, ended)
+            state = send_forward(program, state, name, ended.forward)
+            state = send_backward(state, name, ended.backward)
+            state = state._replace(states={**state.states, name: ended.state})
             yield Update(
                 round=round_number,
                 module=name,
@@ -135,9 +133,9 @@ def update(
     strides: dict[str, int],
     still_seconds: float | None = None,
 ) -> Generator[Progress, None, Ended]:
-    """The update that is next, or the rest of it; `strides` is used and kept up."""
+    """Compute the next update, or the rest of it; `strides` is read and updated."""
     name, number = _turn(program, at.updates)
-    inputs, iterations = hear(program, at.state, name), program.modules[name].iterations
+    inputs, iterations = receive(program, at.state, name), program.modules[name].iterations
 
     def compute(function: Callable[..., Any], *arguments: Any) -> Generator[Progress, None, Any]:
         call = worker.submit(lambda: jax.block_until_ready(function(*arguments)))
@@ -162,10 +160,10 @@ def update(
 
 
 def awaited(call: Future[T], sign: Progress, still_seconds: float | None) -> Generator[Progress, None, T]:
-    """What a thread is computing; until it is there, a sign of life again and again.
+    """Wait for the result of a thread, and yield a sign of life again and again until it is there.
 
     Raises:
-        StalledError: nothing was computed for so many seconds.
+        StalledError: no processor time was used for so many seconds.
     """
     try:
         for _ in workers.waits(call, still_seconds):
@@ -176,46 +174,47 @@ def awaited(call: Future[T], sign: Progress, still_seconds: float | None) -> Gen
 
 
 def next_stride(iterations: int, seconds: float) -> int:
-    """How many iterations to make next, when so many took so long."""
+    """Number of iterations of the next call, given the time of the last."""
     return max(1, int(CHUNK_SECONDS * iterations / max(seconds, 1e-9)))
 
 
 def sign_of_life(program: Program, at: Moment) -> Progress:
+    """Progress of the update that is under way at a moment."""
     name, number = _turn(program, at.updates)
     return Progress(number, name, at.iterations, program.modules[name].iterations, at)
 
 
 def _turn(program: Program, updates: int) -> tuple[str, int]:
-    """Whose update comes after so many, and in which round."""
-    round_index, place = divmod(updates, len(program.modules))
-    return list(program.modules)[place], round_index + 1
+    """Module and round of the update that follows so many."""
+    round_index, place = divmod(updates, len(program.order))
+    return program.order[place], round_index + 1
 
 
 def save(moment: Moment) -> Saved:
-    """A moment on the host. What observations sent is left out: the data say it."""
+    """Copy a moment to the host, without the messages of observations, which follow from the data."""
     return Saved(moment.updates, moment.iterations, named_leaves(_learned(moment)))
 
 
 def load(program: Program, root: Array, beginning: RoundState, saved: Saved) -> Moment:
-    """The moment that was saved; the inverse of `save`.
+    """Restore a saved moment; the inverse of `save`.
 
     Args:
         program: the same graph over the same data.
         root: the key of all randomness.
-        beginning: `observe` of the data.
-        saved: what `save` gave.
+        beginning: `initial_state` of the data.
+        saved: from `save`.
 
     Raises:
-        ValueError: it is not from a run of this program.
+        ValueError: the moment is not of a run of this program.
     """
-    names = list(program.modules)
+    names = program.order
     turn, _ = _turn(program, saved.updates)
     iterations = program.modules[turn].iterations
     if not 0 <= saved.iterations <= iterations:
         raise ValueError(f"{saved.iterations} iterations of {turn} are done where there are {iterations}")
     states, work = {}, None
     for name in names:
-        module, inputs = program.modules[name], hear(program, beginning, name)
+        module, inputs = program.modules[name], receive(program, beginning, name)
         state = jax.eval_shape(module.init, root, inputs)
         if names.index(name) < saved.updates:
             states[name] = state
@@ -229,14 +228,15 @@ def load(program: Program, root: Array, beginning: RoundState, saved: Saved) -> 
     shapes = Moment(beginning._replace(states=states), saved.updates, saved.iterations, work)
     learned = restore(_learned(shapes), arrays)
     sent = {way: _by_edge(learned[way]) for way in ("forward", "backward")}
-    state = RoundState(learned["states"], {**beginning.forward, **sent["forward"]}, sent["backward"])
+    forward = {**beginning.forward, **sent["forward"]}
+    state = beginning._replace(states=learned["states"], forward=forward, backward=sent["backward"])
     return shapes._replace(state=state, work=learned["work"])
 
 
 def _learned(moment: Moment) -> dict[str, Any]:
     """The part of a moment that is not in the data, as nested dictionaries."""
     tree: dict[str, Any] = {"states": moment.state.states, "work": moment.work, "forward": {}, "backward": {}}
-    for parent, child in moment.state.backward:  # observations do not listen
+    for parent, child in moment.state.backward:  # not of observations, which receive nothing
         for way in ("forward", "backward"):
             tree[way].setdefault(parent, {})[child] = getattr(moment.state, way)[parent, child]
     return tree
@@ -258,8 +258,7 @@ def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Messag
 
 def train_rounds(
     graph: Graph,
-    observations: "Mapping[str, HostRows | Forms]",
-    known: Mapping[str, np.ndarray],
+    given: Given,
     *,
     seed: int,
     rounds: int,
@@ -270,24 +269,22 @@ def train_rounds(
     """Train a graph; every module updates once a round, in the order written.
 
     Args:
-        graph: the modules and who hears whom.
-        observations: (N, width) float32 by the observation's module name, those of counts dense or sparse, in the
-            form or forms that its modules take.
-        known: (N,) which rows of each are there; the others send the neutral message.
+        graph: the modules and their edges.
+        given: rows in memory; those that are not known send the neutral message.
         seed: of all randomness.
         rounds: how many.
-        rule: what a backward message leaves out.
-        saved: where to go on; None is the beginning.
+        rule: of the backward messages.
+        saved: the moment to resume from; None is the beginning.
         still_seconds: without any processor time, after which a computation is given up; None waits for ever.
 
     Raises:
         DivergedError: a number became NaN or infinite.
-        StalledError: nothing was computed for so long.
-        ValueError: what was saved is not from such a run.
+        StalledError: no processor time was used for so long.
+        ValueError: `saved` is not of such a run.
     """
-    widths = {name: values.shape[1] for name, values in observations.items()}
-    program = build_program(graph, widths, len(next(iter(known.values()))), rule)
+    widths = {name: values.shape[1] for name, values in given.observations.items()}
+    program = build_program(graph, widths, rule)
     root = jax.random.key(seed, impl=KEY_IMPL)
-    beginning = observe(program, observations, known)
+    beginning = initial_state(program, given)
     moment = Moment(beginning) if saved is None else load(program, root, beginning, saved)
     return run(program, moment, root, rounds, watched_seconds(still_seconds))

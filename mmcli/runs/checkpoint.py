@@ -1,7 +1,7 @@
 """A checkpoint as bytes: named arrays and what a run was made of, in the safetensors format, under one SHA-256.
 
-The last tensor, `sha256`, is the digest of all bytes before it, so that whatever was changed or cut off is known
-before anything is believed. Arrays are read by the description of their bytes; nothing is unpickled or executed.
+The last tensor, `sha256`, is the digest of all bytes before it, so that any change or cut is found before anything is
+read. Arrays are read by the description of their bytes; nothing is unpickled or executed.
 
 Source of the format: https://huggingface.co/docs/safetensors, "Format".
 """
@@ -15,10 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 VERSION = 3
-READABLE = (
-    2,
-    3,
-)  # of 2, S0 of a GMM was in the units of the data: what it says of a run is read, no run resumes from it
+# In version 2, S0 of a GMM was in the units of the data: it is read for its config, and no run resumes from it.
+READABLE = (2, 3)
 DIGEST_SIZE = hashlib.sha256().digest_size
 ALIGNMENT = 8  # bytes; arrays begin at multiples of it
 
@@ -31,7 +29,7 @@ _NAMES = {dtype: name for name, dtype in _TYPES.items()}
 
 
 class Checkpoint(NamedTuple):
-    """All that the rest of a run follows from, with its data; and what its directory said of it.
+    """State of a run that, with its data, determines the rest of it; and the record of its directory.
 
     Attributes:
         updates: done, over all rounds and modules.
@@ -55,7 +53,7 @@ class Checkpoint(NamedTuple):
 
 
 def pack(checkpoint: Checkpoint) -> bytes:
-    """The bytes of a checkpoint; equal ones make equal bytes."""
+    """Serialize a checkpoint; equal ones give equal bytes."""
     structure = checkpoint._asdict()
     del structure["arrays"]
     entries: dict[str, Any] = {"__metadata__": {"checkpoint": json.dumps(structure, allow_nan=False)}}
@@ -73,10 +71,10 @@ def pack(checkpoint: Checkpoint) -> bytes:
 
 
 def unpack(content: bytes) -> Checkpoint:
-    """The checkpoint of `pack`.
+    """Parse the bytes of `pack`.
 
     Raises:
-        ValueError: it is not what was written, or says what no checkpoint of this version says.
+        ValueError: the bytes have changed, or are no checkpoint of a readable version.
     """
     body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
     if hashlib.sha256(body).digest() != digest:
@@ -110,7 +108,7 @@ def _entry(dtype: str, shape: tuple[int, ...], offset: int, size: int) -> dict[s
 
 
 def _array(entry: Any, data: bytes) -> np.ndarray:
-    """One array, after all that its entry says is compared with the bytes there are."""
+    """One array, after its entry is checked against the bytes there are."""
     dtype, shape, (first, last) = _TYPES[entry["dtype"]], entry["shape"], entry["data_offsets"]
     if not all(type(size) is int and 0 <= size <= len(data) for size in (*shape, first, last)):
         raise ValueError("sizes that the file has no room for")

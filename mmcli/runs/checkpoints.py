@@ -1,4 +1,4 @@
-"""The folder of a run's last checkpoints. Each is called after the moment that it holds."""
+"""The folder of a run's last checkpoints. Each is named by the moment that it holds."""
 
 import errno
 import re
@@ -20,10 +20,10 @@ class Shelf:
         self._folder = folder
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint and read it back; then all but the last two go.
+        """Write a checkpoint and read it back; then delete all but the last two.
 
         Raises:
-            SaveError: it cannot be written, or does not come back; those before it are still there.
+            SaveError: it cannot be written, or is read back otherwise; those before it are kept.
         """
         atomic.make_folder(self._folder)
         path = self._folder / _name(checkpoint)
@@ -35,7 +35,7 @@ class Shelf:
         self._drop_old()
 
     def load(self) -> tuple[Checkpoint | None, list[str]]:
-        """The last checkpoint that is whole, None where there is none; and a line for each damaged one after it.
+        """Load the last undamaged checkpoint, None where there is none; and a line for each damaged one after it.
 
         Raises:
             DamagedRunError: all are damaged.

@@ -1,4 +1,4 @@
-"""What history.jsonl says of a run: one line an update."""
+"""Lines of history.jsonl: one an update."""
 
 import json
 import math
@@ -19,10 +19,10 @@ class HistoryLine(NamedTuple):
 
 
 def read_line(text: str) -> HistoryLine:
-    """A line that mmcli wrote; keys that this version does not know are left aside.
+    """Parse a line; keys that this version does not know are ignored.
 
     Raises:
-        ValueError: it is no such line.
+        ValueError: the text is no line of a history.
     """
     try:
         record = json.loads(text)

@@ -250,13 +250,15 @@ class RunFiles:
     def history(self) -> list[HistoryLine]:
         """Lines of history.jsonl, one an update; empty before the first.
 
+        A last line without an end is one that is being written, or that a crash cut off, and is ignored.
+
         Raises:
             DamagedRunError: a line is not as mmcli writes it.
         """
         if not atomic.is_there(self.path / HISTORY):
             return []
         try:
-            return [read_line(line) for line in self._read(HISTORY).splitlines()]
+            return [read_line(line) for line in self._read(HISTORY).split("\n")[:-1]]
         except (ValueError, OverflowError) as error:
             raise self.damaged(HISTORY, str(error)) from None
 

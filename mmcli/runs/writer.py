@@ -1,6 +1,6 @@
-"""The run directory: the one place where runs are begun, taken up and written.
+"""The run directory: the one place where runs are created, resumed and written.
 
-Every file appears whole or not at all, and nothing is pickled.
+Every file appears whole or not at all, but for history.jsonl, which grows line by line. Nothing is pickled.
 """
 
 import hashlib
@@ -45,16 +45,17 @@ _FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, what only the first rou
 
 
 class RunDirectory(RunFiles):
-    """One run on disk. Made by `create`, `create_next` or `open`; `folder` is a module's folder in it."""
+    """A run on disk, from `create`, `create_next`, `take_up` or `open`; `folder` is a module's folder in it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.checkpoints = Shelf(path / CHECKPOINTS)
-        self._digests: dict[str, str] = {}  # SHA-256 in hex of what was written, by name
+        self._digests: dict[str, str] = {}  # SHA-256 in hex of each file written, by name
+        self._history = hashlib.sha256()  # of all lines written
 
     @classmethod
     def create(cls, path: Path) -> Self:
-        """A new directory at `path`, parents included.
+        """Create a directory at `path`, parents included.
 
         Raises:
             UsageError: there is something at `path`, or nothing can be made there.
@@ -67,7 +68,7 @@ class RunDirectory(RunFiles):
 
     @classmethod
     def create_next(cls, parent: Path, stem: str) -> Self:
-        """A new directory at the first free of `parent`/`stem`-001, -002, ...; safe where many start at once."""
+        """Create the first free of `parent`/`stem`-001, -002, ...; safe where many start at once."""
         for number in count(1):
             path = parent / f"{stem}-{number:03d}"
             try:
@@ -79,10 +80,10 @@ class RunDirectory(RunFiles):
 
     @classmethod
     def take_up(cls, path: Path) -> Self:
-        """The run at `path`, finished or not, or a new one where there is nothing.
+        """Open the run at `path`, finished or not, or create one where there is nothing.
 
         Raises:
-            UsageError: what is there is no run directory, or nothing can be made there.
+            UsageError: `path` is something else than a run directory, or nothing can be made there.
         """
         if not path.exists():
             return cls.create(path)
@@ -92,7 +93,7 @@ class RunDirectory(RunFiles):
 
     @classmethod
     def beside(cls, path: Path) -> Self:
-        """A directory for what is said of other data, made where there is none.
+        """Open a directory for predictions on other data, created where there is none.
 
         Raises:
             UsageError: it cannot be made.
@@ -112,14 +113,14 @@ class RunDirectory(RunFiles):
         return atomic.locked(self.path / LOCK)
 
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
-        """Write the resolved config and the meta data of a run that begins now, or goes on."""
-        for folder in self._folders():  # killed before its first checkpoint, it may have left something, too
+        """Write the resolved config and the meta data of a run that begins or resumes now."""
+        for folder in self._folders():  # also without a checkpoint: a run killed before its first may leave files
             atomic.sweep(folder)
         self._write_meta({**facts, "status": "running", "started": facts.get("started", _now())})
         self._put(CONFIG, config.encode())
 
     def go_on(self, checkpoint: Checkpoint) -> None:
-        """Make the directory say what a checkpoint says; what is later goes."""
+        """Restore the directory to the moment of a checkpoint; later files and lines are deleted."""
         for name in (SUMS, EVALUATION["learn"]):
             atomic.remove(self.path / name)
         for folder in self._folders():
@@ -127,33 +128,38 @@ class RunDirectory(RunFiles):
                 atomic.remove(path)
         self.checkpoints.go_on_from(checkpoint)
         self._digests = dict(checkpoint.files)
-        self._put(HISTORY, b"".join(json.dumps(line).encode() + b"\n" for line in checkpoint.history))
+        lines = b"".join(map(_history_line, checkpoint.history))
+        self._put(HISTORY, lines)
+        self._history = hashlib.sha256(lines)
 
     def note(self, **facts: Any) -> None:
         """Add to the meta data."""
         self._write_meta(self.meta() | facts)
 
     def finish(self) -> None:
+        """Mark the run as finished and write the SHA-256 of its files."""
         self.note(status="finished", ended=_now())
         names = sorted(self._digests, key=lambda name: (name == META, name))
         atomic.write(self.path / SUMS, "".join(f"{self._digests[name]}  {name}\n" for name in names).encode())
 
     def fail(self, error: str) -> None:
+        """Mark the run as failed."""
         self.note(status="failed", error=error, ended=_now())
 
     def stop(self) -> None:
+        """Mark the run as stopped by a signal."""
         self.note(status="stopped", ended=_now())
 
     @property
     def results(self) -> dict[str, str]:
-        """SHA-256 in hex of each file that modules wrote, by name."""
+        """SHA-256 in hex of each file of the modules, by name."""
         return {name: digest for name, digest in self._digests.items() if _RESULT.fullmatch(name)}
 
     def verify_results(self, checkpoint: Checkpoint, folders: Iterable[str]) -> None:
-        """Compare what some modules wrote, and what the first round left of any, with what a checkpoint says of it.
+        """Compare files with the SHA-256s in a checkpoint: all of some modules, and those of the first round of any.
 
         Raises:
-            DamagedRunError: a file is not what was written there, or is missing.
+            DamagedRunError: a file differs or is missing.
         """
         if not all(map(_RESULT.fullmatch, checkpoint.files)):
             raise self.damaged(CHECKPOINTS, "it names files that no module writes")
@@ -167,12 +173,16 @@ class RunDirectory(RunFiles):
         )
 
     def append_history(self, record: Mapping[str, Any]) -> None:
-        """Add one line to history.jsonl."""
-        path = self.path / HISTORY
-        lines = path.read_bytes() if path.exists() else b""
-        self._put(HISTORY, lines + json.dumps(record).encode() + b"\n")
+        """Add one line to history.jsonl; a crash may leave a part of it, which readers ignore and `go_on` removes."""
+        line, path = _history_line(record), self.path / HISTORY
+        if HISTORY not in self._digests and path.exists():
+            self._history.update(atomic.read(path))
+        atomic.append(path, line)
+        self._history.update(line)
+        self._digests[HISTORY] = self._history.hexdigest()
 
     def write_params(self, folder: str, params: Mapping[str, np.ndarray]) -> None:
+        """Write the leaves of a module's state, by name."""
         buffer = io.BytesIO()
         np.savez(buffer, allow_pickle=False, **params)
         self._put(f"{folder}/{PARAMS}", buffer.getvalue())
@@ -185,9 +195,9 @@ class RunDirectory(RunFiles):
 
     @contextmanager
     def recognized(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
-        """Write what is said of other items, batch by batch; files appear when all is said, in place of all older ones.
+        """Write predictions on other items, batch by batch; files appear after the last, in place of all older ones.
 
-        Gives a function of a module's folder and its arrays of the next items, which writes them as `write_arrays`
+        Yields a function of a module's folder and its arrays of the next items, which writes them as `write_arrays`
         would.
 
         Raises:
@@ -211,7 +221,7 @@ class RunDirectory(RunFiles):
             self._forget_recognized()
 
     def _forget_recognized(self) -> None:
-        """Delete what was said of other data before."""
+        """Delete predictions on other data."""
         folders = [path for path in self.path.iterdir() if _FOLDER.fullmatch(path.name) and not path.is_symlink()]
         for path in (
             self.path / EVALUATION["recog"],
@@ -221,22 +231,24 @@ class RunDirectory(RunFiles):
                 atomic.remove(path)
 
     def why_read_only(self, folders: Iterable[str]) -> str | None:
-        """Why nothing can be written to the run or to these folders in it; None if it can."""
+        """Reason why nothing can be written to the run or to these folders in it; None if it can."""
         # A run directory that is a link is the user's own way to name it; inside, links lead elsewhere.
         places = (self.path.resolve(), *(self.path / folder for folder in folders))
         return next((why for place in places if place.exists() and (why := atomic.why_read_only(place))), None)
 
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
+        """Write metrics of all modules as JSON."""
         self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
 
     def write_confusion(self, folder: str, png: bytes, kind: Stage) -> None:
+        """Write the picture of a module's confusion matrix."""
         self._put(f"{folder}/{CONFUSION[kind]}", png)
 
     def report_folder(self, folder: Path | None) -> Path:
-        """Where a report goes: a folder that was asked for, or report/ in the run directory.
+        """Folder of a report: the one asked for, or report/ in the run directory.
 
         Raises:
-            UsageError: it holds other things than a report.
+            UsageError: the folder holds other things than a report.
         """
         folder = self.path / REPORT if folder is None else folder
         if folder.is_dir() and any(folder.iterdir()) and not (folder / PAGE).exists():
@@ -269,7 +281,7 @@ class RunDirectory(RunFiles):
         self._put(META, json.dumps(meta, indent=2).encode() + b"\n")
 
     def _put(self, name: str, content: bytes) -> None:
-        """Write a file of the run, and remember what was written."""
+        """Write a file of the run and record its SHA-256."""
         path = self.path / name
         if path.parent != self.path:
             atomic.make_folder(path.parent)
@@ -281,7 +293,7 @@ def set_aside(path: Path) -> Path | None:
     """Rename a run directory to the first free of `path`.old-001, .old-002, ...; None where there is nothing.
 
     Raises:
-        UsageError: what is there is neither a run directory nor empty, or a process is at work in it.
+        UsageError: `path` is neither a run directory nor an empty folder, or a process is at work in it.
     """
     path = path.absolute()  # "." has no name to append to
     if not path.exists():
@@ -292,6 +304,10 @@ def set_aside(path: Path) -> Path | None:
         aside = atomic.set_aside(path)
         atomic.remove(aside / LOCK)
     return aside
+
+
+def _history_line(record: Mapping[str, Any]) -> bytes:
+    return json.dumps(record).encode() + b"\n"
 
 
 def _make_exclusively(path: Path) -> None:

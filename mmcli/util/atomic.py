@@ -98,6 +98,33 @@ def replacing(path: Path) -> Iterator[Callable[[bytes | memoryview], None]]:
     _sync_folder(path.parent)
 
 
+def append(path: Path, content: bytes) -> None:
+    """Add to the end of a file of a run that is learning, which is made where there is none.
+
+    A crash may leave a part of the content; where writing fails nothing of it is left.
+
+    Raises:
+        SaveError: it cannot be written.
+    """
+    with saving(path):
+        is_new = not is_there(path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+        try:
+            size, rest = os.fstat(descriptor).st_size, memoryview(content)
+            try:
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+                os.fsync(descriptor)
+            except BaseException:
+                with suppress(OSError):
+                    os.ftruncate(descriptor, size)
+                raise
+        finally:
+            os.close(descriptor)
+        if is_new:
+            _sync_folder(path.parent)
+
+
 def write_named(path: Path, content: bytes) -> None:
     """Write a file that the user named atomically, as `replace` does.
 

@@ -56,8 +56,7 @@ def learn(
     try:
         events = schedule.train_rounds(
             graph,
-            datasets.observations,
-            datasets.known,
+            datasets.given,
             seed=config.seed,
             rounds=config.rounds,
             rule=config.messages,

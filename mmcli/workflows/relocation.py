@@ -97,7 +97,8 @@ def refuse_missing(
 ) -> None:
     """Raise DataError where data that the graph uses are not where they were, nor below `root`; a line for each."""
     nodes = graph.nodes.values()
-    used = {str(name) for node in nodes for name in (node.config.data, node.config.labels)} & sources.keys()
+    named = (node.config for node in nodes)
+    used = {str(name) for config in named for name in (config.data, config.labels, config.sequence)} & sources.keys()
     used |= {mask for name in used if (mask := sources[name].known) is not None} & sources.keys()
     problems = []
     for name, source in sources.items():

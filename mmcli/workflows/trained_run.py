@@ -112,7 +112,7 @@ class TrainedRun:
     @cached_property
     def senses(self) -> dict[str, str]:
         """The observation that shows each sense."""
-        return {str(node.config.data): name for name, node in self.graph.nodes.items() if not node.parents}
+        return {str(self.graph.nodes[name].config.data): name for name in self.graph.senses}
 
     def load(self, chosen: "Sources") -> Datasets:
         """Read and check the data that a command asked about, observations left in their files.
@@ -186,8 +186,7 @@ class TrainedRun:
         `told`, `senses` and `seed` as for `Recognizer.recognize`.
         """
         num_done = 0
-        perceived = datasets.observations, datasets.known, told
-        for batch in self._recognizer.recognize(*perceived, senses=senses, seed=seed):
+        for batch in self._recognizer.recognize(datasets.given, told, senses=senses, seed=seed):
             items = {name: in_data_units(self.graph, name, found, self.units) for name, found in batch.items.items()}
             yield batch._replace(items=items)
             num_done += batch.num_items
@@ -199,7 +198,7 @@ class TrainedRun:
 
         Args:
             **senses: (N, width) arrays by name, or matrices of scipy.sparse, those that there are; a row of NaN is a
-                missing one.
+                missing one. Besides, (N,) the number of each row's sequence, where a module of the config names it.
 
         Raises:
             DataError: an array does not fit, or an item has no sense at all.
@@ -285,7 +284,8 @@ class TrainedRun:
         shapes = {name: (len(classes), width) for name, width in self.widths.items()}
         observations = {name: absent(self.graph, name, shape) for name, shape in shapes.items()}
         known = {name: np.zeros(len(classes), bool) for name in self.widths}
-        nothing = Datasets(observations, known, {}, len(classes), {}, self.units)
+        starts = dict.fromkeys(self.graph.sequences, np.ones(len(classes), bool))  # each item by itself
+        nothing = Datasets(observations, known, {}, len(classes), {}, self.units, starts=starts)
         return self.make(to, nothing, self._told(classes), seed=seed)
 
     def refuse_too_many(self, sense: str, num_items: int) -> None:
@@ -337,9 +337,10 @@ class TrainedRun:
         return {name: np.log(probabilities).astype(np.float32)}
 
     def _perceived(self, senses: Mapping[str, ArrayLike]) -> Datasets:
-        for name in senses:
+        sequences = {name for name in self.graph.sequences.values() if name is not None}
+        for name in senses.keys() - sequences:
             self.refuse_unknown(name)
-        if not senses:
+        if not senses.keys() - sequences:
             raise UsageError(f"no sense is given; give one of {listed(self.senses)}")
         arrays = {
             name: sparse.as_csr(array) if hasattr(array, "tocsr") else np.asarray(array)

@@ -15,8 +15,10 @@ from scipy.special import log_softmax, logsumexp
 from mmcli.config.graph import Graph, Node, build_graph
 from mmcli.config.model import ModuleConfig
 from mmcli.config.reader import load_config
+from mmcli.data.rows.given import Given
 from mmcli.engine import schedule
-from mmcli.engine.program import Program, RoundState, hear, module_key, observe, speak
+from mmcli.engine.program import module_key
+from mmcli.engine.routing import Program, RoundState, initial_state, receive, send_forward
 from mmcli.engine.schedule import Moment, Progress, Update
 from mmcli.errors import DivergedError
 from mmcli.modules.api import Info, Module, Outputs
@@ -41,7 +43,7 @@ def everything(observations):
 
 
 def observed(program, observations):
-    return observe(program, observations, everything(observations))
+    return initial_state(program, Given(observations, everything(observations), {}))
 
 
 def log_table(*names):
@@ -132,7 +134,7 @@ def make_program(tree, module_rule="cavity", rule="cavity", **options):
         name: discrete(name, parents, rule=module_rule, **(options if name == last else {}))
         for name, parents in tree.items()
     }
-    return Program(Graph(nodes), modules, dict.fromkeys(tree, PORT), rule, N)
+    return Program(Graph(nodes), modules, dict.fromkeys(tree, PORT), rule)
 
 
 def updates_of(program, num_rounds):
@@ -169,38 +171,40 @@ def test_cavity_rule_gives_the_marginals_of_a_tree():
 
 
 @pytest.mark.parametrize(("module_rule", "rule"), [("cavity", "serket"), ("serket", "cavity")])
-def test_what_hears_its_own_words_or_not_its_siblings_misses_the_marginals(module_rule, rule):
+def test_a_message_that_returns_or_leaves_out_siblings_misses_the_marginals(module_rule, rule):
     updates, marginals = updates_of(make_program(TREE, module_rule, rule), 4), enumerate_marginals(TREE)
 
     errors = [abs(updates[4, name].report["Pdz"] - expected).max() for name, expected in marginals.items()]
     assert max(errors) > 0.02
 
 
-def test_a_child_hears_its_siblings_and_never_itself():
+def test_a_child_receives_what_its_siblings_sent_and_never_its_own_message():
     program = make_program(TREE)
-    said = {
+    messages = {
         child: normalized(jnp.asarray(np.random.default_rng(seed).normal(size=(N, STATES)), jnp.float32))
         for seed, child in enumerate("acd")
     }
-    state = RoundState({}, {}, {("a", "c"): said["c"], ("a", "d"): said["d"]})
+    state = RoundState({}, {}, {("a", "c"): messages["c"], ("a", "d"): messages["d"]})
 
-    sent = speak(program, "a", state, said["a"])
+    sent = send_forward(program, state, "a", messages["a"]).forward
 
     assert set(sent) == {("a", "c"), ("a", "d")}
-    np.testing.assert_allclose(sent["a", "c"].log_probs, combine([said["a"], said["d"]]).log_probs, rtol=1e-5)
-    np.testing.assert_allclose(sent["a", "d"].log_probs, combine([said["a"], said["c"]]).log_probs, rtol=1e-5)
-    assert speak(program._replace(rule="serket"), "a", state, said["a"]) == dict.fromkeys(sent, said["a"])
+    np.testing.assert_allclose(sent["a", "c"].log_probs, combine([messages["a"], messages["d"]]).log_probs, rtol=1e-5)
+    np.testing.assert_allclose(sent["a", "d"].log_probs, combine([messages["a"], messages["c"]]).log_probs, rtol=1e-5)
+    serket = send_forward(program._replace(rule="serket"), state, "a", messages["a"])
+    assert serket.forward == dict.fromkeys(sent, messages["a"])
 
 
 def test_points_go_to_every_child_as_they_are():
     points = Points(jnp.ones((N, STATES)), jnp.ones(N))
 
-    sent = speak(make_program(TREE), "a", RoundState({}, {}, dict.fromkeys([("a", "c"), ("a", "d")], points)), points)
+    state = RoundState({}, {}, dict.fromkeys([("a", "c"), ("a", "d")], points))
+    sent = send_forward(make_program(TREE), state, "a", points)
 
-    assert sent == {("a", "c"): points, ("a", "d"): points}
+    assert sent.forward == {("a", "c"): points, ("a", "d"): points}
 
 
-def test_before_the_first_round_only_observations_speak():
+def test_before_the_first_round_only_observations_have_sent():
     program = make_program(TREE)
     state = observed(program, OBSERVATIONS)
 
@@ -210,7 +214,7 @@ def test_before_the_first_round_only_observations_speak():
     assert set(state.forward) == set(state.backward) | {("seen_a", "a"), ("seen_b", "b"), ("seen_d", "d")}
     np.testing.assert_array_equal(state.forward["seen_d", "d"].values, OBSERVATIONS["seen_d"])
     for name in TREE:
-        np.testing.assert_allclose(hear(program, state, name).child.log_probs, nothing, rtol=1e-6)
+        np.testing.assert_allclose(receive(program, state, name).child.log_probs, nothing, rtol=1e-6)
     np.testing.assert_allclose(state.forward["a", "d"].log_probs, nothing, rtol=1e-6)
 
 
@@ -366,7 +370,7 @@ def train(tmp_path_factory):
         patch.setattr(schedule, "compile_module", compile_once)
         known = {"image": np.arange(REAL_ITEMS) != 9, "speech": np.arange(REAL_ITEMS) > 4}  # some rows are missing
         yield lambda seed, saved=None: schedule.train_rounds(
-            graph, observations, known, seed=seed, rounds=3, rule="cavity", saved=saved
+            graph, Given(observations, known, {}), seed=seed, rounds=3, rule="cavity", saved=saved
         )
 
 
@@ -388,10 +392,10 @@ def test_nothing_compiles_after_the_first_round(trained_once):
     assert trained_once.compiles[3:] == [after_first] * 6
 
 
-def test_nothing_compiles_after_the_first_round_where_several_hear_one():
+def test_nothing_compiles_after_the_first_round_where_several_receive_from_one():
     num_items = N + 3  # shapes of its own
     observations = {name: np.ones((num_items, STATES), np.float32) for name in OBSERVATIONS}
-    program = make_program(TREE)._replace(num_items=num_items)
+    program = make_program(TREE)
 
     done = record(schedule.run(program, Moment(observed(program, observations)), jax.random.key(0), 3))
 

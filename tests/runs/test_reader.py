@@ -77,6 +77,17 @@ def test_history_comes_back(run):
     assert run.history() == [HistoryLine(1, "gmm", None, None, 0.5, -3, 1.5, 0.0)]
 
 
+@pytest.mark.parametrize("end", [1, 10, -1])
+def test_a_last_line_that_was_cut_off_is_ignored(run, end):
+    run.append_history({**LINE, "compile_seconds": 0.0})
+    whole = run.history()
+    line = (run.path / "history.jsonl").read_bytes()
+
+    (run.path / "history.jsonl").write_bytes(line + line[:end])
+
+    assert run.history() == whole
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -98,7 +109,7 @@ def test_damaged_history(run, changes, reason):
 
 
 def test_history_nested_too_deep(run):
-    (run.path / "history.jsonl").write_text("[" * 100_000)
+    (run.path / "history.jsonl").write_text("[" * 100_000 + "\n")
 
     with pytest.raises(DamagedRunError, match=r"history\.jsonl: damaged run: nested too deep; train again"):
         run.history()

@@ -1,5 +1,6 @@
 """The run directory: exclusive, whole or not at all, and read back with care."""
 
+import hashlib
 import json
 import os
 import stat
@@ -12,7 +13,9 @@ import numpy as np
 import pytest
 
 from mmcli.errors import DamagedRunError, SaveError, UsageError
+from mmcli.runs.checkpoint import Checkpoint
 from mmcli.runs.writer import RunDirectory, set_aside
+from mmcli.util import atomic
 
 
 @pytest.fixture
@@ -173,6 +176,37 @@ def test_equal_arrays_make_equal_files(tmp_path):
         contents.append((run.path / "module001_x" / "params.npz").read_bytes())
 
     assert contents[0] == contents[1]
+
+
+def test_history_is_appended_and_its_sha_256_is_that_of_the_file(run, monkeypatch):
+    run.append_history({"round": 1})
+    path = run.path / "history.jsonl"
+    inode = path.stat().st_ino
+    reopened = RunDirectory(run.path)
+    reopened.append_history({"round": 2})
+    monkeypatch.setattr(atomic, "read", None)  # what is there is not read again
+    reopened.append_history({"round": 3})
+    monkeypatch.undo()
+
+    reopened.finish()
+
+    assert path.read_text() == '{"round": 1}\n{"round": 2}\n{"round": 3}\n'
+    assert path.stat().st_ino == inode
+    assert f"{hashlib.sha256(path.read_bytes()).hexdigest()}  history.jsonl\n" in (run.path / "SHA256SUMS").read_text()
+
+
+def test_a_resumed_run_drops_a_line_that_was_cut_off(run):
+    run.append_history({"round": 1})
+    with (run.path / "history.jsonl").open("a") as file:
+        file.write('{"rou')
+    resumed = RunDirectory(run.path)
+
+    resumed.go_on(Checkpoint(1, 0, {}, {}, {}, [{"round": 1}], {}))
+    resumed.append_history({"round": 2})
+    resumed.finish()
+
+    assert (run.path / "history.jsonl").read_text() == '{"round": 1}\n{"round": 2}\n'
+    resumed.verify()
 
 
 def test_a_write_that_breaks_off_leaves_the_old_file_alone(run, monkeypatch):

@@ -3,14 +3,14 @@
 import dataclasses
 
 import pytest
-from toys import GROUPS, RUNNING, GroupsOptions
+from toys import CHAIN, GROUPS, LINEAR, RUNNING, GroupsOptions
 
 from mmcli.modules.registry import find_spec
 from mmcli.modules.spec import InputSpec, Kind, Objective, Port, Role
 from mmcli.testing import check_module
 
 
-@pytest.mark.parametrize("spec", [GROUPS, RUNNING], ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", [GROUPS, RUNNING, CHAIN, LINEAR], ids=lambda spec: spec.name)
 def test_a_type_that_keeps_to_the_contract_passes(spec):
     check_module(spec)
 

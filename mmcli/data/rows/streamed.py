@@ -3,8 +3,9 @@
 N rows, D columns.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -75,6 +76,32 @@ def blocks_of(rows: SentRows, size: int) -> Iterator[Any]:
     if isinstance(rows, StreamedRows):
         return rows.blocks(size)
     return (rows[start : start + size] for start in range(0, rows.shape[0], size))
+
+
+def parts_of(rows: SentRows, bounds: Sequence[int]) -> Iterator[Any]:
+    """All rows in their order, those between two bounds at a time.
+
+    Args:
+        rows: N of them.
+        bounds: 0, ascending, N.
+    """
+    if isinstance(rows, Forms):
+        return map(Forms, parts_of(rows.plain, bounds), parts_of(rows.standard, bounds))
+    if isinstance(rows, StreamedRows):
+        return _recut(rows.blocks(max(1, int(np.diff(bounds).max(initial=1)))), np.diff(bounds).tolist())
+    return (rows[first:last] for first, last in pairwise(bounds))
+
+
+def _recut(blocks: Iterator[NDArray[Any]], sizes: Iterable[int]) -> Iterator[NDArray[Any]]:
+    """The rows of all blocks in parts of other sizes; at most two blocks are in memory at a time."""
+    rest = next(blocks)
+    for size in sizes:
+        while len(rest) < size:
+            rest = np.concatenate([rest, next(blocks)])
+        yield rest[:size]
+        rest = rest[size:]
+    for _ in blocks:  # the end of a file is where its checksum is compared
+        pass
 
 
 def joined(blocks: Iterable[NDArray[Any]], shape: tuple[int, int], dtype: DTypeLike) -> NDArray[Any]:

@@ -1,0 +1,134 @@
+"""The one schedule of messages, for training and for recognition: the order of modules, and who receives what.
+
+In a round, or a pass, every module in `Program.order` receives what its neighbours last sent, computes, and sends to
+its children and to its parents.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple, TypeAlias
+
+import jax.numpy as jnp
+from jax import Array
+
+from mmcli.config.graph import Graph
+from mmcli.data.rows.given import Given
+from mmcli.data.rows.streamed import Forms
+from mmcli.modules.api import Inputs, Module
+from mmcli.modules.counts import on_device, scaled
+from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral
+from mmcli.modules.registry import build
+from mmcli.modules.spec import Kind, Port, Rule
+
+Edge: TypeAlias = tuple[str, str]  # parent, child
+
+
+class RoundState(NamedTuple):
+    """All that the next update reads."""
+
+    states: dict[str, Any]  # of each module that learns
+    forward: dict[Edge, Message]
+    backward: dict[Edge, Message]
+    # By module, the same for all updates: first rows of sequences, and evidence on classes besides the children's.
+    starts: Mapping[str, Array] = MappingProxyType({})
+    evidence: Mapping[str, Message] = MappingProxyType({})
+
+
+class Program(NamedTuple):
+    """A graph whose modules are built."""
+
+    graph: Graph
+    modules: dict[str, Module[Any]]
+    outputs: dict[str, Port]  # kind and width of what each module sends
+    rule: Rule
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """Names of the modules, each after its parents: the order of updates, and of a pass of recognition."""
+        return tuple(self.modules)
+
+
+class Backward(NamedTuple):
+    """Messages of a module to its parents, by their names."""
+
+    to_modules: dict[str, Message]
+    to_observations: dict[str, Message]  # predictions; observations receive nothing
+
+
+def build_program(graph: Graph, widths: Mapping[str, int], rule: Rule) -> Program:
+    """Modules for a graph; `widths` are the columns of each observation."""
+    ports = graph.ports(widths)
+    modules = {
+        name: build(graph.nodes[name].spec, graph.nodes[name].config.options, ports[name], rule) for name in ports
+    }
+    outputs = {name: graph.output_port(name, widths) for name in modules}
+    return Program(graph, modules, outputs, rule)
+
+
+def initial_state(program: Program, given: Given, *, with_targets: bool = True) -> RoundState:
+    """The state before anything is learned: observations sent, all other messages neutral, no module state.
+
+    Args:
+        program: of the graph.
+        given: rows on the host or on the device.
+        with_targets: whether supervised modules receive their targets; all rows of them are missing otherwise.
+    """
+    forward: dict[Edge, Message] = {}
+    backward: dict[Edge, Message] = {}
+    num_items = given.num_items
+    for node in program.graph.nodes.values():
+        for parent in (*node.parents, *node.targets):
+            edge = (parent, node.name)
+            if parent in given.observations:
+                is_hidden = parent in node.targets and not with_targets
+                weight = jnp.zeros(num_items) if is_hidden else jnp.asarray(given.known[parent], float)
+                rows = given.observations[parent]
+                if isinstance(rows, Forms):
+                    rows = rows.standard if node.is_standard(parent) else rows.plain
+                values: Any = scaled(on_device(rows), weight)  # points are dense
+                is_points = node.kind_from(parent) is Kind.POINTS
+                forward[edge] = Points(values, weight) if is_points else Counts(values, weight)
+            else:
+                forward[edge] = backward[edge] = neutral(program.outputs[parent], num_items)
+    return RoundState({}, forward, backward, {name: jnp.asarray(rows, bool) for name, rows in given.starts.items()})
+
+
+def receive(program: Program, state: RoundState, name: str) -> Inputs:
+    """Inputs of a module: the last message of each neighbour."""
+    node = program.graph.nodes[name]
+    parents = tuple(state.forward[parent, name] for parent in node.parents)
+    sent = [state.backward[name, child] for child in node.children]
+    child = combine(sent) if sent else neutral(program.outputs[name], len(parents[0].weight))
+    if name in state.evidence:
+        child = combine([child, state.evidence[name]])
+    targets = tuple(state.forward[target, name] for target in node.targets)
+    return Inputs.of(parents, child, state.starts.get(name), targets)
+
+
+def send_forward(program: Program, state: RoundState, name: str, message: Message) -> RoundState:
+    """The state with a module's message sent to its children.
+
+    Under the cavity rule each receives it combined with what its siblings sent, never with what it sent itself.
+    """
+    children = program.graph.nodes[name].children
+    sent = {}
+    for child in children:
+        siblings = [state.backward[name, other] for other in children if other != child]
+        has_beliefs = program.rule == "cavity" and isinstance(message, Categorical)
+        sent[name, child] = combine([message, *siblings]) if has_beliefs else message
+    return state._replace(forward={**state.forward, **sent})
+
+
+def addressed(program: Program, name: str, messages: Sequence[Message]) -> Backward:
+    """The messages of a module to its parents, by who receives them; `messages` in the order of its inputs."""
+    backward = Backward({}, {})
+    for parent, message in zip(program.graph.nodes[name].parents, messages, strict=True):
+        (backward.to_modules if parent in program.modules else backward.to_observations)[parent] = message
+    return backward
+
+
+def send_backward(state: RoundState, name: str, messages: Mapping[str, Message]) -> RoundState:
+    """The state with a module's messages sent to its parents, by their names."""
+    return state._replace(
+        backward={**state.backward, **{(parent, name): message for parent, message in messages.items()}}
+    )
