@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from mmcli.config.graph import Graph
 from mmcli.config.model import Config, DataSource, Place, Places
 from mmcli.config.problems import located
-from mmcli.data.formats import line_of, stream_array
-from mmcli.data.formats.opening import digest
-from mmcli.data.labels import Labels, read_labels
+from mmcli.data.access import Access
+from mmcli.data.labels import Labels
 from mmcli.data.masks import as_mask
+from mmcli.data.memory import Given
 from mmcli.data.observations import Learned, Observed, Observer, read_observation
 from mmcli.data.rows import sparse, streamed
 from mmcli.data.rows.sparse import HostRows
@@ -40,7 +40,7 @@ class Datasets(NamedTuple):
         known: (N,) which rows are there, by name of the observation module.
         labels: of the N items, by name of the data.
         num_items: N.
-        digests: SHA-256 in hex of each file, by its path.
+        digests: SHA-256 in hex of each file by its path, of an array in memory by its name.
         units: of each observation that is in standard units, by its name.
         notes: what is sound but may surprise, a line each.
     """
@@ -93,13 +93,15 @@ class Datasets(NamedTuple):
         return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
 
 
-def load_datasets(config: Config, graph: Graph, *, hold: bool = True) -> Datasets:
-    """Read and check the data that a config trains on; `hold` as for `load_sources`.
+def load_datasets(
+    config: Config, graph: Graph, arrays: Mapping[str, Given] | None = None, *, hold: bool = True
+) -> Datasets:
+    """Read and check the data that a config trains on; `arrays` and `hold` as for `load_sources`.
 
     Raises:
         DataError: every problem, one line each: where the config names the data, the file, what to do.
     """
-    return load_sources(config.data, config.places, "data", graph, {}, hold=hold)
+    return load_sources(config.data, config.places, "data", graph, {}, arrays=arrays, hold=hold)
 
 
 def load_sources(
@@ -110,6 +112,7 @@ def load_sources(
     widths: Mapping[str, int],
     units: Mapping[str, Units] | None = None,
     *,
+    arrays: Mapping[str, Given] | None = None,
     hold: bool = False,
 ) -> Datasets:
     """Read and check the data that the graph uses. What is not among the sources is not known.
@@ -121,17 +124,17 @@ def load_sources(
         graph: who observes what.
         widths: columns by observation module, as learned; empty before anything is learned.
         units: by observation module, as learned; None takes them from these data.
+        arrays: in memory, by name of the source; a source that is one and is not among them is a problem.
         hold: observations in memory; otherwise those of .npz and .npy stay in their files, and are read anew whenever
             they are asked for.
 
     Raises:
         DataError: every problem, one line each.
     """
-    read = functools.cache(lambda source: stream_array(source.file, source.key, source.header))
-    reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row, source.header))
+    access = Access(arrays or {})
+    reader = _Reader(sources, places, section, access)
     datasets = _assemble(reader, graph, widths, units, hold=hold)
-    files = sorted({sources[name].file for name in reader.taken})
-    return datasets._replace(digests={str(file): digest(file) for file in files})
+    return datasets._replace(digests=access.digests(sources[name] for name in sorted(reader.taken)))
 
 
 def load_arrays(
@@ -140,8 +143,9 @@ def load_arrays(
     """As `load_sources`, of arrays in memory by the names of the config's `data`; a row of NaN is a missing one."""
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "arrays"))
-    sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
-    reader = _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None)
+    given = {name: Given(rows, "") for name, rows in arrays.items()}  # their identity is not asked for
+    sources = {name: DataSource(name, Path(name), None, missing="nan", array="") for name in arrays}
+    reader = _Reader(sources, places, "data", Access(given))
     return _assemble(reader, graph, widths, units, hold=True)
 
 
@@ -195,13 +199,12 @@ class _Reader:
         sources: Mapping[str, DataSource],
         places: Places,
         section: str,
-        read: Callable[[DataSource], RowSource],
-        line_of: Callable[[DataSource, int], int | None],
+        access: Access,
     ) -> None:
         self.sources = sources
         self.problems: list[str] = []
         self.taken: set[str] = set()
-        self._places, self._section, self._read, self._line_of = places, section, read, line_of
+        self._places, self._section, self._access = places, section, access
 
     def note(self, name: str, text: str) -> str:
         """One line: where data were named, and what of them."""
@@ -209,7 +212,8 @@ class _Reader:
         return located(self._places.of(keys), keys, text)
 
     def complain(self, name: str, error: DataError) -> None:
-        line = self.note(name, error.of(shown(str(self.sources[name].file))))
+        source = self.sources[name]
+        line = self.note(name, error.text if source.array is not None else error.of(shown(str(source.file))))
         if line not in self.problems:  # two modules can show the same data
             self.problems.append(line)
 
@@ -218,7 +222,7 @@ class _Reader:
         taken = {}
         for what, (name, check) in wanted.items():
             with self._complaining(name):
-                taken[what] = check(self._read(self.sources[name]))
+                taken[what] = check(self._access.rows(self.sources[name]))
                 self.taken.add(name)
         return taken
 
@@ -232,7 +236,7 @@ class _Reader:
             if source.known is not None and source.known not in masks:  # its own problem is told already
                 continue
             with self._complaining(name):
-                labels = read_labels(source.file, source.key, masks.get(source.known or ""), source.header)
+                labels = self._access.labels(source, masks.get(source.known or ""))
                 if some and not labels.given.any():
                     raise DataError("no item has a label; label some, or measure no module against these")
                 taken[name] = labels
@@ -245,7 +249,7 @@ class _Reader:
         try:
             yield
         except WrongValueError as error:
-            self.complain(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
+            self.complain(name, DataError(error.text, self._access.line_of(self.sources[name], error.row)))
         except DataError as error:
             self.complain(name, error)
 
@@ -268,5 +272,5 @@ class _Reader:
         """The remedy where a text has one row more than other data: its first line may name its columns."""
         name = max(sizes, key=lambda name: sizes[name])
         may_be = max(sizes.values()) - min(sizes.values()) == 1 and self.sources[name].header is None
-        is_text = may_be and self._line_of(self.sources[name], 0) is not None
+        is_text = may_be and self._access.line_of(self.sources[name], 0) is not None
         return f"; if the first line of {name} names its columns, say header: true" if is_text else ""
