@@ -1,4 +1,4 @@
-"""Compose probabilistic modules into models that learn from several senses at once."""
+"""Compose probabilistic modules into multimodal models, and train them."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -6,13 +6,26 @@ from typing import TYPE_CHECKING, Any
 from mmcli.util.version import __version__
 
 if TYPE_CHECKING:
-    from mmcli.workflows.trained_run import load_run
+    from mmcli.workflows.api import train
+    from mmcli.workflows.check import check
+    from mmcli.workflows.trained_run import TrainedRun, load_run
 
-__all__ = ["__version__", "load_run"]
+__all__ = ["TrainedRun", "__version__", "check", "load_run", "train"]
+
+_HOMES = {
+    "TrainedRun": "mmcli.workflows.trained_run",
+    "check": "mmcli.workflows.check",
+    "load_run": "mmcli.workflows.trained_run",
+    "train": "mmcli.workflows.api",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # `import mmcli` stays fast: what reads runs is imported with the first use.
-    if name == "load_run":
-        return import_module("mmcli.workflows.trained_run").load_run
+    # `import mmcli` stays fast: what a name needs is imported with its first use.
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     raise AttributeError(f"module 'mmcli' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -21,6 +21,7 @@ from mmcli.engine.routing import RoundState
 from mmcli.engine.schedule import Moment, Progress, Update
 from mmcli.modules import registry
 from mmcli.modules.spec import ModuleSpec
+from mmcli.workflows import process
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.
@@ -130,4 +131,5 @@ def train(command: Callable[..., Done], monkeypatch: pytest.MonkeyPatch, tiny_co
 
     monkeypatch.chdir(tiny_config.parent)
     monkeypatch.setattr(schedule, "train_rounds", give_classes)
+    monkeypatch.setattr(process, "has_jax_started", lambda: False)  # whatever other tests did in this process
     return lambda *options: command("train", "tiny.yaml", *options)

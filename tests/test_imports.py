@@ -61,6 +61,7 @@ SEAMS = {
     "mmcli.workflows.check",
     "mmcli.workflows.evaluate",
     "mmcli.workflows.generate",
+    "mmcli.workflows.learned_run",
     "mmcli.workflows.report",
     "mmcli.workflows.train",
     "mmcli.workflows.trained_run",

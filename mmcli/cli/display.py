@@ -1,6 +1,5 @@
 """What a person sees while a run learns: a live display on a terminal, plain lines anywhere else. All on stderr."""
 
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from rich.table import Table
 
 from mmcli.runs.history import HistoryLine
 from mmcli.util.progress import BAR_WIDTH, live_console
-from mmcli.workflows.watcher import Watcher
+from mmcli.workflows.watcher import Lines, Watcher, heading
 
 
 @contextmanager
@@ -27,31 +26,6 @@ def display() -> Iterator[Watcher]:
     board = Board(console)
     with Live(get_renderable=board.render, console=console, refresh_per_second=4):
         yield board
-
-
-class Lines:
-    """One line per update, for logs: no escape codes, nothing redrawn."""
-
-    def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
-        self._rounds = rounds
-        self._width = max(map(len, modules))
-        for line in heading(run, aside):
-            self.told(line)
-
-    def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
-        """A log has no use for it."""
-
-    def updated(self, line: HistoryLine) -> None:
-        measure = "" if line.acc is None else f"ACC {line.acc:.3f}"
-        bound = "" if line.bound is None else f"bound {line.bound:#.6g}"
-        compiling = f" + {line.compile_seconds:.1f} s compiling" if line.compile_seconds >= 0.05 else ""
-        sys.stderr.write(
-            f"round {line.round:{len(str(self._rounds))}}/{self._rounds}  {line.module:{self._width}}"
-            f"  {measure:9}  {bound}  {line.seconds:.1f} s{compiling}\n"
-        )
-
-    def told(self, line: str) -> None:
-        sys.stderr.write(line + "\n")
 
 
 class Board:
@@ -69,7 +43,7 @@ class Board:
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
         self._modules, self._rounds = modules, rounds
         for line in heading(run, aside):
-            self.told(line)
+            self.noted(line)
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
         self._num_done = self._num_before(round_number, module)
@@ -80,7 +54,7 @@ class Board:
         self._num_done = self._num_before(line.round, line.module) + 1
         self._share = 0.0
 
-    def told(self, line: str) -> None:
+    def noted(self, line: str) -> None:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
@@ -125,12 +99,6 @@ class Board:
     def _num_before(self, round_number: int, module: str) -> int:
         """Updates that come before a module's in a round."""
         return (round_number - 1) * len(self._modules) + self._modules.index(module)
-
-
-def heading(run: Path, aside: Path | None) -> list[str]:
-    """Where the run goes, and where an older one went."""
-    moved = [] if aside is None else [f"the run that was there is now {aside}"]
-    return [f"run directory {run}", *moved]
 
 
 def clock(seconds: float) -> str:

@@ -42,14 +42,15 @@ class Places:
 
 @dataclass(frozen=True)
 class DataSource:
-    """An array in a file."""
+    """An array in a file, or one in memory that a run of Python gave in place of a file."""
 
     name: str
-    file: Path  # absolute
+    file: Path  # absolute; of an array in memory its name
     key: str | None  # which array of a .npz; None for a .npy, which holds one
     known: str | None = None  # name of the mask of observed rows; None: all are observed
     missing: Literal["nan"] | None = None  # nan: a row of NaN only is missing
     header: bool | None = None  # whether the first line of a text names its columns; None: decided by the text
+    array: str | None = None  # SHA-256 of an array in memory (`data.memory`); None for a file
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,11 @@
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import yaml
 
+from mmcli.config.mapping import NAME, MappingReader
 from mmcli.config.model import Config, DataSource, ModuleConfig, Place, Places
 from mmcli.config.problems import Problems, dotted, got
 from mmcli.config.schema import Checker
@@ -15,6 +16,7 @@ from mmcli.util.text import shown
 
 __all__ = [
     "Config",
+    "ConfigSource",
     "DataSource",
     "ModuleConfig",
     "config_differences",
@@ -25,41 +27,53 @@ __all__ = [
     "settings_of",
 ]
 
+ConfigSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]  # of a YAML file, or what it would hold
+_OF_ROWS = ("known", "missing")  # what an entry of `data` says of rows, wherever they come from
+
 
 def load_config(
-    path: str | os.PathLike[str],
+    source: ConfigSource,
     overrides: Sequence[str] = (),
     seed: int | None = None,
     rounds: int | None = None,
     *,
+    arrays: Mapping[str, str] | None = None,
     is_resolved: bool = False,
 ) -> Config:
-    """Read and check a config file.
+    """Read and check a config.
 
     Args:
-        path: as the user typed it, and as errors show it. - is stdin; paths in a config from a pipe are relative to the
-            working directory.
+        source: a path as the user typed it, and as errors show it. - is stdin; paths in a config from a pipe are
+            relative to the working directory, as those of a mapping are.
         overrides: "modules.vae.epochs=20": a value in YAML, checked as if it stood in the file.
         seed: replaces the file's, and any override.
         rounds: the same.
+        arrays: SHA-256 of each array in memory by its name under `data`, where it takes the place of a file.
         is_resolved: whether mmcli wrote it: a $ in a path is then an ordinary character.
 
     Raises:
         ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
     """
-    root, reader = _read_mapping(path)
+    root, reader = _read_root(source)
     problems = reader.problems
+    _put_arrays(root, reader.places, arrays or {}, problems)
     for number, text in enumerate(overrides):
         _override(root, reader.places, text, number, problems)
     for number, (key, value) in enumerate({"seed": seed, "rounds": rounds}.items(), len(overrides)):
         if value is not None:
             place = Place(True, number, 0, f"--{key} {value}", (key,))
             _assign(root, reader.places, (key,), value, place, problems)
-    file = Path("stdin" if is_stream(os.fspath(path)) else path)  # a run is named after it
-    config = Checker(problems, reader.places, is_resolved=is_resolved).config(file, root)
+    config = Checker(problems, reader.places, is_resolved=is_resolved).config(_named(source), root)
     if problems.found:
         raise problems.error()
     return config
+
+
+def _named(source: ConfigSource) -> Path:
+    """The path that paths are relative to, whose stem names a run."""
+    if isinstance(source, Mapping):
+        return Path(NAME)
+    return Path("stdin" if is_stream(os.fspath(source)) else source)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -70,7 +84,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: not a mapping in YAML.
     """
-    root, reader = _read_mapping(path)
+    root, reader = _read_file(path)
     if reader.problems.found:
         raise reader.problems.error()
     return dict(_leaves(root, ""))
@@ -134,7 +148,7 @@ def _written(sources: Mapping[str, DataSource]) -> dict[str, dict[str, str | boo
     """Entries of `data` or `test`, without values left at None."""
     written: dict[str, dict[str, str | bool]] = {}
     for name, source in sources.items():
-        written[name] = {"file": str(source.file)}
+        written[name] = {"file": str(source.file)} if source.array is None else {"array": source.array}
         for key in ("key", "known", "missing", "header"):
             if (value := getattr(source, key)) is not None:
                 written[name][key] = value
@@ -173,7 +187,24 @@ def _assign(
     places.put(keys, place)
 
 
-def _read_mapping(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Reader]:
+def _put_arrays(root: dict[str, Any], places: Places, arrays: Mapping[str, str], problems: Problems) -> None:
+    """Name arrays under `data`, in place of files there; masks and missing rows stay as the config has them."""
+    data = root.get("data")
+    for number, (name, array) in enumerate(arrays.items(), -len(arrays)):
+        entry = data.get(name) if isinstance(data, dict) else None
+        kept = {key: value for key, value in entry.items() if key in _OF_ROWS} if isinstance(entry, dict) else {}
+        place = Place(True, number, 0, f'data["{shown(name, 60)}"]', ("data", name))
+        _assign(root, places, ("data", name), {"array": array, **kept}, place, problems)
+
+
+def _read_root(source: ConfigSource) -> tuple[dict[str, Any], Reader | MappingReader]:
+    if not isinstance(source, Mapping):
+        return _read_file(source)
+    reader = MappingReader()
+    return reader.read(source), reader
+
+
+def _read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Reader]:
     """Read the values of a config file; return also the reader, which holds their places and problems.
 
     Raises:

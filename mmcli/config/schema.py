@@ -36,12 +36,21 @@ class _Top(Options):
     modules: dict[str, Any] = Field(min_length=1)
 
 
-class _Source(Options):
-    file: _Path
-    key: _Name | None = None
+class _Rows(Options):
     known: _Name | None = None
     missing: Literal["nan"] | None = None
+
+
+class _File(_Rows):
+    file: _Path
+    key: _Name | None = None
     header: bool | None = None
+
+
+class _Array(_Rows):
+    """What mmcli writes of an array that was in memory."""
+
+    array: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", json_schema_extra={"format": "SHA-256"})]
 
 
 class _Observation(Options):
@@ -100,17 +109,23 @@ class Checker:
         """Read an entry of `data` or `test`."""
         keys: Keys = (section, name)
         values = self._entry(keys, raw, "file")
-        empty = _Source.model_construct()
-        source, written = empty, ""
+        if values is not None and "array" in values:
+            array = self._read(_Array, values, keys, _Array.model_fields)
+            self._refuse_unknown_mask(array, keys, names)
+            return DataSource(name, Path(name), None, array.known, array.missing, array=getattr(array, "array", ""))
+        source, written = _File.model_construct(), ""
         if values is not None:
             file = values.get("file")
             text = {"file": file.encode(errors="backslashreplace").decode()} if isinstance(file, str) else {}
-            source = self._read(_Source, {**values, **text}, keys, _Source.model_fields)  # pydantic's text is UTF-8
+            source = self._read(_File, {**values, **text}, keys, _File.model_fields)  # pydantic's text is UTF-8
             written = file if hasattr(source, "file") and isinstance(file, str) else ""
-        if source.known is not None and source.known not in names:
-            self._add((*keys, "known"), _no_data(source.known, names))
+        self._refuse_unknown_mask(source, keys, names)
         file = Path(os.path.realpath(self._unfolded(folder, written, keys)))
         return DataSource(name, file, source.key, source.known, source.missing, source.header)
+
+    def _refuse_unknown_mask(self, rows: _Rows, keys: Keys, names: Mapping[str, Any]) -> None:
+        if rows.known is not None and rows.known not in names:
+            self._add((*keys, "known"), _no_data(rows.known, names))
 
     def _unfolded(self, folder: Path, written: str, keys: Keys) -> Path:
         """Expand ~ and $NAME in a path, as a shell would; a path that exists as written is kept."""

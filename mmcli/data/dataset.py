@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from mmcli.config.graph import Graph
 from mmcli.config.model import Config, DataSource, Place, Places
 from mmcli.config.problems import located
-from mmcli.data.formats import line_of, stream_array
-from mmcli.data.formats.opening import digest
-from mmcli.data.labels import Labels, read_labels
+from mmcli.data.access import Access
+from mmcli.data.labels import Labels
 from mmcli.data.masks import as_mask
+from mmcli.data.memory import ArrayData
 from mmcli.data.observations import Learned, Observed, Observer, read_observation
 from mmcli.data.rows import sparse, streamed
 from mmcli.data.rows.given import Given
@@ -42,7 +42,7 @@ class Datasets(NamedTuple):
         known: masks (N,), True where a row is observed, by name of the observation module.
         labels: of the N items, by name of the data.
         num_items: N.
-        digests: SHA-256 in hex of each file, by its path.
+        digests: SHA-256 in hex of each file by its path, of an array in memory by its name.
         units: of each observation in standard units, by its name.
         notes: one line for each valid but surprising property.
         starts: (N,) first rows of sequences, by name of each module whose rows are steps of sequences.
@@ -103,13 +103,15 @@ class Datasets(NamedTuple):
         return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
 
 
-def load_datasets(config: Config, graph: Graph, *, hold: bool = True) -> Datasets:
-    """Read and check the data that a config trains on; `hold` as for `load_sources`.
+def load_datasets(
+    config: Config, graph: Graph, arrays: Mapping[str, ArrayData] | None = None, *, hold: bool = True
+) -> Datasets:
+    """Read and check the data that a config trains on; `arrays` and `hold` as for `load_sources`.
 
     Raises:
         DataError: every problem, one line each: where the config names the data, the file, what to do.
     """
-    return load_sources(config.data, config.places, "data", graph, {}, hold=hold)
+    return load_sources(config.data, config.places, "data", graph, {}, arrays=arrays, hold=hold)
 
 
 def load_sources(
@@ -120,6 +122,7 @@ def load_sources(
     widths: Mapping[str, int],
     units: Mapping[str, Units] | None = None,
     *,
+    arrays: Mapping[str, ArrayData] | None = None,
     hold: bool = False,
 ) -> Datasets:
     """Read and check the data that the graph uses. Observations that are not among the sources are missing.
@@ -131,17 +134,17 @@ def load_sources(
         graph: which modules observe which data.
         widths: columns by observation module, of the training data; empty before training.
         units: by observation module, of the training data; None derives them from these data.
+        arrays: in memory, by name of the source; a source that is one and is not among them is a problem.
         hold: whether to hold observations in memory; otherwise those of .npz and .npy are read from their files
             whenever they are needed.
 
     Raises:
         DataError: every problem, one line each.
     """
-    read = functools.cache(lambda source: stream_array(source.file, source.key, source.header))
-    reader = _Reader(sources, places, section, read, lambda source, row: line_of(source.file, row, source.header))
+    access = Access(arrays or {})
+    reader = _Reader(sources, places, section, access)
     datasets = _assemble(reader, graph, widths, units, hold=hold)
-    files = sorted({sources[name].file for name in reader.taken})
-    return datasets._replace(digests={str(file): digest(file) for file in files})
+    return datasets._replace(digests=access.digests(sources[name] for name in sorted(reader.taken)))
 
 
 def load_arrays(
@@ -156,8 +159,9 @@ def load_arrays(
     """
     places = Places({}, {})
     places.put((), Place(True, 0, 0, "arrays"))
-    sources = {name: DataSource(name, Path(name), None, missing="nan") for name in arrays}
-    reader = _Reader(sources, places, "data", lambda source: arrays[source.name], lambda *_: None)
+    given = {name: ArrayData(rows, "") for name, rows in arrays.items()}  # their identity is not asked for
+    sources = {name: DataSource(name, Path(name), None, missing="nan", array="") for name in arrays}
+    reader = _Reader(sources, places, "data", Access(given))
     return _assemble(reader, graph, widths, units, hold=True)
 
 
@@ -226,13 +230,12 @@ class _Reader:
         sources: Mapping[str, DataSource],
         places: Places,
         section: str,
-        read: Callable[[DataSource], RowSource],
-        line_of: Callable[[DataSource, int], int | None],
+        access: Access,
     ) -> None:
         self.sources = sources
         self.problems: list[str] = []
         self.taken: set[str] = set()
-        self._places, self._section, self._read, self._line_of = places, section, read, line_of
+        self._places, self._section, self._access = places, section, access
 
     def note(self, name: str, text: str) -> str:
         """One line with the place where data were named, and a text."""
@@ -241,7 +244,8 @@ class _Reader:
 
     def report(self, name: str, error: DataError) -> None:
         """Add the problem of named data, once."""
-        line = self.note(name, error.of(shown(str(self.sources[name].file))))
+        source = self.sources[name]
+        line = self.note(name, error.text if source.array is not None else error.of(shown(str(source.file))))
         if line not in self.problems:  # two modules can observe the same data
             self.problems.append(line)
 
@@ -250,7 +254,7 @@ class _Reader:
         taken = {}
         for what, (name, check) in wanted.items():
             with self._collecting(name):
-                taken[what] = check(self._read(self.sources[name]))
+                taken[what] = check(self._access.rows(self.sources[name]))
                 self.taken.add(name)
         return taken
 
@@ -264,7 +268,7 @@ class _Reader:
             if source.known is not None and source.known not in masks:  # the mask's own problem is reported already
                 continue
             with self._collecting(name):
-                labels = read_labels(source.file, source.key, masks.get(source.known or ""), source.header)
+                labels = self._access.labels(source, masks.get(source.known or ""))
                 if some and not labels.given.any():
                     raise DataError("no item has a label; label some, or measure no module against these")
                 taken[name] = labels
@@ -290,7 +294,7 @@ class _Reader:
         try:
             yield
         except WrongValueError as error:
-            self.report(name, DataError(error.text, self._line_of(self.sources[name], error.row)))
+            self.report(name, DataError(error.text, self._access.line_of(self.sources[name], error.row)))
         except DataError as error:
             self.report(name, error)
 
@@ -318,5 +322,5 @@ class _Reader:
         """Remedy where a text has one row more than other data: its first line may name its columns."""
         name = max(sizes, key=lambda name: sizes[name])
         may_be = max(sizes.values()) - min(sizes.values()) == 1 and self.sources[name].header is None
-        is_text = may_be and self._line_of(self.sources[name], 0) is not None
+        is_text = may_be and self._access.line_of(self.sources[name], 0) is not None
         return f"; if the first line of {name} names its columns, set header: true" if is_text else ""

@@ -110,7 +110,7 @@ def _named_by(config: Config, text: str, option: str) -> Iterator[DataSource]:
         key = next((key for key in (own_key, source.name) if key in keys), None)
         if key is not None:
             found = True
-            yield replace(source, file=file, key=key, header=None)
+            yield replace(source, file=file, key=key, header=None, array=None)
     if not found:
         holds = f"it holds {listed(keys)}"
         if not keys:
@@ -128,7 +128,7 @@ def _alone(source: DataSource, text: str, option: str) -> DataSource:
     key = next((key for key in (source.key, source.name, *keys[: len(keys) == 1]) if key in keys), None)
     if key is None and keys and not is_table(file):  # all of a table is one array
         key = source.key
-    return replace(source, file=file, key=key)
+    return replace(source, file=file, key=key, array=None)
 
 
 def _masked(config: Config, chosen: Sources, known: Sequence[str], maskable: Collection[str]) -> Sources:

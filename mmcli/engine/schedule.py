@@ -14,7 +14,7 @@ from jax import Array
 
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
-from mmcli.engine.devices import memory_told
+from mmcli.engine.devices import memory_told, own_settings
 from mmcli.engine.program import Compiled, Ended, compile_module, module_key, watched_seconds
 from mmcli.engine.pytrees import KEY_IMPL, leaf_names, named_leaves, restore
 from mmcli.engine.routing import (
@@ -90,7 +90,7 @@ def run(
         # Those whose turn comes first compile first.
         turns = range(moment.updates, min(moment.updates + len(names), rounds * len(names)))
         compiling = {
-            name: compiler.submit(compile_module, program, name, root, receive(program, state, name))
+            name: compiler.submit(own_settings()(compile_module), program, name, root, receive(program, state, name))
             for name, _ in (_turn(program, turn) for turn in turns)
         }
         for number in range(moment.updates, rounds * len(names)):
@@ -138,7 +138,7 @@ def update(
     inputs, iterations = receive(program, at.state, name), program.modules[name].iterations
 
     def compute(function: Callable[..., Any], *arguments: Any) -> Generator[Progress, None, Any]:
-        call = worker.submit(lambda: jax.block_until_ready(function(*arguments)))
+        call = worker.submit(own_settings()(lambda: jax.block_until_ready(function(*arguments))))
         return (yield from awaited(call, sign_of_life(program, at), still_seconds))
 
     yield sign_of_life(program, at)

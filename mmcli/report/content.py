@@ -35,7 +35,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
     if datasets is None:
         remarks += (f"The data are unavailable, so pictures and labels are left out: {problem}",)
     sections = (
-        Section("results", "Results", tables=(results(findings, graph),) if findings.history else ()),
+        Section("results", "Results", tables=(results(findings.history, graph),) if findings.history else ()),
         graph_section(graph, widths),
         rounds_section(findings, graph),
         confusion_section(findings),

@@ -1,6 +1,6 @@
 """Course of a run: its graph, its measures round by round, its time."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -55,11 +55,11 @@ def rounds_section(findings: Findings, graph: Graph) -> Section:
     return Section("rounds", "Round by round", panels=(*measures, *bounds, *traces), tables=(table,) if rows else ())
 
 
-def results(findings: Findings, graph: Graph) -> Table:
+def results(history: Mapping[str, Sequence[HistoryLine]], graph: Graph) -> Table:
     """Table of the latest figures of each module."""
     rows = [
         (name, graph.nodes[name].type, str(lines[-1].round), *_cells(lines[-1], graph.nodes[name].spec))
-        for name, lines in findings.history.items()
+        for name, lines in history.items()
     ]
     return Table("Where each module stands", ("module", "type", "round", *_HEADER), rows)
 

@@ -1,15 +1,19 @@
-"""What can be known to be right before anything is computed. A bad config is told before even numpy is imported."""
+"""Checks before any computation. A fault of a config is reported before even numpy is imported."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mmcli.config.graph import Graph, build_graph
 from mmcli.config.model import Config
-from mmcli.config.reader import load_config
+from mmcli.config.reader import ConfigSource, load_config
+from mmcli.errors import UsageError
+from mmcli.util.text import listed, shown, suggestion
 
 if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
     from mmcli.data.dataset import Datasets
 
 
@@ -22,37 +26,70 @@ class Experiment(NamedTuple):
 
 
 def check(
-    path: Path,
+    config: ConfigSource,
     overrides: Sequence[str] = (),
     *,
+    data: "Mapping[str, ArrayLike] | None" = None,
     seed: int | None = None,
     rounds: int | None = None,
     resumed: Path | None = None,
-    data_root: Path | None = None,
+    data_root: str | Path | None = None,
 ) -> Experiment:
-    """The config at `path`, with some values replaced, its graph and its data.
+    """Check a config, its graph and its data, as `mmcli check` does.
 
     Args:
-        path: of the config.
-        overrides: as for `load_config`, and `seed` and `rounds`.
-        seed: of the run.
-        rounds: of the run.
-        resumed: directory of the run that is to go on by this config; there need not be one.
-        data_root: where the data files of that run are if they were moved.
+        config: path of a YAML file, or a mapping of its content, whose relative paths start at the working
+            directory.
+        overrides: "modules.vae.epochs=20": values in YAML that replace those of the config.
+        data: arrays in memory by name, numpy or scipy.sparse, that take the place of files under the config's `data`;
+            names that it lacks are added.
+        seed: replaces the config's.
+        rounds: replaces the config's.
+        resumed: directory of the run to be resumed by this config, which need not exist.
+        data_root: folder to search for data files of that run that were moved.
 
     Raises:
-        ConfigError, DataError: whatever is wrong, and what cannot fit in memory.
+        ConfigError, DataError: every problem, one line each; also a run that cannot fit in memory.
+        UsageError: no module uses an array in memory.
     """
-    is_resolved = resumed is not None and os.path.realpath(path.parent) == os.path.realpath(resumed)  # the run's own
-    config = load_config(path, overrides, seed=seed, rounds=rounds, is_resolved=is_resolved)
-    graph = build_graph(config)
+    given = {}
+    if data:
+        from mmcli.data.memory import given_arrays
+
+        given = given_arrays(data)
+    loaded = load_config(
+        config,
+        overrides,
+        seed=seed,
+        rounds=rounds,
+        arrays={name: array.sha256 for name, array in given.items()},
+        is_resolved=resumed is not None and _is_in(config, resumed),
+    )
+    _refuse_unused(given, loaded)
+    graph = build_graph(loaded)
     from mmcli.data.dataset import load_datasets
     from mmcli.workflows import relocation
     from mmcli.workflows.memory import refuse_what_cannot_fit
 
     if resumed is not None:
-        config = relocation.relocated_for_resuming(config, graph, resumed, data_root)
-    datasets = load_datasets(config, graph)
-    graph.refuse_misfits(datasets.widths, config.places)
-    refuse_what_cannot_fit(config, graph, datasets)
-    return Experiment(config, graph, datasets)
+        root = None if data_root is None else Path(data_root)
+        loaded = relocation.relocated_for_resuming(loaded, graph, resumed, root)
+    datasets = load_datasets(loaded, graph, given)
+    graph.refuse_misfits(datasets.widths, loaded.places)
+    refuse_what_cannot_fit(loaded, graph, datasets)
+    return Experiment(loaded, graph, datasets)
+
+
+def _is_in(config: ConfigSource, run: Path) -> bool:
+    """Whether a config is a run's own, which mmcli wrote."""
+    return not isinstance(config, Mapping) and os.path.realpath(Path(config).parent) == os.path.realpath(run)
+
+
+def _refuse_unused(names: Iterable[str], config: Config) -> None:
+    """Raise UsageError where no module would read an array in memory."""
+    used = {str(name) for module in config.modules.values() for name in (module.data, module.labels)} - {"None"}
+    used |= {str(config.data[name].known) for name in used & config.data.keys()} - {"None"}
+    for name in names:
+        if name not in used:
+            hint = suggestion(name, used) or f"; modules use {listed(sorted(used))}"
+            raise UsageError(f'data["{shown(name, 60)}"]: no module uses data of this name{hint}')

@@ -1,6 +1,6 @@
-"""Updates of a run as they come from the engine: measured, written, and saved in checkpoints until done or stopped.
+"""The learning of a run: each update of the engine is measured, written, and saved in a checkpoint.
 
-It imports jax, scipy and scikit-learn, so `train` imports it when all else is checked.
+Importing it takes jax, scipy and scikit-learn, so `train` does that when all else is checked.
 """
 
 import signal
@@ -26,10 +26,11 @@ from mmcli.workflows.process import resume_command
 from mmcli.workflows.watcher import Watcher
 
 FIRST = {Role.LATENT, Role.CLASS}  # arrays kept as the first round left them, to be compared with the last
-# Seconds that a run asked to stop may use no processor time in, before it leaves what is computed unsaved.
+# Seconds without processor time after which a run that is asked to stop leaves the current state unsaved.
 STOP_SECONDS = 4.0
 
 
+@devices.own_settings()
 def learn(
     experiment: Experiment,
     run: RunDirectory,
@@ -37,7 +38,14 @@ def learn(
     stop: Callable[[], int | None],
     checkpoint: Checkpoint | None,
 ) -> None:
-    """Train to the end, from a checkpoint or from the beginning, or until a signal asks to stop."""
+    """Train from a checkpoint, or from the beginning where it is None.
+
+    Raises:
+        StoppedError: `stop` gave a signal.
+        DamagedRunError: the checkpoint is not of this run.
+        ModuleError: a type reports arrays that its spec does not declare.
+        DivergedError, StalledError: as of `schedule.train_rounds`.
+    """
     config, graph, datasets = experiment
     run.note(device=devices.start().device_kind)
     facts, plain = run.meta(), plain_config(config)
@@ -86,24 +94,25 @@ def learn(
             kind = "all is saved" if is_saved else "its threads stand still; what the last checkpoint holds is saved"
             where = f"in round {event.round}, module {event.module}"
             raise StoppedError(
-                f"stopped by {signal.Signals(number).name} {where}; {kind}; go on with: {resume_command(run)}", number
+                f"stopped by {signal.Signals(number).name} {where}; {kind}; go on with: {resume_command(config, run)}",
+                number,
             )
 
 
 def _save_in_time(save: Callable[[schedule.Moment], schedule.Saved], moment: schedule.Moment) -> schedule.Saved:
-    """The moment that was reached, for a process that is asked to stop, as `rounds.save` gives it.
+    """The current moment as `schedule.save` gives it, within STOP_SECONDS.
 
     Raises:
-        StalledError: that too waits for threads that stand still.
+        StalledError: copying it also waits for threads that stand still.
     """
     with workers.worker() as thread:
-        return workers.result(thread.submit(save, moment), STOP_SECONDS)
+        return workers.result(thread.submit(devices.own_settings()(save), moment), STOP_SECONDS)
 
 
 def _record(
     experiment: Experiment, run: RunDirectory, update: schedule.Update, stop: Callable[[], int | None]
 ) -> HistoryLine | None:
-    """Measure an update and write its files; None where a signal came before all were, and they are written anew."""
+    """Measure an update and write its files; None where a signal came first, and a resumed run writes them anew."""
     config, graph, datasets = experiment
     module, node = config.modules[update.module], graph.nodes[update.module]
     roles = node.spec.reported(len(node.parents))

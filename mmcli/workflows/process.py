@@ -1,21 +1,82 @@
-"""The process that computes: its CPU threads, and the facts that meta.json records."""
+"""The computing process: its CPU threads, and the facts that meta.json records."""
 
 import os
 import platform
 import shlex
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any
 
 from mmcli.config.model import Config
 from mmcli.data.dataset import Datasets
 from mmcli.data.labels import LabelSet
+from mmcli.errors import UsageError
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.version import __version__
 
+_THREADS = "PJRT_NPROC"  # the variable that jax reads once, as its devices start
 
-def set_threads(threads: int) -> None:
-    """Let jax compute with so many CPU threads; it reads the number once, when it is imported."""
-    os.environ["PJRT_NPROC"] = str(threads)
+
+def num_threads(asked: int | None, before: int | None) -> int:
+    """CPU threads that jax computes with in this process.
+
+    Args:
+        asked: by the caller; None leaves the choice open.
+        before: of the run to be resumed, if known.
+
+    Raises:
+        UsageError: jax has started with another number than was asked for, and keeps it.
+    """
+    if not has_jax_started():
+        return asked or before or num_cores()
+    running = _threads_at_start()
+    if asked not in (None, running):
+        remedy = "leave threads out, or train in a process of its own"
+        raise UsageError(
+            f"threads: {asked} asked for, but this process computes with {running} until it ends; {remedy}"
+        )
+    return running
+
+
+@contextmanager
+def threads_set(threads: int) -> Iterator[None]:
+    """Have jax compute with so many CPU threads if it starts inside; the environment is left as it was."""
+    before, starts_here = os.environ.get(_THREADS), not has_jax_started()
+    os.environ[_THREADS] = str(threads)
+    try:
+        yield
+    finally:
+        if starts_here and has_jax_started():
+            _started_with[:] = [threads]
+        if before is None:
+            os.environ.pop(_THREADS, None)
+        else:
+            os.environ[_THREADS] = before
+
+
+_started_with: list[int] = []  # the threads that jax started with inside `threads_set`, where it did
+
+
+def _threads_at_start() -> int:
+    """Threads of a jax that has started: as `threads_set` gave them, or as the environment does."""
+    asked = next((os.environ[name] for name in (_THREADS, "NPROC") if os.environ.get(name, "").isdigit()), "0")
+    return (_started_with or [int(asked) or num_cores()])[0]
+
+
+def has_jax_started() -> bool:
+    """Whether the devices of jax have started in this process, and their threads with them."""
+    jax = sys.modules.get("jax")
+    if jax is None:
+        return False
+    devices = jax.config.jax_num_cpu_devices
+    try:  # jax refuses to change this number once its devices have started
+        jax.config.update("jax_num_cpu_devices", devices + 1 if devices > 0 else 1)
+    except RuntimeError:
+        return True
+    jax.config.update("jax_num_cpu_devices", devices)
+    return False
 
 
 def num_cores() -> int:
@@ -41,6 +102,10 @@ def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]
     }
 
 
-def resume_command(run: RunDirectory) -> str:
-    """The command that resumes a run."""
+def resume_command(config: Config, run: RunDirectory) -> str:
+    """The command that resumes a run; in Python where a part of its data is in memory."""
+    names = [name for name, source in config.data.items() if source.array is not None]
+    if names:
+        data = ", ".join(f"{name!r}: ..." for name in names)
+        return f"mmcli.train({str(run.config)!r}, data={{{data}}}, output={str(run.path)!r}, resume=True)"
     return shlex.join(["mmcli", "train", str(run.config), "-o", str(run.path), "--resume"])

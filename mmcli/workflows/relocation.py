@@ -21,6 +21,7 @@ from mmcli.util.text import shown
 Recorded: TypeAlias = Mapping[tuple[str, str], str]  # (section, name of the data): SHA-256 of the file learned from
 
 _FILE = re.compile(r"(data|test)\.([^.]+)\.file")
+_ARRAY = re.compile(r"(data)\.([^.]+)\.array")
 
 
 def recorded_digests(settings: Mapping[str, Any], digests: Mapping[str, Any]) -> Recorded:
@@ -33,7 +34,8 @@ def recorded_digests(settings: Mapping[str, Any], digests: Mapping[str, Any]) ->
         digests: by path, as written.
     """
     paths = {(match[1], match[2]): path for key, path in settings.items() if (match := _FILE.fullmatch(key))}
-    return {keys: digests[path] for keys, path in paths.items() if isinstance(path, str) and path in digests}
+    files = {keys: digests[path] for keys, path in paths.items() if isinstance(path, str) and path in digests}
+    return files | {(match[1], match[2]): sha for key, sha in settings.items() if (match := _ARRAY.fullmatch(key))}
 
 
 def recorded_by(run: RunFiles) -> Recorded:
@@ -103,7 +105,8 @@ def refuse_missing(
     problems = []
     for name, source in sources.items():
         keys = (section, name)
-        if name in used and not source.file.exists() and not source.file.is_symlink():
+        is_there = source.array is not None or source.file.exists() or source.file.is_symlink()
+        if name in used and not is_there:
             text = f"{shown(str(source.file))}: no such file; {_remedy(source, recorded, section, root)}"
             problems.append(located(places.of(keys), keys, text))
     if problems:

@@ -1,9 +1,13 @@
-"""Train: a run directory made, locked, resumed where it can be, and left in a state that says how learning ended."""
+"""Training of a checked experiment: its run directory is made, locked, resumed, and left with a status.
+
+The command line and the Python functions (`workflows.api`) both come here.
+"""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mmcli.config.model import Config
 from mmcli.config.reader import dump_config
 from mmcli.data.dataset import Datasets
 from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError
@@ -15,7 +19,7 @@ from mmcli.workflows import resume as resuming
 from mmcli.workflows.check import Experiment
 from mmcli.workflows.watcher import Watcher
 
-RUNS = Path("runs")  # where a run goes that is not told where
+RUNS = Path("runs")  # folder of runs without an output of their own
 # Bytes that a run may write, and how many more for each byte that it observes: an estimate on the safe side.
 ROOM, ROOM_PER_BYTE = 32e6, 4
 
@@ -33,27 +37,29 @@ def train(
     """Learn, and write a run directory.
 
     Args:
-        experiment: from `checking.check`.
-        watcher: is told what happens.
-        stop: asked about twice a second for the number of the signal that wants the run to stop, or None.
-        output: where the run goes; the next free runs/<config>-s<seed>-NNN where it is None.
-        force: whether a run that is at `output` already is set aside.
-        resume: whether a run that is at `output` already goes on where it was, or is left alone if it is finished.
-        threads: CPU threads to compute with; None is as many as before, or one for each core there is.
+        experiment: from `workflows.check`.
+        watcher: receives the progress.
+        stop: gives the number of the signal that asks the run to stop, or None; called about twice a second.
+        output: the run directory; None makes the next free runs/<config>-s<seed>-NNN.
+        force: set aside a run that is at `output` already.
+        resume: resume a run that is at `output` already; one that has finished is left alone.
+        threads: CPU threads to compute with; None takes as many as before, or one for each core.
 
     Returns:
         The run directory.
 
     Raises:
-        UsageError: the run directory cannot be made, is in use, or is of another config.
+        UsageError: the run directory cannot be made, is in use, or is of another config; this process already computes
+            with another number of threads.
         DataError: the run learned from other data.
-        DamagedRunError: what is there cannot be gone on with.
+        DamagedRunError: the run cannot be resumed.
         SaveError: something cannot be written.
-        StoppedError: a signal asked for it.
+        StoppedError: `stop` gave a signal.
         DivergedError: a number became NaN or infinite; the run directory keeps what came before.
-        StalledError: nothing was computed for minutes; what the last checkpoint holds is safe.
+        StalledError: nothing was computed for minutes; the last checkpoint is kept.
     """
     config, graph, datasets = experiment
+    process.num_threads(threads, None)  # an error comes before anything is made
     require_room(output or RUNS, ROOM + ROOM_PER_BYTE * datasets.num_bytes)
     aside = set_aside(output) if output is not None and force else None
     if output is None:
@@ -63,25 +69,24 @@ def train(
     with run.lock() as is_locked:
         watcher.started(run.path, aside, config.rounds, graph.learners)
         if not is_locked:
-            watcher.told("this file system has no locks: see that no other process works on this run")
+            watcher.noted("this file system has no locks: see that no other process works on this run")
         for remark in _remarks(datasets):
-            watcher.told(remark)
+            watcher.noted(remark)
         checkpoint, is_done = (
-            resuming.look_back(run, config, graph, datasets, watcher.told) if resume else resuming.NO_PAST
+            resuming.look_back(run, config, graph, datasets, watcher.noted) if resume else resuming.NO_PAST
         )
         if is_done:
-            watcher.told("finished before; more --rounds would extend it")
+            watcher.noted("finished before; more rounds would extend it")
             return run.path
         if checkpoint is not None and run.has_links:
-            watcher.told("files of this run are links: new files take their place, what they lead to stays as it is")
-        threads = threads or resuming.threads_of(checkpoint) or process.num_cores()
+            watcher.noted("files of this run are links: new files replace them, and their targets stay as they are")
+        threads = process.num_threads(threads, resuming.threads_of(checkpoint))
         facts = process.facts_of(config, datasets, threads)
         if checkpoint is not None:
-            facts = resuming.go_on(run, checkpoint, facts, watcher.told)
+            facts = resuming.go_on(run, checkpoint, facts, watcher.noted)
         run.start(dump_config(config), facts)
-        process.set_threads(threads)
-        with _status_kept(run):
-            from mmcli.workflows.learning import learn  # imports jax, which reads the threads then
+        with _status_kept(config, run), process.threads_set(threads):
+            from mmcli.workflows.learning import learn  # imports jax
 
             learn(experiment, run, watcher, stop, checkpoint)
         run.finish()
@@ -89,8 +94,8 @@ def train(
 
 
 @contextmanager
-def _status_kept(run: RunDirectory) -> Iterator[None]:
-    """Record in meta.json how training ended where it did not end well.
+def _status_kept(config: Config, run: RunDirectory) -> Iterator[None]:
+    """Record in meta.json how training ended, unless it finished.
 
     Raises:
         StalledError: with the command that resumes the run.
@@ -104,7 +109,7 @@ def _status_kept(run: RunDirectory) -> Iterator[None]:
         with suppress(SaveError):
             run.fail(str(error))
         raise StalledError(
-            f"{error}; what the last checkpoint holds is safe; go on with: {process.resume_command(run)}"
+            f"{error}; what the last checkpoint holds is safe; go on with: {process.resume_command(config, run)}"
             " (and --threads 1, where it stands still again)"
         ) from None
     except Exception as error:
@@ -117,7 +122,7 @@ def _status_kept(run: RunDirectory) -> Iterator[None]:
 
 
 def _remarks(datasets: Datasets) -> Iterator[str]:
-    """Lines on data that are sound but may surprise."""
+    """Remarks on sound data that may surprise."""
     yield from datasets.notes
     for name, labels in datasets.labels.items():
         if labels.num_unlabelled:

@@ -1,5 +1,6 @@
-"""What a run that learns reports to whoever watches it."""
+"""Progress of a training run: what it reports, and as plain lines."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
@@ -8,16 +9,63 @@ from mmcli.runs.history import HistoryLine
 
 
 class Watcher(Protocol):
-    """Who looks on while a run learns. Rounds count from 1."""
+    """Receiver of the progress of a run. Rounds count from 1."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
-        """The run directory is there; `aside` is where an older one went."""
+        """The run directory exists; `aside` is where an older one was moved."""
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
-        """So many of a module's inner iterations are done; told about twice a second."""
+        """So many of a module's inner iterations are done; called about twice a second."""
 
     def updated(self, line: HistoryLine) -> None:
         """A module finished its update of a round; its files, and a checkpoint where one is due, are written."""
 
-    def told(self, line: str) -> None:
-        """Something that a person should know."""
+    def noted(self, line: str) -> None:
+        """A remark for the user."""
+
+
+class Lines:
+    """One line per update on stderr, for logs and notebooks: no escape codes, nothing redrawn."""
+
+    def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        self._rounds = rounds
+        self._width = max(map(len, modules))
+        for line in heading(run, aside):
+            self.noted(line)
+
+    def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
+        """Print nothing."""
+
+    def updated(self, line: HistoryLine) -> None:
+        measure = "" if line.acc is None else f"ACC {line.acc:.3f}"
+        bound = "" if line.bound is None else f"bound {line.bound:#.6g}"
+        compiling = f" + {line.compile_seconds:.1f} s compiling" if line.compile_seconds >= 0.05 else ""
+        sys.stderr.write(
+            f"round {line.round:{len(str(self._rounds))}}/{self._rounds}  {line.module:{self._width}}"
+            f"  {measure:9}  {bound}  {line.seconds:.1f} s{compiling}\n"
+        )
+
+    def noted(self, line: str) -> None:
+        sys.stderr.write(line + "\n")
+
+
+class Silent:
+    """Receiver that shows nothing."""
+
+    def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        pass
+
+    def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
+        pass
+
+    def updated(self, line: HistoryLine) -> None:
+        pass
+
+    def noted(self, line: str) -> None:
+        pass
+
+
+def heading(run: Path, aside: Path | None) -> list[str]:
+    """Lines that name the run directory, and where an older one was moved."""
+    moved = [] if aside is None else [f"the run that was there is now {aside}"]
+    return [f"run directory {run}", *moved]

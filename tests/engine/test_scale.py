@@ -13,6 +13,7 @@ import pytest
 from mmcli.config.graph import build_graph
 from mmcli.config.reader import load_config
 from mmcli.data.dataset import load_datasets, load_sources
+from mmcli.data.labels import make_labels
 from mmcli.errors import DataError
 from mmcli.modules import api as contract
 from mmcli.modules.api import Inputs
@@ -59,8 +60,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-def load(points, config=CONFIG):
-    np.savez("points.npz", points=points, kinds=np.arange(len(points)) % K)
+def load(points, config=CONFIG, **arrays):
+    np.savez("points.npz", points=points, kinds=np.arange(len(points)) % K, **arrays)
     Path("x.yaml").write_text(config)
     read = load_config("x.yaml")
     return load_datasets(read, build_graph(read))
@@ -98,7 +99,7 @@ def find():
     ],
 )
 def test_a_gmm_finds_the_same_at_any_scale_and_offset(find, points):
-    assert evaluate(find(points), KINDS).acc == 1.0
+    assert evaluate(find(points), make_labels(KINDS)).acc == 1.0
 
 
 def test_a_power_of_two_changes_no_class(find):
@@ -109,13 +110,13 @@ def test_a_power_of_two_changes_no_class(find):
 def test_an_outlier_costs_a_class_and_no_more(find, points):
     others = np.arange(N) != 7
 
-    assert evaluate(find(points, K + 1)[others], KINDS[others]).acc == 1.0
+    assert evaluate(find(points, K + 1)[others], make_labels(KINDS[others])).acc == 1.0
 
 
 def test_columns_that_do_not_vary_change_no_class(find):
     points = np.column_stack([POINTS[:, :2], np.full(N, 1e9)])
 
-    assert evaluate(find(points), KINDS).acc == 1.0
+    assert evaluate(find(points), make_labels(KINDS)).acc == 1.0
     assert load(points).notes == (
         "x.yaml:3:11: data.points: column 2 (from 0) is the same in every row, so nothing is learned from it",
     )
@@ -189,7 +190,10 @@ def test_missing_rows_are_in_the_middle_and_move_no_unit():
     points[::3] = np.nan
     there = np.arange(N) % 3 > 0
 
-    datasets = load(points, CONFIG.replace("key: points}", "key: points, missing: nan}"))
+    # An item has another sense where its point is missing.
+    config = CONFIG.replace("key: points}", "key: points, missing: nan}\n  sounds: {file: points.npz, key: sounds}")
+    config += "  sound: {type: observation, data: sounds}\n  vae: {type: vae, inputs: [sound], latent_dim: 2}\n"
+    datasets = load(points, config, sounds=np.ones((N, 2)))
 
     np.testing.assert_array_equal(datasets.observations["point"][~there], 0)
     np.testing.assert_allclose(datasets.observations["point"][there].mean(0), 0, atol=0.05)

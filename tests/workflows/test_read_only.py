@@ -228,7 +228,7 @@ def test_a_run_of_links_resumes_and_never_writes_through_them(train):
     done = train("-o", "run", "--resume", "--rounds", "3")
 
     assert (done.code, done.out) == (0, "run\n")
-    assert "files of this run are links: new files take their place, what they lead to stays as it is\n" in done.err
+    assert "files of this run are links: new files replace them, and their targets stay as they are\n" in done.err
     assert contents(Path("objects")) == before
     assert not Path("run/meta.json").is_symlink()
 

@@ -233,7 +233,7 @@ def test_a_finished_run_keeps_its_paths(train, tiny_config):
 
     done = train("-o", "run", "--resume", "--data-root", "other")
 
-    assert (done.code, done.err.splitlines()[-1]) == (0, "finished before; more --rounds would extend it")
+    assert (done.code, done.err.splitlines()[-1]) == (0, "finished before; more rounds would extend it")
     assert (folder / "run/config.yaml").read_bytes() == before
 
 

@@ -90,7 +90,7 @@ def test_a_finished_run_has_nothing_to_do(train):
     done = train("-o", "run", "--resume")
 
     assert (done.code, done.out) == (0, "run\n")
-    assert done.err == "run directory run\nfinished before; more --rounds would extend it\n"
+    assert done.err == "run directory run\nfinished before; more rounds would extend it\n"
     assert {path: path.stat().st_mtime_ns for path in RUN.rglob("*") if path.is_file()} == before
 
 

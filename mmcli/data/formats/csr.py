@@ -40,16 +40,14 @@ def read_csr(stream: IO[bytes]) -> "csr_array":
     if shape.shape != (2,) or (shape < 0).any():
         raise _damaged(f"its shape is {shown(str(shape.tolist()), 60)}, not rows and columns")
     num_rows, num_columns = map(int, shape)
-    if num_columns > MAX_WIDTH:
-        raise DataError(f"{num_columns} columns, {MAX_WIDTH} are the most; leave out those that are never used")
+    _refuse_too_large(num_columns, 0)
     starts = _vector(stream, "indptr", "iu")
     if len(starts) != num_rows + 1:
         raise _damaged(f"{num_rows} rows, but indptr has {len(starts)} values, not {num_rows + 1}")
     if starts[0] != 0 or (starts[1:] < starts[:-1]).any():
         raise _damaged("indptr does not ascend from 0")
     num_entries = int(starts[-1])
-    if num_entries > MAX_ENTRIES:
-        raise DataError(f"{num_entries} entries, {MAX_ENTRIES} are the most; train on fewer rows")
+    _refuse_too_large(num_columns, num_entries)
     columns, values = _vector(stream, "indices", "iu"), _vector(stream, "data", "biuf")
     for name, part in (("indices", columns), ("data", values)):
         if len(part) != num_entries:
@@ -58,6 +56,25 @@ def read_csr(stream: IO[bytes]) -> "csr_array":
         worst = columns.min() if columns.min() < 0 else columns.max()
         raise _damaged(f"indices holds {worst} where there are columns 0 to {num_columns - 1}")
     return _assembled(values, columns, starts, (num_rows, num_columns))
+
+
+def checked(matrix: "csr_array") -> "csr_array":
+    """A matrix in memory as one that `read_csr` gives, float64.
+
+    Raises:
+        DataError: it has too many columns or entries, holds no numbers, or float64 would round one of them.
+    """
+    npz.refuse_kind(matrix.dtype, npz.NUMBERS, in_file=False)
+    num_rows, num_columns = map(int, matrix.shape)
+    _refuse_too_large(num_columns, int(matrix.nnz))
+    return _assembled(matrix.data, matrix.indices, matrix.indptr, (num_rows, num_columns))
+
+
+def _refuse_too_large(num_columns: int, num_entries: int) -> None:
+    if num_columns > MAX_WIDTH:
+        raise DataError(f"{num_columns} columns, {MAX_WIDTH} are the most; leave out those that are never used")
+    if num_entries > MAX_ENTRIES:
+        raise DataError(f"{num_entries} entries, {MAX_ENTRIES} are the most; train on fewer rows")
 
 
 _SMALLER = "divide the matrix, and save it again"

@@ -131,15 +131,18 @@ def read_header(stream: IO[bytes], num_bytes: int, kinds: str = NUMBERS) -> Head
         raise DataError(f"format {version[0]}.{version[1]} of numpy is not read; save a plain array of numbers")
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     header = Header(*read(stream))
-    if header.dtype.kind not in kinds:
-        what = (
-            "Python objects, which mmcli never unpickles"
-            if header.dtype.hasobject
-            else f"values of type {header.dtype}"
-        )
-        remedy = "save numbers, or text by array.astype(str)" if "U" in kinds else "save numbers"
-        raise DataError(f"holds {what}; {remedy}")
+    refuse_kind(header.dtype, kinds, in_file=True)
     declared, present = math.prod(header.shape) * header.dtype.itemsize, num_bytes - stream.tell()
     if declared != present:  # before anything of that size is allocated
         raise DataError(f"damaged: its header promises {declared} bytes of data, {present} are there; make it again")
     return header
+
+
+def refuse_kind(dtype: np.dtype[Any], kinds: str, *, in_file: bool) -> None:
+    """Raise DataError where the type of an array, in a file or in memory, is none of `kinds`, numpy's letters."""
+    if dtype.kind not in kinds:
+        pickled = ", which mmcli never unpickles" if in_file else ""
+        what = f"Python objects{pickled}" if dtype.hasobject else f"values of type {dtype}"
+        verb = "save" if in_file else "give"
+        remedy = f"{verb} numbers, or text by array.astype(str)" if "U" in kinds else f"{verb} numbers"
+        raise DataError(f"holds {what}; {remedy}")
