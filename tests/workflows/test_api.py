@@ -98,12 +98,13 @@ def test_a_run_shows_itself_without_network_or_script(learned):
     without = mmcli.load_run(learned)._repr_html_()
 
     assert html.count("<img") == 2
+    # Names, and parts of a figure, lead nowhere.
     for unwanted in ("<script", "http", "onload", "url("):
-        assert unwanted not in html.replace("http://www.w3.org/", "").replace("url(#", "")
+        assert unwanted not in html.replace("http://www.w3.org/", "").replace("url(%23", "")
     assert "gmm: classes by labels" in html
     assert without.count("<img") == 1
     assert "their labels are not at hand: " in without
-    assert "data.kinds: an array in memory, which no file holds; give it again in Python, by data=" in without
+    assert ": an array in memory, which no file holds; give it again in Python, by data=" in without
 
 
 class Interrupt(Silent):
@@ -248,24 +249,25 @@ def test_arguments_that_contradict_each_other_give_one_line(arguments, text):
     [
         (
             {"points": np.where(np.arange(30)[:, None] == 1, np.nan, POINTS).tolist()},
-            "nan at row 1, column 0 (from 0) and 1 more; ",
+            'data["points"]: nan at row 1, column 0',
         ),
-        ({"points": POINTS[:3]}, "3 rows, but data.points has"),
-        ({"points": POINTS.astype(str)}, "holds values of type <U"),
+        ({"points": POINTS[:3]}, 'data["kinds"]: 30 rows, but data.points has 3; row t'),
+        ({"points": POINTS.astype(str)}, 'data["points"]: holds values of type <U'),
+        ({"kinds": POINTS}, 'data["kinds"]: 2 dimensions (30, 2); labels have 1'),
+        ({"has_kind": 2 * KINDS}, 'data["has_kind"]: 2 at row 15 (from 0) and 14 more; what says which rows'),
     ],
 )
 def test_a_fault_of_an_array_is_located_by_its_name(data, text):
     with pytest.raises(DataError) as refused:
         mmcli.check(CONFIG, data=DATA | data)
 
-    assert str(refused.value).startswith(('data["points"]: ', 'data["kinds"]: '))
-    assert text.replace("data.points has", "") in str(refused.value) or text in str(refused.value)
+    assert str(refused.value).startswith(text)
 
 
 def test_other_arrays_than_a_run_learned_from_are_refused(learned):
     with pytest.raises(DataError, match=r'data\["kinds"\]: not the array that .* learned from \(SHA-256 differs\)'):
         mmcli.load_run(learned, data={"kinds": KINDS + 1})
-    with pytest.raises(UsageError, match="learned from no array of this name; it learned from points, kinds"):
+    with pytest.raises(UsageError, match="learned from no array of this name; it learned from kinds, points"):
         mmcli.load_run(learned, data={"zebra": KINDS})
 
 
