@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 import yaml
@@ -105,6 +106,23 @@ def test_a_run_shows_itself_without_network_or_script(learned):
     assert without.count("<img") == 1
     assert "their labels are not at hand: " in without
     assert ": an array in memory, which no file holds; give it again in Python, by data=" in without
+
+
+THEIRS = {"jax_enable_x64": True, "jax_numpy_dtype_promotion": "strict", "jax_transfer_guard": "disallow"}
+
+
+def test_learning_does_not_depend_on_settings_of_jax_that_the_caller_has_made(learned):
+    before = {name: getattr(jax.config, name) for name in THEIRS}
+    try:
+        for name, value in THEIRS.items():
+            jax.config.update(name, value)
+        mmcli.train(CONFIG, data=DATA, output="run", progress=False)
+        assert {name: getattr(jax.config, name) for name in THEIRS} == THEIRS
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
+
+    assert results("run") == results(learned)
 
 
 class Interrupt(Silent):
@@ -280,6 +298,13 @@ def test_a_run_from_arrays_is_evaluated_on_files(learned, command):
     assert without.code == 2
     assert "data.points: an array in memory, which no file holds; give it again in Python" in without.err
     assert done.code == 0, done.err
+
+
+def test_a_report_on_a_run_from_arrays_says_what_is_left_out(learned, command):
+    done = command("report", learned, "-o", "page")
+
+    assert done.code == 0, done.err
+    assert ": an array in memory, which no file holds; give it again in Python" in Path("page/report.html").read_text()
 
 
 def test_the_names_of_the_package_are_listed_and_cost_no_import():
