@@ -13,9 +13,7 @@ from mmcli.data.rows.sparse import HostRows
 from mmcli.data.rows.streamed import RowSource, StreamedRows
 from mmcli.errors import DataError, UsageError
 
-AGAIN = (
-    "it was an array in memory, which no file holds; give it again in Python: data= of mmcli.train or mmcli.load_run"
-)
+AGAIN = "an array in memory, which no file holds; give it again in Python, by data= of mmcli.train or mmcli.load_run"
 
 
 class ArrayData(NamedTuple):

@@ -33,10 +33,8 @@ def num_threads(asked: int | None, before: int | None) -> int:
         return asked or before or num_cores()
     running = _threads_at_start()
     if asked not in (None, running):
-        remedy = "leave threads out, or train in a process of its own"
-        raise UsageError(
-            f"threads: {asked} asked for, but this process computes with {running} until it ends; {remedy}"
-        )
+        text = f"threads: {asked} asked for, but jax computes with {running} in this process until it ends"
+        raise UsageError(f"{text}; leave threads out, or train in a process of its own")
     return running
 
 
