@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from mmcli.config.model import Config, Keys, ModuleConfig, Places
 from mmcli.config.problems import located
 from mmcli.errors import ConfigError
-from mmcli.modules.registry import find_spec
 from mmcli.modules.spec import Kind, ModuleSpec, Options, Port
 from mmcli.util.text import listed, shown, suggestion
 
@@ -28,7 +27,7 @@ class Node(NamedTuple):
     @property
     def spec(self) -> ModuleSpec:
         """The description of its type."""
-        return find_spec(self.type)
+        return self.config.spec
 
     def kind_from(self, parent: str) -> Kind:
         """Kind of what a parent sends."""
@@ -134,7 +133,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
     outputs: dict[str, Port] = {}
     problems: list[tuple[Keys, str]] = []
     for module in read:
-        spec = find_spec(module.type)
+        spec = module.spec
         offers = [_offers(modules.get(parent), outputs) for parent in module.inputs]
         misfits = list(_input_problems(module, modules, offers))
         problems += misfits
@@ -150,7 +149,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
     if not problems and len(read) == len(modules):  # otherwise its child may be what could not be read
         taken = {parent for module in read for parent in module.inputs}
         for module in read:
-            if find_spec(module.type).is_source and module.name not in taken:
+            if module.spec.is_source and module.name not in taken:
                 text = "no module has it among its inputs; add it to one, or remove it"
                 problems.append((("modules", module.name), text))
     return _Plan(ports, problems)
@@ -161,7 +160,7 @@ def _input_problems(
 ) -> Iterator[tuple[Keys, str]]:
     """What is wrong with the inputs of a module; `offers` are the kinds that each of them can send."""
     keys: Keys = ("modules", module.name, "inputs")
-    spec = find_spec(module.type)
+    spec = module.spec
     fewest, most = spec.inputs.minimum, spec.inputs.maximum
     if most is not None and len(module.inputs) > most:
         yield keys, f"{module.type} takes {most} input{'s' * (most != 1)} (got {listed(module.inputs)})"
@@ -186,7 +185,7 @@ def _input_problems(
 
 def _option_problems(module: ModuleConfig, ports: Sequence[Port]) -> Iterator[tuple[Keys, str]]:
     """What a type cannot do with such options and inputs."""
-    for option, text in find_spec(module.type).check(module.options, ports):
+    for option, text in module.spec.check(module.options, ports):
         yield ("modules", module.name, *([] if option is None else [option])), text
 
 
@@ -226,7 +225,7 @@ def _offers(parent: ModuleConfig | None, outputs: Mapping[str, Port]) -> tuple[K
     """The kinds that a module can send forward; none where it could not be read."""
     if parent is None:
         return ()
-    return (outputs[parent.name].kind,) if parent.name in outputs else find_spec(parent.type).sends
+    return (outputs[parent.name].kind,) if parent.name in outputs else parent.spec.sends
 
 
 def _agreed(offered: Iterable[Kind], child: ModuleSpec) -> list[Kind]:

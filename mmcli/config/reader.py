@@ -33,6 +33,7 @@ def load_config(
     rounds: int | None = None,
     *,
     is_resolved: bool = False,
+    trust_code: bool = False,
 ) -> Config:
     """Read and check a config file.
 
@@ -43,8 +44,10 @@ def load_config(
         seed: replaces the file's, and any override.
         rounds: the same.
         is_resolved: whether mmcli wrote it: a $ in a path is then a character as any other.
+        trust_code: whether module types that it names by import path are imported.
 
     Raises:
+        ModuleTypeError: there is no fault but types that cannot be used.
         ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
     """
     root, reader = _read_mapping(path)
@@ -56,7 +59,8 @@ def load_config(
             place = Place(True, number, 0, f"--{key} {value}", (key,))
             _assign(root, reader.places, (key,), value, place, problems)
     file = Path("stdin" if is_stream(os.fspath(path)) else path)  # a run is called after it
-    config = Checker(problems, reader.places, is_resolved=is_resolved).config(file, root)
+    checker = Checker(problems, reader.places, is_resolved=is_resolved, trust_code=trust_code)
+    config = checker.config(file, root)
     if problems.found:
         raise problems.error()
     return config

@@ -12,10 +12,11 @@ from jax import Array
 from mmcli.config.graph import Graph
 from mmcli.data.rows.sparse import HostRows
 from mmcli.data.rows.streamed import Forms
+from mmcli.errors import ModuleError
 from mmcli.modules.api import Info, Inputs, Module, report
 from mmcli.modules.counts import SparseRows, on_device, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral
-from mmcli.modules.registry import build
+from mmcli.modules.registry import UnusableTypeError, build
 from mmcli.modules.spec import Kind, Port, Rule
 
 Edge: TypeAlias = tuple[str, str]  # parent, child
@@ -66,11 +67,18 @@ def module_key(root: Array, name: str, round_number: int) -> Array:
 
 
 def build_program(graph: Graph, widths: Mapping[str, int], num_items: int, rule: Rule) -> Program:
-    """Modules for a graph; `widths` are the columns of each observation."""
+    """Modules for a graph; `widths` are the columns of each observation.
+
+    Raises:
+        ModuleError: the mathematics of a type cannot be imported.
+    """
     ports = graph.ports(widths)
-    modules = {
-        name: build(graph.nodes[name].spec, graph.nodes[name].config.options, ports[name], rule) for name in ports
-    }
+    try:
+        modules = {
+            name: build(graph.nodes[name].spec, graph.nodes[name].config.options, ports[name], rule) for name in ports
+        }
+    except UnusableTypeError as error:
+        raise ModuleError(str(error)) from error
     outputs = {name: graph.output_port(name, widths) for name in modules}
     return Program(graph, modules, outputs, rule, num_items)
 

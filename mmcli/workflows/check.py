@@ -29,6 +29,7 @@ def check(
     rounds: int | None = None,
     resumed: Path | None = None,
     data_root: Path | None = None,
+    trust_code: bool = False,
 ) -> Experiment:
     """The config at `path`, with some values replaced, its graph and its data.
 
@@ -39,12 +40,13 @@ def check(
         rounds: of the run.
         resumed: directory of the run that is to go on by this config; there need not be one.
         data_root: where the data files of that run are if they were moved.
+        trust_code: whether module types that the config names by import path are imported.
 
     Raises:
         ConfigError, DataError: whatever is wrong, and what cannot fit in memory.
     """
     is_resolved = resumed is not None and os.path.realpath(path.parent) == os.path.realpath(resumed)  # the run's own
-    config = load_config(path, overrides, seed=seed, rounds=rounds, is_resolved=is_resolved)
+    config = load_config(path, overrides, seed=seed, rounds=rounds, is_resolved=is_resolved, trust_code=trust_code)
     graph = build_graph(config)
     from mmcli.data.dataset import load_datasets
     from mmcli.workflows import relocation

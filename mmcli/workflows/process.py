@@ -11,6 +11,7 @@ from mmcli.data.dataset import Datasets
 from mmcli.data.labels import LabelSet
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.version import __version__
+from mmcli.workflows.plugins import plugins_of
 
 
 def set_threads(threads: int) -> None:
@@ -24,7 +25,7 @@ def num_cores() -> int:
 
 
 def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]:
-    """Facts for meta.json before a run begins: versions, seed, threads and data."""
+    """Facts for meta.json before a run begins: versions, plugins, seed, threads and data."""
     packages = ("jax", "jaxlib", "numpy")
     return {
         "versions": {
@@ -32,6 +33,7 @@ def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]
             "python": platform.python_version(),
             **{package: version(package) for package in packages},
         },
+        "plugins": plugins_of(config),
         "seed": config.seed,
         "threads": threads,
         "items": datasets.num_items,

@@ -29,6 +29,7 @@ def train(
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
+    trust_code: bool = False,
 ) -> Path:
     """Learn, and write a run directory.
 
@@ -40,6 +41,7 @@ def train(
         force: whether a run that is at `output` already is set aside.
         resume: whether a run that is at `output` already goes on where it was, or is left alone if it is finished.
         threads: CPU threads to compute with; None is as many as before, or one for each core there is.
+        trust_code: whether module types that the config of a run to resume names by import path are imported.
 
     Returns:
         The run directory.
@@ -67,7 +69,9 @@ def train(
         for remark in _remarks(datasets):
             watcher.told(remark)
         checkpoint, is_done = (
-            resuming.look_back(run, config, graph, datasets, watcher.told) if resume else resuming.NO_PAST
+            resuming.look_back(run, config, graph, datasets, watcher.told, trust_code=trust_code)
+            if resume
+            else resuming.NO_PAST
         )
         if is_done:
             watcher.told("finished before; more --rounds would extend it")
@@ -77,7 +81,7 @@ def train(
         threads = threads or resuming.threads_of(checkpoint) or process.num_cores()
         facts = process.facts_of(config, datasets, threads)
         if checkpoint is not None:
-            facts = resuming.go_on(run, checkpoint, facts, watcher.told)
+            facts = resuming.go_on(run, checkpoint, config, facts, watcher.told)
         run.start(dump_config(config), facts)
         process.set_threads(threads)
         with _status_kept(run):

@@ -14,10 +14,11 @@ from mmcli.data.dataset import Datasets, absent, load_arrays, load_sources
 from mmcli.data.labels import LabelSet
 from mmcli.data.rows import sparse
 from mmcli.data.units import Units, in_data_units, stored_units
-from mmcli.errors import ConfigError, UsageError
+from mmcli.errors import ConfigError, ModuleTypeError, UsageError
 from mmcli.runs.reader import CONFIG
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
+from mmcli.workflows.plugins import plugin_changes, recorded_plugins
 from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing, relocated
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Prediction(NamedTuple):
     texts: tuple[str, ...]
 
 
-def load_run(path: str | Path, *, data_root: str | Path | None = None) -> "TrainedRun":
+def load_run(path: str | Path, *, data_root: str | Path | None = None, trust_code: bool = False) -> "TrainedRun":
     """The run in a directory that `mmcli train` made.
 
     >>> import numpy as np
@@ -66,27 +67,35 @@ def load_run(path: str | Path, *, data_root: str | Path | None = None) -> "Train
         path: of the run directory.
         data_root: where the data files of the run are if they were moved: below it, the end of each path is looked
             for, and the SHA-256 compared.
+        trust_code: whether module types that the run's config names by import path, package.module:SPEC, are
+            imported, which runs their code.
 
     Raises:
+        ModuleTypeError: a module type of the run cannot be used here.
         UsageError: no finished run there, or no folder `data_root`.
         DamagedRunError: it is one, but files of it are missing or unreadable.
     """
     run = RunDirectory.open(Path(path))
     root = None if data_root is None else Path(data_root)
-    return TrainedRun(run, *read_graph(run, root), data_root=root)
+    return TrainedRun(run, *read_graph(run, root, trust_code=trust_code), data_root=root)
 
 
-def read_graph(run: RunDirectory, data_root: Path | None = None) -> tuple[Config, Graph]:
+def read_graph(run: RunDirectory, data_root: Path | None = None, *, trust_code: bool = False) -> tuple[Config, Graph]:
     """The config of a run, its data files below `data_root` where they are there, and its graph.
 
     Raises:
+        ModuleTypeError: a module type of the run cannot be used here.
         UsageError: `data_root` is no folder.
         DamagedRunError: the config is missing or unreadable.
     """
     try:
-        config = load_config(run.config, is_resolved=True)
+        config = load_config(run.config, is_resolved=True, trust_code=trust_code)
         graph = build_graph(config)
         recorded = recorded_by(run) if data_root is not None else {}
+    except ModuleTypeError as error:
+        learned_with = sorted(set(map(str, recorded_plugins(run.meta()).values())))
+        hint = f"; the run learned with {listed(learned_with)}" if learned_with else ""
+        raise ModuleTypeError([problem + hint for problem in error.problems]) from None
     except ConfigError as error:
         raise run.damaged(CONFIG, error.problems[0]) from None
     return relocated(config, recorded, data_root), graph
@@ -108,6 +117,11 @@ class TrainedRun:
         self.classifiers = {
             name: node.spec.classes for name, node in graph.nodes.items() if node.spec.classes is not None
         }
+
+    @property
+    def plugin_changes(self) -> list[str]:
+        """A line for each module type that now comes from another package or version than the run learned with."""
+        return plugin_changes(self.directory.meta(), self.config)
 
     @cached_property
     def senses(self) -> dict[str, str]:
