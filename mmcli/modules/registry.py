@@ -114,7 +114,7 @@ def _entry_points() -> dict[str, list[EntryPoint]]:
 
 
 def _imported(path: str, name: str | None, origin: Origin) -> ModuleSpec:
-    """The spec at a path, with its origin, after checks that need no jax.
+    """The spec at a path, with its origin, after checks that need no jax; `name` is that of its entry point, if any.
 
     Raises:
         UnusableTypeError: somebody else's code fails, or is no spec of that name.
@@ -122,8 +122,12 @@ def _imported(path: str, name: str | None, origin: Origin) -> ModuleSpec:
     try:
         return replace(_checked(_load(path), name), origin=origin)
     except (Exception, SystemExit) as error:
-        reason = " ".join(str(error).split())
-        raise UnusableTypeError(f"{origin}: {path}: {type(error).__name__}: {reason}; mend or uninstall it") from error
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        if name is None:
+            text = f"{reason}; mend it, or add its folder to PYTHONPATH"
+        else:
+            text = f"{origin}: {path}: {reason}; mend or uninstall it"
+        raise UnusableTypeError(text) from error
 
 
 def _checked(spec: Any, name: str | None) -> ModuleSpec:
