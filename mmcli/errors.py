@@ -27,6 +27,10 @@ class ConfigError(MmcliError):
         self.problems = tuple(problems)
 
 
+class ModuleTypeError(ConfigError):
+    """A config names a module type that is not installed here, is broken, or is code that was not trusted."""
+
+
 class ModuleError(MmcliError):
     """A module type does not do what its spec declares."""
 

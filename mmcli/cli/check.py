@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.tables import aligned
+from mmcli.cli.trust_code import trust_code_option
 from mmcli.util.text import counted
 from mmcli.workflows import check as workflow
 from mmcli.workflows.check import Experiment
@@ -12,9 +13,10 @@ from mmcli.workflows.check import Experiment
 
 @click.command()
 @click.argument("config", type=click.Path(path_type=Path))
-def check(config: Path) -> None:
+@trust_code_option
+def check(config: Path, trust_code: bool) -> None:
     """Check CONFIG and its data without computing anything."""
-    checked = workflow.check(config)
+    checked = workflow.check(config, trust_code=trust_code)
     click.echo(graph(checked))
     for note in checked.datasets.notes:
         click.echo(note, err=True)

@@ -10,6 +10,7 @@ import click
 from mmcli.cli.data_root import data_root_option
 from mmcli.cli.options import data_options
 from mmcli.cli.session import Session
+from mmcli.cli.trust_code import trust_code_option
 from mmcli.data.selection import Request
 from mmcli.errors import UsageError
 from mmcli.util.progress import following
@@ -31,6 +32,7 @@ MAX_NAME = 24  # characters of a label in a table
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
 )
 @data_root_option
+@trust_code_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def evaluate(
@@ -40,6 +42,7 @@ def evaluate(
     without: tuple[str, ...],
     output: Path | None,
     data_root: Path | None,
+    trust_code: bool,
     as_json: bool,
 ) -> None:
     """Find classes, and compare them with labels.
@@ -53,15 +56,26 @@ def evaluate(
         session.report_ignored()
         with following("finding classes") as watch:
             found = workflow.recognize(
-                run_dir, request, without=without, output=output, data_root=data_root, watch=watch
+                run_dir,
+                request,
+                without=without,
+                output=output,
+                data_root=data_root,
+                trust_code=trust_code,
+                tell=_note,
+                watch=watch,
             )
     elif output is not None:
         raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
     else:
-        found = workflow.evaluate(run_dir, data_root)
+        found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, tell=_note)
     if found.unwritten is not None:
         click.echo(f"{found.written}: may only be read ({found.unwritten}): results are printed, not written", err=True)
     click.echo(json.dumps(found.record) if as_json else evaluation(found))
+
+
+def _note(line: str) -> None:
+    click.echo(f"mmcli: {line}", err=True)
 
 
 def evaluation(evaluation: Evaluation) -> str:

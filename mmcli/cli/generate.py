@@ -7,6 +7,7 @@ import click
 from mmcli.cli.data_root import data_root_option
 from mmcli.cli.options import data_options
 from mmcli.cli.session import Session
+from mmcli.cli.trust_code import trust_code_option
 from mmcli.data.selection import Request
 from mmcli.errors import UsageError
 from mmcli.util.progress import following
@@ -34,6 +35,7 @@ from mmcli.workflows import generate as workflow
     "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."
 )
 @data_root_option
+@trust_code_option
 @click.pass_obj
 def generate(
     session: Session,
@@ -47,6 +49,7 @@ def generate(
     seed: int | None,
     output: Path,
     data_root: Path | None,
+    trust_code: bool,
 ) -> None:
     """Make one sense from others, or of a class.
 
@@ -60,4 +63,7 @@ def generate(
     session.report_ignored()
     source = workflow.Source(request, senses, of_class, num_items, (seed or 0) if sample else None)
     with following(f"making {to}") as watch:
-        click.echo(workflow.generate(run_dir, to, source, output, data_root=data_root, watch=watch))
+        written = workflow.generate(
+            run_dir, to, source, output, data_root=data_root, trust_code=trust_code, watch=watch
+        )
+    click.echo(written)

@@ -1,43 +1,87 @@
 """`mmcli modules`."""
 
+from collections.abc import Mapping
+from pathlib import Path
+
 import click
 
 from mmcli.cli.tables import aligned
 from mmcli.config.problems import described
 from mmcli.errors import UsageError
-from mmcli.modules.registry import find_spec, type_names
+from mmcli.modules.registry import UnusableTypeError, find_spec, hidden_types, list_types, type_names
 from mmcli.modules.spec import ModuleSpec
-from mmcli.util.text import counted, listed, suggestion
+from mmcli.util.text import counted, listed, shown, suggestion
+from mmcli.workflows.new_type import write_package
 
 
 @click.command()
 @click.argument("type_name", metavar="[TYPE]", required=False)
-def modules(type_name: str | None) -> None:
-    """List the types of modules, or the options of one TYPE."""
-    if type_name is not None and type_name not in type_names():
-        raise UsageError(f"no module type {type_name}{suggestion(type_name, type_names())}; `mmcli modules` lists them")
-    click.echo(module_types() if type_name is None else module_type(type_name))
+@click.option("--new", metavar="NAME", help="Write a package with a type NAME of your own, to begin from.")
+@click.option(
+    "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where --new writes it [mmcli-NAME]."
+)
+def modules(type_name: str | None, new: str | None, output: Path | None) -> None:
+    """List the types of modules, or the options of one TYPE.
+
+    Types are mmcli's own and those of installed packages. --new NAME writes such a package and prints its folder.
+    """
+    if new is not None and type_name is not None:
+        raise UsageError("TYPE and --new are mutually exclusive; choose one")
+    if output is not None and new is None:
+        raise UsageError("-o needs --new NAME: a list of types is printed")
+    if new is not None:
+        click.echo(write_package(new, output))
+    elif type_name is not None:
+        click.echo(module_type(type_name))
+    else:
+        usable, unusable = list_types()
+        click.echo(module_types(usable))
+        for line in _faults(unusable):
+            click.echo(f"mmcli: {line}", err=True)
 
 
-def module_types() -> str:
-    """Table of the types of modules."""
-    rows = [("type", "receives", "sends", "summary")]
-    for name in type_names():
-        spec = find_spec(name)
-        rows.append((name, listed(spec.inputs.kinds), listed(spec.sends), spec.summary))
+def module_types(specs: Mapping[str, ModuleSpec]) -> str:
+    """Table of types of modules by name."""
+    rows = [("type", "from", "receives", "sends", "summary")]
+    for name, spec in specs.items():
+        rows.append((name, _origin(spec), listed(spec.inputs.kinds), listed(spec.sends), spec.summary))
     return aligned(rows)
 
 
 def module_type(name: str) -> str:
-    """Inputs and options of a type, for whoever writes it into a config."""
-    spec = find_spec(name)
+    """Origin, inputs and options of a type, for whoever writes it into a config.
+
+    Raises:
+        UsageError: there is none, or it cannot be used.
+    """
+    if name not in type_names():
+        hint = suggestion(name, type_names())
+        raise UsageError(f"no module type {shown(name, 60)}{hint}; `mmcli modules` lists them")
+    try:
+        spec = find_spec(name)
+    except UnusableTypeError as error:
+        raise UsageError(f"type {name} cannot be used: {error}") from None
     schema = spec.options.model_json_schema()
     rows = [("option", "default", "value", "")]
     for option, values in schema["properties"].items():
-        default = "required" if option in schema.get("required", ()) else _plain(values["default"])
+        default = "required" if option in schema.get("required", ()) else _plain(values.get("default"))
         rows.append((option, default, described(values), values.get("description", "")))
     options = aligned(rows) if len(rows) > 1 else "no options"
-    return f"{name}: {spec.summary}\n{_neighbours(spec)}\n\n{options}"
+    return f"{name}: {spec.summary}\nfrom {_origin(spec)}; {_neighbours(spec)}\n\n{options}"
+
+
+def _faults(unusable: Mapping[str, str]) -> list[str]:
+    """What is wrong with the packages that offer types, a line each; `unusable` has reasons by type."""
+    broken = [f"type {name} cannot be used: {text}" for name, text in unusable.items()]
+    hidden = [
+        f"type {name} of {listed(map(str, origins))} is hidden by mmcli's own; rename it"
+        for name, origins in hidden_types().items()
+    ]
+    return broken + hidden
+
+
+def _origin(spec: ModuleSpec) -> str:
+    return "mmcli" if spec.origin is None else str(spec.origin)
 
 
 def _neighbours(spec: ModuleSpec) -> str:

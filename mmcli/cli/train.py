@@ -7,6 +7,7 @@ import click
 from mmcli.cli.data_root import data_root_option
 from mmcli.cli.session import Session
 from mmcli.cli.signals import stop_requests
+from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import OutputError, UsageError
 
 
@@ -22,6 +23,7 @@ from mmcli.errors import OutputError, UsageError
 )
 @click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
 @data_root_option
+@trust_code_option
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads to compute with [all cores].")
 @click.pass_obj
@@ -34,6 +36,7 @@ def train(
     overrides: tuple[str, ...],
     resume: bool,
     data_root: Path | None,
+    trust_code: bool,
     force: bool,
     threads: int | None,
 ) -> None:
@@ -48,13 +51,17 @@ def train(
     from mmcli.workflows.check import check  # `train --help` does not wait for the config's libraries
 
     resumed = output if resume else None
-    checked = check(config, overrides, seed=seed, rounds=rounds, resumed=resumed, data_root=data_root)
+    checked = check(
+        config, overrides, seed=seed, rounds=rounds, resumed=resumed, data_root=data_root, trust_code=trust_code
+    )
     session.report_ignored()
     from mmcli.cli.display import display  # nor an error of the config for what a run needs
     from mmcli.workflows import train as workflow
 
     with stop_requests() as stop, display() as watcher:
-        run = workflow.train(checked, watcher, stop, output=output, force=force, resume=resume, threads=threads)
+        run = workflow.train(
+            checked, watcher, stop, output=output, force=force, resume=resume, threads=threads, trust_code=trust_code
+        )
     try:
         click.echo(run)
     except OutputError as lost:

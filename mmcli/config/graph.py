@@ -9,7 +9,6 @@ from pydantic import ValidationError
 from mmcli.config.model import Config, Keys, ModuleConfig, Places
 from mmcli.config.problems import located
 from mmcli.errors import ConfigError
-from mmcli.modules.registry import find_spec
 from mmcli.modules.spec import Kind, ModuleSpec, Options, Port
 from mmcli.util.text import counted, listed, shown, suggestion
 
@@ -29,7 +28,7 @@ class Node(NamedTuple):
     @property
     def spec(self) -> ModuleSpec:
         """Spec of the module's type."""
-        return find_spec(self.type)
+        return self.config.spec
 
     @property
     def is_sequential(self) -> bool:
@@ -160,7 +159,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
     outputs: dict[str, Port] = {}
     problems: list[tuple[Keys, str]] = []
     for module in read:
-        spec = find_spec(module.type)
+        spec = module.spec
         offers = [_offers(modules.get(parent), outputs) for parent in module.inputs]
         misfits = list(_input_problems(module, modules, offers))
         problems += misfits
@@ -177,7 +176,7 @@ def _make_plan(modules: Mapping[str, ModuleConfig | None]) -> _Plan:
     if not problems and len(read) == len(modules):  # otherwise the child may be a module that could not be read
         taken = {parent for module in read for parent in (*module.inputs, *module.targets)}
         for module in read:
-            if find_spec(module.type).is_source and module.name not in taken:
+            if module.spec.is_source and module.name not in taken:
                 text = "no module has it among its inputs; add it to one, or remove it"
                 problems.append((("modules", module.name), text))
     return _Plan(ports, problems)
@@ -188,7 +187,7 @@ def _input_problems(
 ) -> Iterator[tuple[Keys, str]]:
     """Problems of the inputs of a module; `offers` are the kinds that each of them can send."""
     keys: Keys = ("modules", module.name, "inputs")
-    spec = find_spec(module.type)
+    spec = module.spec
     fewest, most = spec.inputs.minimum, spec.inputs.maximum
     if most is not None and len(module.inputs) > most:
         yield keys, f"{module.type} takes {most} input{'s' * (most != 1)} (got {listed(module.inputs)})"
@@ -214,7 +213,7 @@ def _input_problems(
 def _given_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | None]) -> Iterator[tuple[Keys, str]]:
     """Faults of the targets and the sequence of a module."""
     keys: Keys = ("modules", module.name)
-    spec = find_spec(module.type)
+    spec = module.spec
     if module.sequence is not None and spec.items != "sequence":
         yield (*keys, "sequence"), f"{module.type} takes rows that are independent of each other; remove it"
     if module.targets and not spec.targets:
@@ -223,7 +222,7 @@ def _given_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | N
         text = f"{module.type} takes {counted(len(spec.targets), 'target')}: observations of {listed(spec.targets)}"
         yield (*keys, "targets"), f"{text} (got {listed(module.targets) or 'none'})"
     else:
-        sources = [name for name, other in modules.items() if other is None or find_spec(other.type).is_source]
+        sources = [name for name, other in modules.items() if other is None or other.spec.is_source]
         for index, (name, kind) in enumerate(zip(module.targets, spec.targets, strict=True)):
             place = (*keys, "targets", index)
             if name not in sources:
@@ -231,13 +230,13 @@ def _given_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | N
                 yield place, f"no observation {shown(name, 60)}{hint}"
             elif name in module.inputs or name in module.targets[:index]:
                 yield place, f"{shown(name, 60)} is given already; remove one"
-            elif (source := modules[name]) is not None and kind not in find_spec(source.type).sends:
+            elif (source := modules[name]) is not None and kind not in source.spec.sends:
                 yield place, f"{shown(name, 60)} ({source.type}) sends no {kind}, which {module.type} takes"
 
 
 def _option_problems(module: ModuleConfig, ports: Sequence[Port]) -> Iterator[tuple[Keys, str]]:
     """Problems that a type finds with its options, given the input ports."""
-    for option, text in find_spec(module.type).check(module.options, ports):
+    for option, text in module.spec.check(module.options, ports):
         yield ("modules", module.name, *([] if option is None else [option])), text
 
 
@@ -282,7 +281,7 @@ def _offers(parent: ModuleConfig | None, outputs: Mapping[str, Port]) -> tuple[K
     """Kinds that a module can send forward; none where it could not be read."""
     if parent is None:
         return ()
-    return (outputs[parent.name].kind,) if parent.name in outputs else find_spec(parent.type).sends
+    return (outputs[parent.name].kind,) if parent.name in outputs else parent.spec.sends
 
 
 def _agreed(offered: Iterable[Kind], child: ModuleSpec) -> list[Kind]:

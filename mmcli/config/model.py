@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, NamedTuple, TypeAlias
 
-from mmcli.modules.spec import Options
+from mmcli.modules.spec import ModuleSpec, Options
 
 Keys: TypeAlias = tuple[str | int, ...]  # ("modules", "vae", "epochs"); an index inside a list
 
@@ -58,11 +58,12 @@ class ModuleConfig:
     """An entry of `modules`."""
 
     name: str
-    type: str  # name of a module type
+    type: str  # name of a module type, or its import path, as written
     inputs: tuple[str, ...]  # names of modules; empty for an observation
     labels: str | None  # name of the data its classes are measured against
     data: str | None  # name of its data; for an observation only
     options: Options  # of the type's own class
+    spec: ModuleSpec = field(compare=False, repr=False)  # of the type
     sequence: str | None = None  # name of the data that number the sequence of each row; None is one for all rows
     targets: tuple[str, ...] = ()  # names of the observations that a supervised type is given besides its inputs
 

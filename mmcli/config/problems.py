@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from mmcli.config.model import Keys, Place
-from mmcli.errors import ConfigError
+from mmcli.errors import ConfigError, ModuleTypeError
 from mmcli.util.text import shown
 
 
@@ -17,6 +17,7 @@ class Problem(NamedTuple):
     place: Place
     keys: Keys
     text: str
+    is_of_type: bool = False  # whether a module type cannot be used here, be the config right or not
 
 
 @dataclass
@@ -26,17 +27,18 @@ class Problems:
     found: list[Problem] = field(default_factory=list)
     covered: set[Keys] = field(default_factory=set)  # every path with a problem at or below it
 
-    def add(self, place: Place, keys: Keys, text: str) -> None:
+    def add(self, place: Place, keys: Keys, text: str, *, is_of_type: bool = False) -> None:
         """Add a problem, unless its value or one below it already has one."""
         # One problem a value: a value that could not be read is not also missing or of the wrong type.
         if keys not in self.covered:
-            self.found.append(Problem(place, keys, text))
+            self.found.append(Problem(place, keys, text, is_of_type))
             self.covered.update(keys[:length] for length in range(1, len(keys) + 1))
 
     def error(self) -> ConfigError:
-        """Error with all problems, one line each."""
+        """Error with all problems, one line each; a ModuleTypeError where nothing but types is at fault."""
         in_order = sorted(self.found, key=lambda problem: problem.place[:3])
-        return ConfigError([located(*problem) for problem in in_order])
+        error = ModuleTypeError if all(problem.is_of_type for problem in self.found) else ConfigError
+        return error([located(problem.place, problem.keys, problem.text) for problem in in_order])
 
 
 def dotted(keys: Keys) -> str:

@@ -39,6 +39,7 @@ def load_config(
     *,
     arrays: Mapping[str, str] | None = None,
     is_resolved: bool = False,
+    trust_code: bool = False,
 ) -> Config:
     """Read and check a config.
 
@@ -50,8 +51,10 @@ def load_config(
         rounds: the same.
         arrays: SHA-256 of each array in memory by its name under `data`, where it takes the place of a file.
         is_resolved: whether mmcli wrote it: a $ in a path is then an ordinary character.
+        trust_code: whether module types that it names by import path are imported.
 
     Raises:
+        ModuleTypeError: there is no fault but types that cannot be used.
         ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
     """
     root, reader = _read_root(source)
@@ -63,7 +66,8 @@ def load_config(
         if value is not None:
             place = Place(True, number, 0, f"--{key} {value}", (key,))
             _assign(root, reader.places, (key,), value, place, problems)
-    config = Checker(problems, reader.places, is_resolved=is_resolved).config(_named(source), root)
+    checker = Checker(problems, reader.places, is_resolved=is_resolved, trust_code=trust_code)
+    config = checker.config(_named(source), root)
     if problems.found:
         raise problems.error()
     return config

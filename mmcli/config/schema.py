@@ -12,8 +12,8 @@ from pydantic_core import ErrorDetails
 from mmcli.config.graph import find_problems
 from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places
 from mmcli.config.problems import Problems, described, got
-from mmcli.modules.registry import find_spec, type_names
-from mmcli.modules.spec import Options, PositiveInt
+from mmcli.modules.registry import UnknownTypeError, UnusableTypeError, find_spec, type_names
+from mmcli.modules.spec import ModuleSpec, Options, PositiveInt
 from mmcli.util.text import closest, listed, shown, suggestion
 
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
@@ -69,10 +69,13 @@ class _Learner(Options):
 class Checker:
     """Converts plain values to a Config; continues after a problem, to find the others."""
 
-    def __init__(self, problems: Problems, places: Places, *, is_resolved: bool = False) -> None:
+    def __init__(
+        self, problems: Problems, places: Places, *, is_resolved: bool = False, trust_code: bool = False
+    ) -> None:
         self._problems = problems
         self._places = places
         self._is_resolved = is_resolved  # written by mmcli: its paths hold no variables
+        self._trust_code = trust_code  # whether a type may be named by its import path
         self._meant: set[Keys] = set()  # paths of keys that were misspelled, and so are not missing
 
     def config(self, path: Path, root: Mapping[str, Any]) -> Config:
@@ -150,11 +153,9 @@ class Checker:
         values = self._entry(keys, raw, "type")
         if values is None:
             return None
-        type_name = values.get("type")
-        if not isinstance(type_name, str) or type_name not in type_names():
-            self._add_type_problem(values, keys)
+        spec = self._spec(values, keys)
+        if spec is None:
             return None
-        spec = find_spec(type_name)
         option_model = spec.options
         link_model: type[_Learner] | type[_Observation] = _Observation if spec.is_source else _Learner
         own = {key: value for key, value in values.items() if key in option_model.model_fields}
@@ -171,7 +172,7 @@ class Checker:
         inputs = getattr(links, "inputs", None if link_model is _Learner else ())
         if inputs is None:
             return None
-        return ModuleConfig(name, type_name, inputs, labels, shows, options, sequence, targets)
+        return ModuleConfig(name, values["type"], inputs, labels, shows, options, spec, sequence, targets)
 
     def _entry(self, keys: Keys, raw: Any, needs: str) -> Mapping[str, Any] | None:
         """Values of an entry of `data` or `modules`, its name checked; None if it is no mapping."""
@@ -183,15 +184,24 @@ class Checker:
         self._add(keys, f"must be a mapping with the key {needs} (got {got(raw)})")
         return None
 
-    def _add_type_problem(self, values: Mapping[str, Any], keys: Keys) -> None:
-        """Add the problem of a missing or unknown module type."""
-        name = values.get("type")
-        hint = suggestion(name, type_names()) if isinstance(name, str) else ""
-        types = f"one of {listed(type_names())}"
+    def _spec(self, values: Mapping[str, Any], keys: Keys) -> ModuleSpec | None:
+        """The type of a module; None if there is no such type, or it cannot be used."""
+        name, where = values.get("type"), (*keys, "type")
         if "type" not in values:
-            self._add((*keys, "type"), f"missing; it must be {types}", at_key=True)
-        else:
-            self._add((*keys, "type"), f"no type {got(name)}{hint}" if hint else f"must be {types} (got {got(name)})")
+            self._add(where, f"missing; it must be one of {listed(type_names())}", at_key=True)
+            return None
+        if not isinstance(name, str):
+            self._add(where, f"must be one of {listed(type_names())} (got {got(name)})")
+            return None
+        try:
+            return find_spec(name, trust_code=self._trust_code)
+        except UnknownTypeError:
+            hint = suggestion(name, type_names())
+            text = f"no type {got(name)}{hint}" if hint else f"must be one of {listed(type_names())} (got {got(name)})"
+        except UnusableTypeError as error:
+            text = f"type {got(name)} cannot be used: {error}"
+        self._problems.add(self._places.of(where), where, text, is_of_type=True)
+        return None
 
     def _read(
         self, model: type[_AnyOptions], values: Mapping[str, Any], keys: Keys, known: Iterable[str]

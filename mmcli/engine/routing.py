@@ -14,10 +14,11 @@ from jax import Array
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
 from mmcli.data.rows.streamed import Forms
+from mmcli.errors import ModuleError
 from mmcli.modules.api import Inputs, Module
 from mmcli.modules.counts import on_device, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral
-from mmcli.modules.registry import build
+from mmcli.modules.registry import UnusableTypeError, build
 from mmcli.modules.spec import Kind, Port, Rule
 
 Edge: TypeAlias = tuple[str, str]  # parent, child
@@ -56,11 +57,18 @@ class Backward(NamedTuple):
 
 
 def build_program(graph: Graph, widths: Mapping[str, int], rule: Rule) -> Program:
-    """Modules for a graph; `widths` are the columns of each observation."""
+    """Modules for a graph; `widths` are the columns of each observation.
+
+    Raises:
+        ModuleError: the mathematics of a type cannot be imported.
+    """
     ports = graph.ports(widths)
-    modules = {
-        name: build(graph.nodes[name].spec, graph.nodes[name].config.options, ports[name], rule) for name in ports
-    }
+    try:
+        modules = {
+            name: build(graph.nodes[name].spec, graph.nodes[name].config.options, ports[name], rule) for name in ports
+        }
+    except UnusableTypeError as error:
+        raise ModuleError(str(error)) from error
     outputs = {name: graph.output_port(name, widths) for name in modules}
     return Program(graph, modules, outputs, rule)
 

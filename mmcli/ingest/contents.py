@@ -15,7 +15,7 @@ from mmcli.errors import DataError, UsageError
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
 from mmcli.ingest.panels import count_labels, is_labels, is_whole_numbers, make_panels
 from mmcli.ingest.places import kind_at
-from mmcli.modules.registry import find_spec, type_names
+from mmcli.modules.registry import list_types
 from mmcli.modules.spec import Kind, Options
 from mmcli.util.atomic import write_named
 from mmcli.util.text import counted, shown
@@ -163,9 +163,9 @@ def _meaning_of_rows(array: NDArray[Any], low: float, high: float) -> str:
 def _takers(low: float, high: float, kinds: Collection[Kind]) -> list[str]:
     """Types that can observe values from `low` to `high` as one of the kinds, with the option that each needs."""
     plain, with_option = [], []
-    for name in type_names():
-        spec = find_spec(name)
-        taken = next((kind for kind in spec.inputs.kinds if kind in find_spec("observation").sends), None)
+    specs, _ = list_types()
+    for name, spec in specs.items():
+        taken = next((kind for kind in spec.inputs.kinds if kind in specs["observation"].sends), None)
         if taken not in kinds or (taken is Kind.COUNTS and low < 0):
             continue
         defaults = spec.options.model_construct()

@@ -122,7 +122,10 @@ class Origin(NamedTuple):
     """The package that a type comes from."""
 
     package: str
-    version: str
+    version: str | None  # None for code that is not installed as a package
+
+    def __str__(self) -> str:
+        return f"{self.package} {self.version or '(not installed)'}"
 
 
 class Options(BaseModel):
@@ -251,6 +254,8 @@ class ModuleSpec:
         }
 
     def _problems(self) -> Iterator[str]:
+        if not (isinstance(self.options, type) and issubclass(self.options, Options)):
+            yield "options is not a subclass of mmcli.modules.spec.Options"
         if not self.is_source and ":" not in self.build:
             yield f"build is {self.build!r} where package.module:function is expected"
         names = [*self.reported(1), *([self.trace.name] if self.trace is not None else [])]

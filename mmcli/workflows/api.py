@@ -31,6 +31,7 @@ def train(
     force: bool = False,
     threads: int | None = None,
     data_root: str | Path | None = None,
+    trust_code: bool = False,
     progress: bool | Watcher = True,
 ) -> TrainedRun:
     """Train a model and load the run, which has the bytes that `mmcli train` would write.
@@ -66,6 +67,8 @@ def train(
         force: set aside a run that is at `output` already.
         threads: CPU threads; None takes as many as before, or one for each core. A process keeps its first number.
         data_root: folder to search for data files of the run to be resumed that were moved.
+        trust_code: whether module types that the config names by import path, package.module:SPEC, are imported, which
+            runs their code.
         progress: True prints a line per update on stderr, False nothing; an object with the methods of
             `mmcli.workflows.watcher.Watcher` receives the progress.
 
@@ -92,14 +95,24 @@ def train(
         rounds=rounds,
         resumed=path if resume else None,
         data_root=data_root,
+        trust_code=trust_code,
     )
     watcher = (Lines() if progress else Silent()) if isinstance(progress, bool) else progress
     try:
         with interrupts() as stop:
-            run = workflow.train(experiment, watcher, stop, output=path, force=force, resume=resume, threads=threads)
+            run = workflow.train(
+                experiment,
+                watcher,
+                stop,
+                output=path,
+                force=force,
+                resume=resume,
+                threads=threads,
+                trust_code=trust_code,
+            )
     except StoppedError as stopped:
         raise KeyboardInterrupt(str(stopped)) from None
-    return load_run(run, data=data, data_root=data_root)
+    return load_run(run, data=data, data_root=data_root, trust_code=trust_code)
 
 
 @contextmanager

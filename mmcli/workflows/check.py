@@ -34,6 +34,7 @@ def check(
     rounds: int | None = None,
     resumed: Path | None = None,
     data_root: str | Path | None = None,
+    trust_code: bool = False,
 ) -> Experiment:
     """Check a config, its graph and its data, as `mmcli check` does.
 
@@ -47,6 +48,7 @@ def check(
         rounds: replaces the config's.
         resumed: directory of the run to be resumed by this config, which need not exist.
         data_root: folder to search for data files of that run that were moved.
+        trust_code: whether module types that the config names by import path are imported.
 
     Raises:
         ConfigError, DataError: every problem, one line each; also a run that cannot fit in memory.
@@ -64,6 +66,7 @@ def check(
         rounds=rounds,
         arrays={name: array.sha256 for name, array in given.items()},
         is_resolved=resumed is not None and _is_in(config, resumed),
+        trust_code=trust_code,
     )
     _refuse_unused(given, loaded)
     graph = build_graph(loaded)

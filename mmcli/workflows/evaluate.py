@@ -1,6 +1,6 @@
 """How good the classes of a run are, those it learned and those it finds in other data. Nothing formats for people."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -45,19 +45,27 @@ class Evaluation(NamedTuple):
     unwritten: str | None = None
 
 
-def evaluate(path: Path, data_root: Path | None = None) -> Evaluation:
+def evaluate(
+    path: Path,
+    data_root: Path | None = None,
+    *,
+    trust_code: bool = False,
+    tell: Callable[[str], None] | None = None,
+) -> Evaluation:
     """Measure each module of a finished run that names labels; results go to the run directory too, if they may.
 
     Args:
         path: of the run.
         data_root: as for `load_run`.
+        trust_code: as for `load_run`.
+        tell: gets a line for each module type that is not the one that the run learned with.
 
     Raises:
         UsageError: no finished run at `path`, or none of its modules names labels.
         DataError: the data are not there, or not those the run learned from.
         DamagedRunError: files of the run are missing or unreadable.
     """
-    run = load_run(path, data_root=data_root)
+    run = _loaded(path, data_root, trust_code, tell)
     measured = _measured(run)
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
@@ -85,6 +93,8 @@ def recognize(
     without: Collection[str],
     output: Path | None,
     data_root: Path | None = None,
+    trust_code: bool = False,
+    tell: Callable[[str], None] | None = None,
     watch: Watch | None = None,
 ) -> Evaluation:
     """Find the classes of other data with all parameters frozen, write them, and measure them where labels are there.
@@ -97,6 +107,8 @@ def recognize(
         without: senses to leave out.
         output: where files go; the run directory where it is None.
         data_root: as for `load_run`.
+        trust_code: as for `load_run`.
+        tell: as for `evaluate`.
         watch: told how many items are done.
 
     Raises:
@@ -105,7 +117,7 @@ def recognize(
         DamagedRunError: files of the run are missing or unreadable.
         SaveError: the files cannot be written.
     """
-    run = load_run(path, data_root=data_root)
+    run = _loaded(path, data_root, trust_code, tell)
     chosen = choose(run.config, request, without=without)
     datasets = run.load(chosen)
     directory = run.directory if output is None else RunDirectory.beside(output)
@@ -159,6 +171,14 @@ def recognize(
         _write_confusions(directory, run.graph, measures, "recog")
         directory.write_evaluation(record, "recog")
     return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
+
+
+def _loaded(path: Path, data_root: Path | None, trust_code: bool, tell: Callable[[str], None] | None) -> TrainedRun:
+    run = load_run(path, data_root=data_root, trust_code=trust_code)
+    if tell is not None:
+        for line in run.plugin_changes:
+            tell(line)
+    return run
 
 
 def _drop(_folder: str, _arrays: Mapping[str, np.ndarray]) -> None:

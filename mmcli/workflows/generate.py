@@ -30,7 +30,14 @@ class Source(NamedTuple):
 
 
 def generate(
-    path: Path, to: str, source: Source, output: Path, *, data_root: Path | None = None, watch: Watch | None = None
+    path: Path,
+    to: str,
+    source: Source,
+    output: Path,
+    *,
+    data_root: Path | None = None,
+    trust_code: bool = False,
+    watch: Watch | None = None,
 ) -> Path:
     """Make a sense and write it as .npz, and as a picture where its rows are square images.
 
@@ -40,6 +47,7 @@ def generate(
         source: what it is made from.
         output: the .npz; the picture lies beside it.
         data_root: as for `load_run`.
+        trust_code: as for `load_run`.
         watch: told how many items are done.
 
     Returns:
@@ -54,7 +62,7 @@ def generate(
     from_senses = bool(source.senses) or source.request != Request()
     if from_senses and source.of_class is not None:
         raise UsageError("--class makes a sense from nothing else; leave out --data, --test and --from, or --class")
-    run = load_run(path, data_root=data_root)
+    run = load_run(path, data_root=data_root, trust_code=trust_code)
     arrays = {to: _from_senses(run, to, source, watch)} if from_senses else _of_classes(run, to, source)
     write_arrays(output, arrays)
     side = math.isqrt(run.widths[run.senses[to]])

@@ -18,6 +18,7 @@ from mmcli.errors import DataError, UsageError
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
+from mmcli.workflows.plugins import plugin_changes
 from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing
 
 if TYPE_CHECKING:
@@ -107,6 +108,11 @@ class LearnedRun:
         return {
             name: self.directory.params(folder) for name, folder in folders.items() if self.directory.has_params(folder)
         }
+
+    @property
+    def plugin_changes(self) -> list[str]:
+        """A line for each module type that now comes from another package or version than the run learned with."""
+        return plugin_changes(self.directory.meta(), self.config)
 
     @cached_property
     def senses(self) -> dict[str, str]:

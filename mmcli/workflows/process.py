@@ -15,6 +15,7 @@ from mmcli.data.labels import LabelSet
 from mmcli.errors import UsageError
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.version import __version__
+from mmcli.workflows.plugins import plugins_of
 
 _THREADS = "PJRT_NPROC"  # the variable that jax reads once, as its devices start
 
@@ -83,7 +84,7 @@ def num_cores() -> int:
 
 
 def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]:
-    """Facts for meta.json before a run begins: versions, seed, threads and data."""
+    """Facts for meta.json before a run begins: versions, plugins, seed, threads and data."""
     packages = ("jax", "jaxlib", "numpy")
     return {
         "versions": {
@@ -91,6 +92,7 @@ def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]
             "python": platform.python_version(),
             **{package: version(package) for package in packages},
         },
+        "plugins": plugins_of(config),
         "seed": config.seed,
         "threads": threads,
         "items": datasets.num_items,

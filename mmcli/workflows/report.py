@@ -9,13 +9,14 @@ from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missi
 from mmcli.workflows.trained_run import read_graph
 
 
-def report(path: Path, folder: Path | None = None, data_root: Path | None = None) -> Path:
+def report(path: Path, folder: Path | None = None, data_root: Path | None = None, *, trust_code: bool = False) -> Path:
     """Write a page about a run, finished or not, and its figures.
 
     Args:
         path: of the run.
         folder: where the page goes; report/ in the run directory if it is None.
         data_root: where the data files are if they were moved, as for `load_run`.
+        trust_code: as for `load_run`.
 
     Returns:
         The page.
@@ -27,7 +28,7 @@ def report(path: Path, folder: Path | None = None, data_root: Path | None = None
     """
     run = RunDirectory.look(path)
     folder = run.report_folder(folder)
-    config, graph = read_graph(run, data_root)
+    config, graph = read_graph(run, data_root, trust_code=trust_code)
     datasets, problem, recorded = None, "", recorded_by(run)
     try:
         refuse_missing(config.data, config.places, "data", graph, recorded, data_root)

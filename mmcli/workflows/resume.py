@@ -10,6 +10,7 @@ from mmcli.errors import UsageError
 from mmcli.runs.checkpoint import VERSION, Checkpoint
 from mmcli.runs.reader import CONFIG
 from mmcli.runs.writer import RunDirectory
+from mmcli.workflows.plugins import plugin_changes
 from mmcli.workflows.relocation import Recorded, recorded_by, recorded_digests, refuse_changed
 from mmcli.workflows.trained_run import read_graph
 
@@ -24,7 +25,15 @@ class Past(NamedTuple):
 NO_PAST = Past(None, False)
 
 
-def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Datasets, tell: Callable[[str], None]) -> Past:
+def look_back(
+    run: RunDirectory,
+    config: Config,
+    graph: Graph,
+    datasets: Datasets,
+    tell: Callable[[str], None],
+    *,
+    trust_code: bool = False,
+) -> Past:
     """The past of a run that is asked to go on.
 
     Args:
@@ -33,6 +42,7 @@ def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Dataset
         graph: of the config.
         datasets: of the config.
         tell: is given a line for each damaged checkpoint.
+        trust_code: whether module types that the run's config names by import path are imported.
 
     Raises:
         UsageError: the run is of another config.
@@ -46,7 +56,7 @@ def look_back(run: RunDirectory, config: Config, graph: Graph, datasets: Dataset
         tell(f"{problem}; the one before it is whole")
     if checkpoint is None and not run.is_finished:
         return Past(None, False)
-    before = plain_config(read_graph(run)[0]) if checkpoint is None else checkpoint.config
+    before = plain_config(read_graph(run, trust_code=trust_code)[0]) if checkpoint is None else checkpoint.config
     try:
         recorded = recorded_by(run) if checkpoint is None else _recorded_in(checkpoint)
         differences = _differences(before, config, recorded, datasets)
@@ -102,19 +112,22 @@ def _differences(before: Mapping[str, Any], config: Config, recorded: Recorded, 
 
 
 def go_on(
-    run: RunDirectory, checkpoint: Checkpoint, facts: dict[str, Any], tell: Callable[[str], None]
+    run: RunDirectory, checkpoint: Checkpoint, config: Config, facts: dict[str, Any], tell: Callable[[str], None]
 ) -> dict[str, Any]:
     """Make the directory say what the checkpoint says; the facts for meta.json.
 
     Args:
         run: locked by this process.
         checkpoint: where it goes on.
+        config: of this process.
         facts: of this process.
         tell: is given a line where they are not those of the process before.
     """
     for key in ("versions", "threads"):
         if checkpoint.facts.get(key) != facts[key]:
             tell(f"{key} were {checkpoint.facts.get(key)} and are {facts[key]}: last digits may differ")
+    for line in plugin_changes(checkpoint.facts, config):
+        tell(line)
     run.go_on(checkpoint)
     tell(f"going on after {checkpoint.updates} updates and {checkpoint.iterations} iterations of the next")
     return facts | {"started": checkpoint.facts.get("started")}

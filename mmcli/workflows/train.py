@@ -33,6 +33,7 @@ def train(
     force: bool = False,
     resume: bool = False,
     threads: int | None = None,
+    trust_code: bool = False,
 ) -> Path:
     """Learn, and write a run directory.
 
@@ -44,6 +45,7 @@ def train(
         force: set aside a run that is at `output` already.
         resume: resume a run that is at `output` already; one that has finished is left alone.
         threads: CPU threads to compute with; None takes as many as before, or one for each core.
+        trust_code: whether module types that the config of a run to resume names by import path are imported.
 
     Returns:
         The run directory.
@@ -73,7 +75,9 @@ def train(
         for remark in _remarks(datasets):
             watcher.noted(remark)
         checkpoint, is_done = (
-            resuming.look_back(run, config, graph, datasets, watcher.noted) if resume else resuming.NO_PAST
+            resuming.look_back(run, config, graph, datasets, watcher.noted, trust_code=trust_code)
+            if resume
+            else resuming.NO_PAST
         )
         if is_done:
             watcher.noted("finished before; more rounds would extend it")
@@ -83,7 +87,7 @@ def train(
         threads = process.num_threads(threads, resuming.threads_of(checkpoint))
         facts = process.facts_of(config, datasets, threads)
         if checkpoint is not None:
-            facts = resuming.go_on(run, checkpoint, facts, watcher.noted)
+            facts = resuming.go_on(run, checkpoint, config, facts, watcher.noted)
         run.start(dump_config(config), facts)
         with _status_kept(config, run), process.threads_set(threads):
             from mmcli.workflows.learning import learn  # imports jax

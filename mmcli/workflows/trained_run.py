@@ -14,11 +14,12 @@ from mmcli.data.dataset import Datasets, absent, load_arrays
 from mmcli.data.memory import ArrayData, given_arrays
 from mmcli.data.rows import sparse
 from mmcli.data.units import Units, in_data_units
-from mmcli.errors import ConfigError, DataError, UsageError
+from mmcli.errors import ConfigError, DataError, ModuleTypeError, UsageError
 from mmcli.runs.reader import CONFIG
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
 from mmcli.workflows.learned_run import LearnedRun
+from mmcli.workflows.plugins import recorded_plugins
 from mmcli.workflows.relocation import recorded_by, relocated
 
 if TYPE_CHECKING:
@@ -46,7 +47,11 @@ class Prediction(NamedTuple):
 
 
 def load_run(
-    path: str | Path, *, data: Mapping[str, ArrayLike] | None = None, data_root: str | Path | None = None
+    path: str | Path,
+    *,
+    data: Mapping[str, ArrayLike] | None = None,
+    data_root: str | Path | None = None,
+    trust_code: bool = False,
 ) -> "TrainedRun":
     """Load a finished run from its directory.
 
@@ -68,15 +73,18 @@ def load_run(
         path: of the run directory.
         data: the arrays in memory that the run learned from, by name; only its confusion tables need them.
         data_root: folder to search for data files of the run that were moved, by the end of each path and its SHA-256.
+        trust_code: whether module types that the run's config names by import path, package.module:SPEC, are
+            imported, which runs their code.
 
     Raises:
+        ModuleTypeError: a module type of the run cannot be used here.
         UsageError: no finished run there, no folder `data_root`, or the run learned from no array of that name.
         DataError: an array is not the one that the run learned from.
         DamagedRunError: files of the run are missing or unreadable.
     """
     run = RunDirectory.open(Path(path))
     root = None if data_root is None else Path(data_root)
-    config, graph = read_graph(run, root)
+    config, graph = read_graph(run, root, trust_code=trust_code)
     arrays = given_arrays(data)
     _refuse_other_arrays(run, config, arrays)
     return TrainedRun(run, config, graph, data_root=root, arrays=arrays)
@@ -94,17 +102,22 @@ def _refuse_other_arrays(run: RunDirectory, config: Config, arrays: Mapping[str,
             raise DataError(f"{where}: not the array that {run.path} learned from (SHA-256 differs); give that one")
 
 
-def read_graph(run: RunDirectory, data_root: Path | None = None) -> tuple[Config, Graph]:
+def read_graph(run: RunDirectory, data_root: Path | None = None, *, trust_code: bool = False) -> tuple[Config, Graph]:
     """Read the config of a run, with its data files below `data_root` where they exist, and its graph.
 
     Raises:
+        ModuleTypeError: a module type of the run cannot be used here.
         UsageError: `data_root` is no folder.
         DamagedRunError: the config is missing or unreadable.
     """
     try:
-        config = load_config(run.config, is_resolved=True)
+        config = load_config(run.config, is_resolved=True, trust_code=trust_code)
         graph = build_graph(config)
         recorded = recorded_by(run) if data_root is not None else {}
+    except ModuleTypeError as error:
+        learned_with = sorted(set(map(str, recorded_plugins(run.meta()).values())))
+        hint = f"; the run learned with {listed(learned_with)}" if learned_with else ""
+        raise ModuleTypeError([problem + hint for problem in error.problems]) from None
     except ConfigError as error:
         raise run.damaged(CONFIG, error.problems[0]) from None
     return relocated(config, recorded, data_root), graph

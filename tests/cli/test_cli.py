@@ -44,8 +44,8 @@ def test_modules_lists_every_type(command):
 
     assert (done.code, done.err) == (0, "")
     heading, *lines = done.out.splitlines()
-    assert heading.split() == ["type", "receives", "sends", "summary"]
-    assert [line.split()[0] for line in lines] == type_names()
+    assert heading.split() == ["type", "from", "receives", "sends", "summary"]
+    assert [line.split()[:2] for line in lines] == [[name, "mmcli"] for name in type_names()]
     assert all(line.endswith(find_spec(name).summary) for line, name in zip(lines, type_names(), strict=True))
 
 
@@ -55,7 +55,7 @@ def test_modules_of_a_type_tells_each_option(command):
     assert done.code == 0
     heading, neighbours, _, _, *options = done.out.splitlines()
     assert heading.startswith("gmm: Gaussian mixture")
-    assert neighbours == "receives points (inputs: at most 1); sends categorical"
+    assert neighbours == "from mmcli; receives points (inputs: at most 1); sends categorical"
     assert options[0].split(maxsplit=2) == [
         "num_classes",
         "required",
@@ -66,7 +66,7 @@ def test_modules_of_a_type_tells_each_option(command):
 
 def test_a_source_has_no_inputs_and_no_options(command):
     assert command("modules", "observation").out.splitlines()[1:] == [
-        "a source: has no inputs; sends points, counts",
+        "from mmcli; a source: has no inputs; sends points, counts",
         "",
         "no options",
     ]

@@ -23,6 +23,7 @@ from mmcli.engine.schedule import Moment, Progress, Update
 from mmcli.errors import DivergedError
 from mmcli.modules.api import Info, Module, Outputs
 from mmcli.modules.messages import Counts, Points, combine, neutral, normalized
+from mmcli.modules.registry import find_spec
 from mmcli.modules.spec import Kind, Options, Port
 from mmcli.util import workers
 
@@ -121,13 +122,14 @@ def make_program(tree, module_rule="cavity", rule="cavity", **options):
         name: Node(
             name=name,
             place=place,
-            type="gmm" if name in tree else "observation",
-            config=ModuleConfig(name, "gmm", tree.get(name, ()), None, None, Options()),
+            type=type_name,
+            config=ModuleConfig(name, type_name, tree.get(name, ()), None, None, Options(), find_spec(type_name)),
             parents=tree.get(name, ()),
             children=tuple(child for child, parents in tree.items() if name in parents),
             kinds=tuple(Kind.COUNTS if parent in OBSERVATIONS else Kind.CATEGORICAL for parent in tree.get(name, ())),
         )
         for place, name in enumerate(names)
+        for type_name in ["gmm" if name in tree else "observation"]
     }
     last = list(tree)[-1]
     modules = {

@@ -112,3 +112,14 @@ def test_reports_that_are_not_declared_stop_a_run_before_they_are_written(config
         "add it to the spec's reports"
     )
     assert not list(Path("run").glob("module*/*"))
+
+
+def test_mathematics_that_cannot_be_imported_is_named(config, command, register):
+    register(dataclasses.replace(GROUPS, build="toys:nothing"))
+
+    done = command("train", config, "-o", "run")
+
+    assert done.code == 1
+    assert done.err.splitlines()[-1] == (
+        "mmcli: error: type groups: toys:nothing cannot be imported: module 'toys' has no attribute 'nothing'"
+    )
