@@ -75,7 +75,9 @@ def described(schema: Mapping[str, Any]) -> str:
         return " or ".join(map(described, schema["anyOf"]))
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
-    match schema["type"]:
+    match schema.get("type"):
+        case None:  # a type that the options of a package define for themselves
+            text = "a value"
         case "array":
             size = f" of at least {schema['minItems']}" if "minItems" in schema else ""
             text = f"a list{size}, each entry {described(schema['items'])}"

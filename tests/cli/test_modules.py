@@ -1,11 +1,14 @@
-"""`mmcli modules --new`: a package that works as it was written."""
+"""`mmcli modules`: options of any type, and --new: a package that works as it was written."""
 
+import dataclasses
+import enum
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from toys import GROUPS, GroupsOptions
 
 import mmcli
 
@@ -15,6 +18,20 @@ def folder(tmp_path, monkeypatch) -> Path:
     """An empty working directory."""
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+class Colour(enum.Enum):
+    RED = "red"
+
+
+class ColouredOptions(GroupsOptions):
+    colour: Colour
+
+
+def test_an_option_of_a_type_of_its_own_is_listed(command, register):
+    register(dataclasses.replace(GROUPS, name="coloured", options=ColouredOptions))
+
+    assert command("modules", "coloured").out.splitlines()[-1].split() == ["colour", "required", "a", "value"]
 
 
 def test_a_new_package_passes_its_own_test_and_the_rules_of_this_one(command):
