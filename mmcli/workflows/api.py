@@ -74,7 +74,8 @@ def train(
 
     Raises:
         ConfigError, DataError: every problem of the config and the data, one line each.
-        UsageError: the arguments contradict each other, or as `workflows.train`, which also says of other errors.
+        UsageError: the arguments contradict each other.
+        MmcliError: as of `workflows.train.train`.
         KeyboardInterrupt: as above.
     """
     for name, is_given in (("force", force), ("resume", resume)):

@@ -71,15 +71,14 @@ def check(
     _refuse_unused(given, loaded)
     graph = build_graph(loaded)
     from mmcli.data.dataset import load_datasets
-    from mmcli.workflows import relocation
-    from mmcli.workflows.memory import refuse_what_cannot_fit
+    from mmcli.workflows import memory, relocation
 
     if resumed is not None:
         root = None if data_root is None else Path(data_root)
         loaded = relocation.relocated_for_resuming(loaded, graph, resumed, root)
     datasets = load_datasets(loaded, graph, given)
     graph.refuse_misfits(datasets.widths, loaded.places)
-    refuse_what_cannot_fit(loaded, graph, datasets)
+    memory.refuse_what_cannot_fit(loaded, graph, datasets)
     return Experiment(loaded, graph, datasets)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from mmcli.config.model import Config
 from mmcli.data.dataset import Datasets, load_sources
 from mmcli.data.labels import Labels, LabelSet
 from mmcli.data.memory import ArrayData
+from mmcli.data.selection import Sources
 from mmcli.data.units import Units, stored_units
 from mmcli.errors import DataError, UsageError
 from mmcli.runs.history import HistoryLine
@@ -20,9 +21,6 @@ from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
 from mmcli.workflows.plugins import plugin_changes
 from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing
-
-if TYPE_CHECKING:
-    from mmcli.data.selection import Sources
 
 
 class LearnedRun:
@@ -119,7 +117,7 @@ class LearnedRun:
         """The observation module of each sense."""
         return {str(self.graph.nodes[name].config.data): name for name in self.graph.senses}
 
-    def load(self, chosen: "Sources") -> Datasets:
+    def load(self, chosen: Sources) -> Datasets:
         """Read and check data that a command chose; observations stay in their files.
 
         Raises:
@@ -136,8 +134,6 @@ class LearnedRun:
 
     def _own_labels(self) -> tuple[dict[str, Labels], str]:
         """Labels that measured each module in training; none, and the reason, where they are not at hand."""
-        from mmcli.data.selection import Sources
-
         named = {name: module.labels for name, module in self.config.modules.items() if module.labels is not None}
         sources = {name: self.config.data[name] for name in named.values()}
         masks = {

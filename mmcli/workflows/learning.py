@@ -94,7 +94,7 @@ def learn(
             kind = "all is saved" if is_saved else "its threads stand still; what the last checkpoint holds is saved"
             where = f"in round {event.round}, module {event.module}"
             raise StoppedError(
-                f"stopped by {signal.Signals(number).name} {where}; {kind}; go on with: {resume_command(config, run)}",
+                f"stopped by {signal.Signals(number).name} {where}; {kind}; resume with: {resume_command(config, run)}",
                 number,
             )
 

@@ -205,7 +205,7 @@ def test_a_terminated_run_gives_exit_code_143_and_says_how_to_go_on(tiny_config)
     assert process.returncode == 128 + signal.SIGTERM
     assert meta["status"] == "stopped"
     assert last == (
-        "mmcli: stopped by SIGTERM in round 1, module vae; all is saved; go on with: "
+        "mmcli: stopped by SIGTERM in round 1, module vae; all is saved; resume with: "
         "mmcli train runs/tiny-s0-001/config.yaml -o runs/tiny-s0-001 --resume\n"
     )
 

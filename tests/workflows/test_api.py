@@ -146,7 +146,7 @@ def test_an_interrupt_saves_and_the_run_resumes_to_the_same_bytes(learned):
     mmcli.train("run/config.yaml", data=DATA, output="run", resume=True, progress=False)
 
     assert str(stopped.value) == (
-        "stopped by SIGINT in round 1, module gmm; all is saved; go on with: mmcli.train('run/config.yaml', "
+        "stopped by SIGINT in round 1, module gmm; all is saved; resume with: mmcli.train('run/config.yaml', "
         "data={'kinds': ..., 'points': ..., 'has_kind': ...}, output='run', resume=True)"
     )
     assert status == "stopped"

@@ -134,8 +134,8 @@ def test_what_cannot_be_asked(run, call, text):
 @pytest.mark.parametrize(
     ("senses", "text"),
     [
-        ({"images": IMAGES[:, 1:]}, "arrays: data.images: images: 11 columns, but the run learned from 12"),
-        ({"images": IMAGES, "words": WORDS[1:]}, "data.words: words: 59 rows, but data.images has 60"),
+        ({"images": IMAGES[:, 1:]}, "arrays: data.images: 11 columns, but the run learned from 12"),
+        ({"images": IMAGES, "words": WORDS[1:]}, "arrays: data.words: 59 rows, but data.images has 60"),
         ({"images": np.full((2, 12), np.nan)}, r"item 0 \(from 0\) has none of its senses"),
         ({"images": 2 * IMAGES}, "modules.vae takes 0 to 1"),
         ({"words": -WORDS}, "modules.mlda takes counts, which are 0 or more"),

@@ -112,7 +112,7 @@ def test_a_run_whose_threads_stand_still_is_ended_and_goes_on(start, folder):
 
     assert err.splitlines()[-1] == (
         "mmcli: error: module gmm, round 1: its threads stand still: no processor time used for 1.5 s; what the last "
-        "checkpoint holds is safe; go on with: mmcli train run/config.yaml -o run --resume (and --threads 1, where it "
+        "checkpoint holds is safe; resume with: mmcli train run/config.yaml -o run --resume (and --threads 1, where it "
         "stands still again)"
     )
     assert out == "said before"
@@ -145,7 +145,7 @@ def test_a_run_whose_threads_stand_still_ends_at_a_signal(start, folder, more, k
     assert seconds < LIMIT
     assert err.splitlines()[-1] == (
         f"mmcli: stopped by SIGTERM in round 2, module gmm; {said}; "
-        "go on with: mmcli train run/config.yaml -o run --resume"
+        "resume with: mmcli train run/config.yaml -o run --resume"
     )
     assert max(path.stem for path in (folder / "run/checkpoint").iterdir()) == kept
     assert json.loads((folder / "run/meta.json").read_text())["status"] == "stopped"
