@@ -1,12 +1,11 @@
 """Named data -> checked arrays: every row and value fit for the modules that observe it."""
 
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,10 @@ from mmcli.data.formats.opening import digest
 from mmcli.data.labels import Labels, read_labels
 from mmcli.data.masks import as_mask
 from mmcli.data.observations import Learned, Observed, Observer, read_observation
-from mmcli.data.rows import sparse, streamed
 from mmcli.data.rows.given import Given
-from mmcli.data.rows.sparse import HostRows
-from mmcli.data.rows.streamed import Forms, RowSource, SentRows
+from mmcli.data.rows.protocol import SentRows, as_rows, form_of
+from mmcli.data.rows.sparse import HostRows, zeros
+from mmcli.data.rows.streamed import RowSource
 from mmcli.data.sequences import first_rows, one_sequence
 from mmcli.data.units import Units
 from mmcli.data.validation import WrongValueError
@@ -63,7 +62,7 @@ class Datasets(NamedTuple):
         if num_items is None:
             return self
         return Datasets(
-            {name: streamed.first(rows, num_items) for name, rows in self.observations.items()},
+            {name: as_rows(rows).first(num_items) for name, rows in self.observations.items()},
             {name: rows[:num_items] for name, rows in self.known.items()},
             {name: labels.of_rows(slice(num_items)) for name, labels in self.labels.items()},
             min(num_items, self.num_items),
@@ -75,11 +74,9 @@ class Datasets(NamedTuple):
     def as_observed(self, module: str) -> RowSource:
         """The rows of an observation in the units of the data; those that are streamed as they are sent."""
         rows = self.observations[module]
-        if isinstance(rows, Forms):
-            return rows.plain
-        if isinstance(rows, np.ndarray) and module in self.units:
-            return self.units[module].restored(rows)
-        return rows
+        plain: Any = form_of(rows, standard=False)
+        is_standard = plain is rows and module in self.units
+        return self.units[module].restored(plain) if is_standard and not as_rows(plain).is_streamed else plain
 
     @property
     def given(self) -> Given:
@@ -88,9 +85,8 @@ class Datasets(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """What observations take in memory."""
-        forms = (rows if isinstance(rows, Forms) else (rows,) for rows in self.observations.values())
-        return sum(sparse.num_bytes(rows) for rows in itertools.chain.from_iterable(forms))
+        """Bytes of memory that observations take."""
+        return sum(as_rows(rows).num_bytes for rows in self.observations.values())
 
     @property
     def widths(self) -> dict[str, int]:
@@ -100,8 +96,9 @@ class Datasets(NamedTuple):
     @property
     def shares(self) -> dict[str, float]:
         """How much of each sparse observation is not zero."""
-        rows_of = {module: rows for module, rows in self.observations.items() if sparse.is_sparse(rows)}
-        return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
+        rows_of = {module: as_rows(rows) for module, rows in self.observations.items()}
+        sizes = {module: self.num_items * width for module, width in self.widths.items()}
+        return {module: rows.num_stored / sizes[module] for module, rows in rows_of.items() if rows.is_sparse}
 
 
 def load_datasets(config: Config, graph: Graph, *, hold: bool = True) -> Datasets:
@@ -206,7 +203,7 @@ def _assemble(
 
 def absent(graph: Graph, module: str, shape: tuple[int, int]) -> HostRows:
     """What stands for an observation of which no row is known."""
-    return sparse.nothing(shape, may_be_sparse=Observer(module, graph).of_points is None)
+    return zeros(shape, may_be_sparse=Observer(module, graph).of_points is None)
 
 
 class _Reader:

@@ -5,29 +5,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.data.rows import streamed
-from mmcli.data.rows.streamed import RowSource, StreamedRows
+from mmcli.data.rows.protocol import as_rows
+from mmcli.data.rows.streamed import RowSource, joined
 from mmcli.data.validation import BLOCK_VALUES, refuse
 from mmcli.errors import DataError
 
 
 def as_mask(array: RowSource) -> NDArray[np.bool_]:
     """(N,) bool of an array of 1 for yes and 0 for no; DataError where it is none."""
-    column = one_column(array, "what says which rows are there")
+    column = one_column(array, "what says which rows are there has", "a value an item, as array.all(axis=1) gives")
     refuse(column, (column != 0) & (column != 1), "what says which rows are there holds 1 for yes and 0 for no")
     return column.astype(bool)
 
 
-def one_column(array: RowSource, what: str) -> NDArray[Any]:
-    """(N,) of an array of one dimension, or of a table of one column; DataError, naming what it is, for another."""
-    if isinstance(array, StreamedRows) and array.shape[1] == 1:
-        array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
+def one_column(array: RowSource, subject: str, remedy: str) -> NDArray[Any]:
+    """(N,) of an array of one dimension, or of a table of one column.
+
+    Args:
+        array: of any shape.
+        subject: of the error, with its verb.
+        remedy: for a table of several columns.
+
+    Raises:
+        DataError: the array has another shape.
+    """
+    rows = as_rows(array)
+    if rows.is_streamed and array.shape[1] == 1:
+        array = joined(rows.blocks(BLOCK_VALUES), array.shape, array.dtype)
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         is_row = array.ndim == 2 and array.shape[0] == 1
-        remedy = "array.ravel()" if is_row else "a value an item, as array.all(axis=1) gives"
-        raise DataError(f"{dimensions(array)}; {what} has 1: {remedy}")
+        raise DataError(f"{dimensions(array)}; {subject} 1: {'array.ravel()' if is_row else remedy}")
     return array
 
 

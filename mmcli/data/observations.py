@@ -15,8 +15,9 @@ from mmcli.config.model import DataSource
 from mmcli.data.census import Census
 from mmcli.data.masks import dimensions
 from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows.protocol import Forms, SentRows, as_block, as_rows
 from mmcli.data.rows.sparse import HostRows
-from mmcli.data.rows.streamed import Forms, RowSource, SentRows, StreamedRows
+from mmcli.data.rows.streamed import RowSource, StreamedRows
 from mmcli.data.units import LARGEST, Survey, Units
 from mmcli.data.validation import TOO_FAR, Rule, Watcher, block_size, checked, converted
 from mmcli.errors import DataError
@@ -74,7 +75,7 @@ class _Input(NamedTuple):
     def converted(self, units: Units | None) -> RowSource:
         """Rows that have been checked, as they are or in standard units."""
         again = functools.partial(converted, self.array, self.known, self.source.file, units)
-        if self.hold or not isinstance(self.array, StreamedRows):
+        if self.hold or not as_rows(self.array).is_streamed:
             return streamed.joined(again(block_size(self.array)), self.array.shape, np.float32)
         return StreamedRows(self.array.shape, np.dtype(np.float32), again)
 
@@ -119,7 +120,7 @@ def _in_units(
     """Rows in standard units, and as they are where some take that; units are taken from them where there are none."""
     array, known, source, _ = given
     _refuse_too_dense(array, observer.in_units[0])
-    if units is not None and isinstance(array, StreamedRows):
+    if units is not None and as_rows(array).is_streamed:
         rules.append((units.too_far, TOO_FAR))  # of others `converted` says it at once
     survey = Survey(array.shape, array.dtype)
     precise = not observer.as_it_is
@@ -140,7 +141,7 @@ def _in_units(
 def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> RowSource:
     """Rows as they are, (N, D) float32, of blocks that are checked."""
     array = given.array
-    if not isinstance(array, StreamedRows):
+    if not as_rows(array).is_streamed:
         (rows,) = blocks
         return _in_form(rows, observer.of_points)
     if given.hold:
@@ -176,16 +177,16 @@ def _is_outside(bounds: tuple[float, float], values: NDArray[Any]) -> NDArray[np
 
 def _in_form(rows: HostRows, hearer_of_points: Node | None) -> HostRows:
     """Sparse rows as they are or dense, whichever suits those who hear them."""
-    if isinstance(rows, np.ndarray):
+    found = as_rows(rows)
+    if hearer_of_points is not None:
+        _refuse_too_dense(rows, hearer_of_points)
+    elif found.is_sparse and sparse.pays(rows.shape, found.num_stored):
         return rows
-    if hearer_of_points is None:
-        return rows if sparse.pays(rows.shape, rows.nnz) else rows.toarray()
-    _refuse_too_dense(rows, hearer_of_points)
-    return rows.toarray()
+    return as_block(rows).dense
 
 
-def _refuse_too_dense(rows: HostRows, hearer_of_points: Node) -> None:
+def _refuse_too_dense(rows: RowSource, hearer_of_points: Node) -> None:
     """Raise DataError where sparse rows would fill too much memory as points."""
-    if sparse.is_sparse(rows) and (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
+    if as_rows(rows).is_sparse and (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
         what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
         raise DataError(f"modules.{hearer_of_points.name} takes points, which are dense: {what}; give it fewer columns")

@@ -115,7 +115,7 @@ def go_on(
     for key in ("versions", "threads"):
         if checkpoint.facts.get(key) != facts[key]:
             tell(f"{key} were {checkpoint.facts.get(key)} and are {facts[key]}: last digits may differ")
-    run.go_on(checkpoint)
+    run.resume_from(checkpoint)
     tell(f"going on after {checkpoint.updates} updates and {checkpoint.iterations} iterations of the next")
     return facts | {"started": checkpoint.facts.get("started")}
 

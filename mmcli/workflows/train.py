@@ -59,7 +59,7 @@ def train(
     if output is None:
         run = RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")
     else:
-        run = RunDirectory.take_up(output) if resume else RunDirectory.create(output)
+        run = RunDirectory.open_or_create(output) if resume else RunDirectory.create(output)
     with run.lock() as is_locked:
         watcher.started(run.path, aside, config.rounds, graph.learners)
         if not is_locked:
