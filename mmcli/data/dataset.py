@@ -32,7 +32,7 @@ _Checked = TypeVar("_Checked")
 
 
 class Datasets(NamedTuple):
-    """What the modules observe. N items; rows are items.
+    """Data of a graph, by the names of its modules. N items; rows are items.
 
     Attributes:
         observations: (N, D) float32, by name of the observation module; zeros where not known. In C order, or a
@@ -40,7 +40,7 @@ class Datasets(NamedTuple):
             they were not to be held. In standard units where all modules that observe them take those, and in both
             forms where some do.
         known: (N,) which rows are there, by name of the observation module.
-        labels: of the N items, by name of the data.
+        labels: of the N items, by name of the module whose classes they measure.
         num_items: N.
         digests: SHA-256 in hex of each file, by its path.
         units: of each observation that is in standard units, by its name.
@@ -162,8 +162,8 @@ def _assemble(
     # Targets are read to learn from them; a prediction does without.
     read = shows if not widths else {module: shows[module] for module in graph.senses}
     given = {module: name for module, name in read.items() if name in sources}
-    label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
-    label_names &= sources.keys()
+    named = {module: node.config.labels for module, node in graph.nodes.items() if node.config.labels is not None}
+    label_names = {name for name in named.values() if name in sources}
     masked = {*given.values(), *label_names}
     mask_names = {mask for name in masked if (mask := sources[name].known) is not None}
     masks = reader.take_all({name: (name, as_mask) for name in sorted(mask_names)})
@@ -189,7 +189,7 @@ def _assemble(
     return Datasets(
         {module: observed[module].rows for module in shows},
         {module: observed[module].known for module in shows},
-        labels,
+        {module: labels[name] for module, name in named.items() if name in labels},
         num_items,
         {},
         {module: found.units for module in shows if (found := observed[module]).units is not None},

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mmcli.config.model import Config
 from mmcli.config.reader import dump_config
 from mmcli.data.dataset import Datasets
 from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError
@@ -64,7 +65,7 @@ def train(
         watcher.started(run.path, aside, config.rounds, graph.learners)
         if not is_locked:
             watcher.told("this file system has no locks: see that no other process works on this run")
-        for remark in _remarks(datasets):
+        for remark in _remarks(config, datasets):
             watcher.told(remark)
         checkpoint, is_done = (
             resuming.look_back(run, config, graph, datasets, watcher.told) if resume else resuming.NO_PAST
@@ -116,9 +117,9 @@ def _status_kept(run: RunDirectory) -> Iterator[None]:
         raise
 
 
-def _remarks(datasets: Datasets) -> Iterator[str]:
+def _remarks(config: Config, datasets: Datasets) -> Iterator[str]:
     """Lines on data that are sound but may surprise."""
     yield from datasets.notes
-    for name, labels in datasets.labels.items():
+    for name, labels in {config.modules[module].labels: labels for module, labels in datasets.labels.items()}.items():
         if labels.num_unlabelled:
             yield f"{name}: {counted(labels.num_unlabelled, 'item')} of {datasets.num_items} without a label"
