@@ -91,7 +91,7 @@ def _terminate(number: int, _frame: FrameType | None) -> None:
 
 def _explain(error: Exception) -> int:
     """Say on stderr what went wrong, a line for each problem; the exit code."""
-    if isinstance(error, MemoryError):  # of what numpy or Python allocates; `devices.memory_told` names modules
+    if isinstance(error, MemoryError):  # of what numpy or Python allocates; `devices.memory_errors` names modules
         reason = f" ({error})" if str(error) else ""
         error = MemoryShortError(f"out of memory; give it less data, or ask for less at a time{reason}")
     code = error.exit_code if isinstance(error, MmcliError | click.ClickException) else 1

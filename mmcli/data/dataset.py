@@ -1,12 +1,11 @@
 """Named data -> checked arrays: every row and value valid for the modules that observe it."""
 
 import functools
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +18,10 @@ from mmcli.data.labels import Labels
 from mmcli.data.masks import as_mask
 from mmcli.data.memory import ArrayData
 from mmcli.data.observations import Learned, Observed, Observer, read_observation
-from mmcli.data.rows import sparse, streamed
 from mmcli.data.rows.given import Given
-from mmcli.data.rows.sparse import HostRows
-from mmcli.data.rows.streamed import Forms, RowSource, SentRows
+from mmcli.data.rows.protocol import SentRows, as_rows, form_of
+from mmcli.data.rows.sparse import HostRows, zeros
+from mmcli.data.rows.streamed import RowSource
 from mmcli.data.sequences import first_rows, one_sequence
 from mmcli.data.units import Units
 from mmcli.data.validation import WrongValueError
@@ -40,7 +39,7 @@ class Datasets(NamedTuple):
             csr_array if read from one, used as counts only, and `sparse.pays`; streamed if not to be held. In standard
             units if all modules that observe them accept those, and in both forms if some do.
         known: masks (N,), True where a row is observed, by name of the observation module.
-        labels: of the N items, by name of the data.
+        labels: of the N items, by name of the module whose classes they measure.
         num_items: N.
         digests: SHA-256 in hex of each file by its path, of an array in memory by its name.
         units: of each observation in standard units, by its name.
@@ -62,7 +61,7 @@ class Datasets(NamedTuple):
         if num_items is None:
             return self
         return Datasets(
-            {name: streamed.first(rows, num_items) for name, rows in self.observations.items()},
+            {name: as_rows(rows).first(num_items) for name, rows in self.observations.items()},
             {name: rows[:num_items] for name, rows in self.known.items()},
             {name: labels.of_rows(slice(num_items)) for name, labels in self.labels.items()},
             min(num_items, self.num_items),
@@ -74,11 +73,9 @@ class Datasets(NamedTuple):
     def as_observed(self, module: str) -> RowSource:
         """Rows (N, D) of an observation in the units of the data; streamed ones in the form that is sent."""
         rows = self.observations[module]
-        if isinstance(rows, Forms):
-            return rows.plain
-        if isinstance(rows, np.ndarray) and module in self.units:
-            return self.units[module].restored(rows)
-        return rows
+        plain: Any = form_of(rows, standard=False)
+        is_standard = plain is rows and module in self.units
+        return self.units[module].restored(plain) if is_standard and not as_rows(plain).is_streamed else plain
 
     @property
     def given(self) -> Given:
@@ -88,8 +85,7 @@ class Datasets(NamedTuple):
     @property
     def num_bytes(self) -> int:
         """Memory that observations take, in bytes."""
-        forms = (rows if isinstance(rows, Forms) else (rows,) for rows in self.observations.values())
-        return sum(sparse.num_bytes(rows) for rows in itertools.chain.from_iterable(forms))
+        return sum(as_rows(rows).num_bytes for rows in self.observations.values())
 
     @property
     def widths(self) -> dict[str, int]:
@@ -99,8 +95,9 @@ class Datasets(NamedTuple):
     @property
     def shares(self) -> dict[str, float]:
         """Share of nonzero values of each sparse observation."""
-        rows_of = {module: rows for module, rows in self.observations.items() if sparse.is_sparse(rows)}
-        return {module: rows.nnz / (rows.shape[0] * rows.shape[1]) for module, rows in rows_of.items()}
+        rows_of = {module: as_rows(rows) for module, rows in self.observations.items()}
+        sizes = {module: self.num_items * width for module, width in self.widths.items()}
+        return {module: rows.num_stored / sizes[module] for module, rows in rows_of.items() if rows.is_sparse}
 
 
 def load_datasets(
@@ -178,8 +175,8 @@ def _assemble(
     # Targets are read to learn from them; a prediction does without.
     read = shows if not widths else {module: shows[module] for module in graph.senses}
     given = {module: name for module, name in read.items() if name in sources}
-    label_names = {node.config.labels for node in graph.nodes.values() if node.config.labels is not None}
-    label_names &= sources.keys()
+    named = {module: node.config.labels for module, node in graph.nodes.items() if node.config.labels is not None}
+    label_names = {name for name in named.values() if name in sources}
     masked = {*given.values(), *label_names}
     mask_names = {mask for name in masked if (mask := sources[name].known) is not None}
     masks = reader.take_all({name: (name, as_mask) for name in sorted(mask_names)})
@@ -205,7 +202,7 @@ def _assemble(
     return Datasets(
         {module: observed[module].rows for module in shows},
         {module: observed[module].known for module in shows},
-        labels,
+        {module: labels[name] for module, name in named.items() if name in labels},
         num_items,
         {},
         {module: found.units for module in shows if (found := observed[module]).units is not None},
@@ -219,7 +216,7 @@ def _assemble(
 
 def absent(graph: Graph, module: str, shape: tuple[int, int]) -> HostRows:
     """Rows of an observation that is missing altogether."""
-    return sparse.nothing(shape, may_be_sparse=Observer(module, graph).of_points is None)
+    return zeros(shape, may_be_sparse=Observer(module, graph).of_points is None)
 
 
 class _Reader:

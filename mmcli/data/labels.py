@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mmcli.data.formats import array_names, read_array
 from mmcli.data.masks import dimensions
-from mmcli.data.rows import sparse
+from mmcli.data.rows.protocol import as_rows
 from mmcli.data.validation import WrongValueError
 from mmcli.errors import DataError
 from mmcli.util.text import counted, listed
@@ -307,7 +307,7 @@ def _column(array: Any) -> NDArray[Any]:
     Raises:
         DataError: it has another shape, or is sparse.
     """
-    if sparse.is_sparse(array):
+    if as_rows(array).is_sparse:
         raise DataError("a sparse matrix; labels are one an item: array.toarray().argmax(axis=1) of one-hot rows")
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]

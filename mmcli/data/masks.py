@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmcli.data.rows import streamed
-from mmcli.data.rows.streamed import RowSource, StreamedRows
+from mmcli.data.rows.protocol import as_rows
+from mmcli.data.rows.streamed import RowSource, joined
 from mmcli.data.validation import BLOCK_VALUES, refuse
 from mmcli.errors import DataError
 
@@ -17,29 +17,30 @@ def as_mask(array: RowSource) -> NDArray[np.bool_]:
     Raises:
         DataError: it holds something else.
     """
-    column = one_column(array, "a mask")
+    column = one_column(array, "a mask has", "a value an item, as array.all(axis=1) gives")
     refuse(column, (column != 0) & (column != 1), "a mask holds 1 for an observed row, 0 for a missing one")
     return column.astype(bool)
 
 
-def one_column(array: RowSource, what: str) -> NDArray[Any]:
-    """(N,) of an array with one dimension, or of a table of one column.
+def one_column(array: RowSource, subject: str, remedy: str) -> NDArray[Any]:
+    """(N,) of an array of one dimension, or of a table of one column.
 
     Args:
-        array: to be read.
-        what: it is, for errors.
+        array: of any shape.
+        subject: of the error, with its verb.
+        remedy: for a table of several columns.
 
     Raises:
-        DataError: it has another shape.
+        DataError: the array has another shape.
     """
-    if isinstance(array, StreamedRows) and array.shape[1] == 1:
-        array = streamed.joined(array.blocks(BLOCK_VALUES), array.shape, array.dtype)
+    rows = as_rows(array)
+    if rows.is_streamed and array.shape[1] == 1:
+        array = joined(rows.blocks(BLOCK_VALUES), array.shape, array.dtype)
     if isinstance(array, np.ndarray) and array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if not isinstance(array, np.ndarray) or array.ndim != 1:
         is_row = array.ndim == 2 and array.shape[0] == 1
-        remedy = "array.ravel()" if is_row else "a value an item, as array.all(axis=1) gives"
-        raise DataError(f"{dimensions(array)}; {what} has 1: {remedy}")
+        raise DataError(f"{dimensions(array)}; {subject} 1: {'array.ravel()' if is_row else remedy}")
     return array
 
 

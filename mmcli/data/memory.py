@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmcli.data.formats import csr, npz
-from mmcli.data.rows import sparse
 from mmcli.data.rows.sparse import HostRows
 from mmcli.data.rows.streamed import RowSource, StreamedRows
 from mmcli.errors import DataError, UsageError
@@ -78,7 +77,7 @@ def row_source(array: HostRows) -> RowSource:
         DataError: text, which is no observation.
     """
     npz.refuse_kind(array.dtype, npz.NUMBERS, in_file=False)
-    if sparse.is_sparse(array) or array.ndim != 2:
+    if array.ndim != 2 or not isinstance(array, np.ndarray):
         return array
     rows: NDArray[Any] = np.asarray(array)
 

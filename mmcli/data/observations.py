@@ -15,8 +15,9 @@ from mmcli.config.model import DataSource
 from mmcli.data.census import Census
 from mmcli.data.masks import dimensions
 from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows.protocol import Forms, SentRows, as_block, as_rows
 from mmcli.data.rows.sparse import HostRows
-from mmcli.data.rows.streamed import Forms, RowSource, SentRows, StreamedRows
+from mmcli.data.rows.streamed import RowSource, StreamedRows
 from mmcli.data.units import LARGEST, Survey, Units
 from mmcli.data.validation import TOO_FAR, Rule, Watcher, block_size, checked, converted
 from mmcli.errors import DataError
@@ -74,7 +75,7 @@ class _Input(NamedTuple):
     def converted(self, units: Units | None) -> RowSource:
         """Validated rows, as stored or in standard units."""
         again = functools.partial(converted, self.array, self.known, self.source.file, units)
-        if self.hold or not isinstance(self.array, StreamedRows):
+        if self.hold or not as_rows(self.array).is_streamed:
             return streamed.joined(again(block_size(self.array)), self.array.shape, np.float32)
         return StreamedRows(self.array.shape, np.dtype(np.float32), again)
 
@@ -123,7 +124,7 @@ def _in_units(
     """Rows in standard units, and as stored where a node needs that; units are derived from them where not given."""
     array, known, source, _ = given
     _refuse_too_dense(array, observer.in_units[0])
-    if units is not None and isinstance(array, StreamedRows):
+    if units is not None and as_rows(array).is_streamed:
         rules.append((units.too_far, TOO_FAR))  # for other arrays, `converted` reports it at once
     survey = Survey(array.shape, array.dtype)
     precise = not observer.as_it_is
@@ -144,7 +145,7 @@ def _in_units(
 def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> RowSource:
     """Rows as stored, (N, D) float32, from validated blocks."""
     array = given.array
-    if not isinstance(array, StreamedRows):
+    if not as_rows(array).is_streamed:
         (rows,) = blocks
         return _in_form(rows, observer.of_points)
     if given.hold:
@@ -185,20 +186,20 @@ def _in_form(rows: HostRows, points_node: Node | None) -> HostRows:
     Raises:
         DataError: they are too many to be dense.
     """
-    if isinstance(rows, np.ndarray):
+    found = as_rows(rows)
+    if points_node is not None:
+        _refuse_too_dense(rows, points_node)
+    elif found.is_sparse and sparse.pays(rows.shape, found.num_stored):
         return rows
-    if points_node is None:
-        return rows if sparse.pays(rows.shape, rows.nnz) else rows.toarray()
-    _refuse_too_dense(rows, points_node)
-    return rows.toarray()
+    return as_block(rows).dense
 
 
-def _refuse_too_dense(rows: HostRows, points_node: Node) -> None:
+def _refuse_too_dense(rows: RowSource, points_node: Node) -> None:
     """Refuse sparse rows that would fill too much memory as points.
 
     Raises:
         DataError: they would.
     """
-    if sparse.is_sparse(rows) and (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
+    if as_rows(rows).is_sparse and (size := sparse.dense_bytes(rows.shape)) > sparse.MAX_DENSE:
         what = f"{rows.shape[0]} rows of {rows.shape[1]} columns would fill {size / 1e9:.1f} GB"
         raise DataError(f"modules.{points_node.name} takes points, which are dense: {what}; give it fewer columns")

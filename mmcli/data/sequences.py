@@ -24,7 +24,7 @@ def first_rows(array: RowSource) -> NDArray[np.bool_]:
     Raises:
         DataError: the array is not one whole number a row; the first row at which a sequence is resumed.
     """
-    numbers = one_column(array, "the numbers of sequences")
+    numbers = one_column(array, "numbers of sequences have", "take the column that holds them, array[:, k]")
     refuse(numbers, ~(np.isfinite(numbers) & (numbers == np.floor(numbers))), "a sequence has a whole number")
     starts = np.ones(len(numbers), bool)
     starts[1:] = numbers[1:] != numbers[:-1]

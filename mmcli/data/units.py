@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.config.graph import Graph
-from mmcli.data.rows.sparse import HostRows, dense
+from mmcli.data.rows.protocol import as_block
+from mmcli.data.rows.sparse import HostRows
 from mmcli.util.text import listed
 
 OUTERMOST = 0.01  # share of a column's values at each end that is clipped
@@ -103,7 +104,7 @@ class Survey:
 
     def add(self, block: HostRows, known: NDArray[np.bool_]) -> None:
         """Add the next rows (B, D), those where `known` (B,) is True."""
-        block = dense(block)
+        block = as_block(block).dense
         is_picked = self._is_picked[self._first : self._first + len(block)] & known
         self._first += len(block)
         self._sample.append(block[is_picked].astype(np.float64))

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mmcli.data.formats.whole_numbers import is_rounded
-from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows.protocol import as_block, as_rows
 from mmcli.data.rows.sparse import HostRows
-from mmcli.data.rows.streamed import RowSource, StreamedRows
+from mmcli.data.rows.streamed import RowSource
 from mmcli.data.units import Units
 from mmcli.errors import DataError
 from mmcli.util.text import shown
@@ -67,16 +67,17 @@ def checked(
     rounded = _Tally("beyond 2^53 float64 rounds whole numbers; subtract an offset, or scale the array")
     tallies = [(is_wrong, _Tally(remedy)) for is_wrong, remedy in rules]
     first, size = 0, len(known)
-    if precise or isinstance(array, StreamedRows):
+    rows_of_array = as_rows(array)
+    if precise or rows_of_array.is_streamed:
         size = block_size(array)
-    for block in streamed.blocks_of(array, size):
+    for block in rows_of_array.blocks(size):
         there = known[first : first + block.shape[0]]
         if missing == "nan":
-            there &= ~sparse.all_nan(block)
+            there &= ~as_block(block).all_nan()
         kept, rows = _kept(block, there, np.float64 if precise else np.float32)
-        rounded.add(kept, is_rounded(sparse.stored(kept)), first)
+        rounded.add(kept, is_rounded(as_block(kept).stored), first)
         for is_wrong, tally in tallies:
-            tally.add(kept, is_wrong(sparse.stored(rows)), first)
+            tally.add(kept, is_wrong(as_block(rows).stored), first)
         first += block.shape[0]
         if not any(tally.found for _, tally in tallies):
             for watcher in watchers:
@@ -94,9 +95,9 @@ def block_size(array: RowSource) -> int:
 
 def _kept(block: HostRows, known: NDArray[np.bool_], dtype: DTypeLike) -> tuple[HostRows, HostRows]:
     """Rows with zeros where masked, as stored and as `dtype`."""
-    kept = block if known.all() else sparse.kept(block, known)
+    kept = block if known.all() else as_block(block).masked(known)
     with np.errstate(over="ignore"):  # values that are too large become infinite, and are refused as such
-        return kept, sparse.as_type(kept, dtype)
+        return kept, as_block(kept).as_type(dtype)
 
 
 def converted(
@@ -109,12 +110,12 @@ def converted(
     """
     first, tally = 0, _Tally(TOO_FAR)
     try:
-        for block in streamed.blocks_of(array, size):
+        for block in as_rows(array).blocks(size):
             there = known[first : first + block.shape[0]]
             if units is None:
                 yield _kept(block, there, np.float32)[1]
             else:
-                rows = sparse.dense(sparse.kept(block, there))
+                rows = as_block(as_block(block).masked(there)).dense
                 tally.add(rows, units.too_far(rows) & there[:, None], first)
                 yield np.where(there[:, None], units.standard(rows), np.float32(0))
             first += block.shape[0]
@@ -147,8 +148,8 @@ class _Tally:
         if wrong.any():
             if not self._count:
                 index = int(np.argmax(wrong))
-                row, *column = sparse.position(block, index)
-                self._value, self._row = sparse.stored(block).flat[index], first_row + row
+                row, *column = as_block(block).position(index)
+                self._value, self._row = as_block(block).stored.flat[index], first_row + row
                 axes = zip(("row", "column"), (self._row, *column), strict=False)
                 self._where = ", ".join(f"{axis} {place}" for axis, place in axes)
             self._count += int(np.count_nonzero(wrong))

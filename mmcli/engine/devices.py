@@ -1,4 +1,4 @@
-"""Where mmcli computes: the device, and the settings of jax that its numbers rest on."""
+"""The device that mmcli computes on, and the settings of jax that its numbers rest on."""
 
 import os
 import warnings
@@ -15,12 +15,12 @@ _NAMING = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_CUDA_VISIBLE_DEVICES", "JA
 
 
 def start() -> jax.Device:
-    """The device that everything is computed on.
+    """Start jax and return the device that everything is computed on.
 
     Raises:
-        UsageError: there is none of the kind that the environment asks for.
+        UsageError: there is no device of the kind that the environment asks for.
     """
-    # No error, whatever PYTHONWARNINGS says: what cannot be kept is compiled anew.
+    # No error, whatever PYTHONWARNINGS says: a program that is not in the cache is compiled anew.
     warnings.filterwarnings("default", message="Error (reading|writing) persistent compilation cache")
     try:
         return jax.devices()[0]
@@ -31,11 +31,11 @@ def start() -> jax.Device:
 
 
 @contextmanager
-def memory_told(what: str, remedy: str) -> Iterator[None]:
-    """Name what was computed and what to do where memory runs out.
+def memory_errors(what: str, remedy: str) -> Iterator[None]:
+    """Turn errors of the allocator into one that names the computation and the remedy.
 
     Raises:
-        MemoryShortError: it did.
+        MemoryShortError: memory ran out.
     """
     try:
         yield
@@ -47,7 +47,7 @@ def memory_told(what: str, remedy: str) -> Iterator[None]:
 
 @contextmanager
 def own_settings() -> Iterator[None]:
-    """Compute as `mmcli train` does, whatever the process that calls mmcli has set; for this thread and block only."""
+    """Use the settings of `mmcli train` in this thread and block, whatever the calling process has set."""
     with ExitStack() as stack:
         for setting in (
             jax.enable_x64(False),

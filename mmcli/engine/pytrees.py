@@ -8,12 +8,12 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-# Not threefry: with rbg what draws numbers compiles in less than half the time.
+# Not threefry: with rbg, functions that draw numbers compile in less than half the time.
 KEY_IMPL = "rbg"
 
 
 def named_leaves(tree: Any) -> dict[str, np.ndarray]:
-    """The arrays of a pytree by their path: "params.means"; of a random key its data."""
+    """Arrays of a pytree by their path, such as "params.means"; of a random key its data."""
     return {
         name: np.asarray(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
         for name, leaf in _named(tree).items()
@@ -21,12 +21,12 @@ def named_leaves(tree: Any) -> dict[str, np.ndarray]:
 
 
 def leaf_names(tree: Any) -> set[str]:
-    """The names that `named_leaves` gives."""
+    """Names of the arrays of `named_leaves`."""
     return set(_named(tree))
 
 
 def restore(shapes: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The pytree whose `named_leaves` are `arrays`; the inverse of `named_leaves`.
+    """Build the pytree whose `named_leaves` are `arrays`; the inverse of `named_leaves`.
 
     Args:
         shapes: the pytree with arrays or their `jax.ShapeDtypeStruct` as leaves, such as `jax.eval_shape` gives.
@@ -47,7 +47,7 @@ def restore(shapes: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         data = jax.eval_shape(jax.random.key_data, leaf) if is_key else leaf
         if (array.shape, array.dtype) != (data.shape, data.dtype):
             raise ValueError(f"{name}: {array.dtype} {array.shape} where {data.dtype} {data.shape} is expected")
-        copy = jnp.array(array)  # of its own: an update writes over what it is given
+        copy = jnp.array(array)  # an update may write over its arguments
         return jax.random.wrap_key_data(copy, impl=KEY_IMPL) if is_key else copy
 
     return jax.tree.unflatten(jax.tree.structure(shapes), [read(name, leaf) for name, leaf in leaves.items()])

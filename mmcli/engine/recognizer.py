@@ -18,8 +18,7 @@ from jax import Array
 
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
-from mmcli.data.rows.sparse import is_sparse
-from mmcli.data.rows.streamed import SentRows, parts_of
+from mmcli.data.rows.protocol import Rows, as_rows
 from mmcli.engine.devices import own_settings, start
 from mmcli.engine.program import module_key, watched_seconds
 from mmcli.engine.pytrees import restore
@@ -33,8 +32,9 @@ from mmcli.engine.routing import (
     send_forward,
 )
 from mmcli.errors import StalledError
+from mmcli.modules import counts
 from mmcli.modules.api import draw
-from mmcli.modules.counts import Rows, on_device
+from mmcli.modules.counts import on_device
 from mmcli.modules.messages import Categorical, Message
 from mmcli.modules.spec import Rule
 from mmcli.util.workers import STILL_SECONDS, result, worker
@@ -67,7 +67,7 @@ class _Pass(NamedTuple):
 
     state: RoundState
     items: dict[str, dict[str, Array]]
-    senses: dict[str, Rows]
+    senses: dict[str, counts.Rows]
 
 
 class Recognizer:
@@ -139,8 +139,9 @@ class Recognizer:
             StalledError: no processor time was used for so long.
         """
         wanted, bounds = frozenset(senses), batch_bounds(given.num_items, list(given.starts.values()))
-        capacities = {name: _capacity(rows, bounds) for name, rows in given.observations.items()}
-        batches = zip(*(parts_of(rows, bounds) for rows in given.observations.values()), strict=True)
+        rows_of = {name: as_rows(rows) for name, rows in given.observations.items()}
+        capacities = {name: _capacity(rows, bounds) for name, rows in rows_of.items()}
+        batches = zip(*(rows.parts(bounds) for rows in rows_of.values()), strict=True)
         limit = watched_seconds(still_seconds)
         with worker() as thread:
             for number, (batch, (first, last)) in enumerate(zip(batches, pairwise(bounds), strict=True)):
@@ -171,7 +172,8 @@ class Recognizer:
         pad = functools.partial(_padded, num_items=room)
         padded = Given(
             {
-                name: on_device(rows, room, capacities[name]) if is_sparse(rows) else jax.tree.map(pad, rows)
+                # Of two forms each.
+                name: jax.tree.map(functools.partial(on_device, num_items=room, capacity=capacities[name]), rows)
                 for name, rows in given.observations.items()
             },
             jax.tree.map(pad, dict(given.known)),
@@ -198,7 +200,7 @@ class Recognizer:
     def _infer_all(self, wanted: frozenset[str], state: RoundState) -> _Pass:
         """One pass: every module infers once, in the order of updates."""
         items: dict[str, dict[str, Array]] = {}
-        senses: dict[str, Rows] = {}
+        senses: dict[str, counts.Rows] = {}
         for name in self._program.order:
             inputs = receive(self._program, state, name)
             outputs = self._program.modules[name].infer(state.states[name], inputs)
@@ -208,9 +210,9 @@ class Recognizer:
             senses = {**predicted, **senses}  # the first module that receives an observation predicts it
         return _Pass(state, items, senses)
 
-    def _draw(self, wanted: frozenset[str], key: Array, state: RoundState) -> dict[str, Rows]:
+    def _draw(self, wanted: frozenset[str], key: Array, state: RoundState) -> dict[str, counts.Rows]:
         """Draw observations: every module draws its messages to its parents, children first."""
-        senses: dict[str, Rows] = {}
+        senses: dict[str, counts.Rows] = {}
         for name in reversed(self._program.order):
             # A program for each, one after the other: LAPACK calls of two modules in one program do not depend on each
             # other, and may wait for each other's threads for ever.
@@ -220,7 +222,7 @@ class Recognizer:
 
     def _sample_module(
         self, wanted: frozenset[str], name: str, key: Array, state: RoundState
-    ) -> tuple[RoundState, dict[str, Rows]]:
+    ) -> tuple[RoundState, dict[str, counts.Rows]]:
         """The state with the messages to parents that a module draws, and the observations it draws."""
         inputs = receive(self._program, state, name)
         messages = draw(self._program.modules[name], module_key(key, name, 0), state.states[name], inputs)
@@ -228,7 +230,7 @@ class Recognizer:
 
     def _send_backward(
         self, wanted: frozenset[str], state: RoundState, name: str, messages: tuple[Message, ...]
-    ) -> tuple[RoundState, dict[str, Rows]]:
+    ) -> tuple[RoundState, dict[str, counts.Rows]]:
         """The state with a module's messages to its parents, and its predictions of the observations wanted."""
         backward = addressed(self._program, name, messages)
         predicted = {
@@ -271,8 +273,6 @@ def _padded(rows: np.ndarray, *, num_items: int, fill: float = 0) -> Array:
     return jnp.pad(jnp.asarray(rows), padding, constant_values=fill)
 
 
-def _capacity(rows: SentRows, bounds: Sequence[int]) -> int:
+def _capacity(rows: Rows, bounds: Sequence[int]) -> int:
     """Room for the entries of the fullest batch, a power of two, so that other items seldom compile anew."""
-    if not is_sparse(rows):
-        return 0
-    return 1 << int(np.diff(rows.indptr[bounds]).max(initial=1) - 1).bit_length()
+    return 1 << max(0, rows.most_entries(bounds) - 1).bit_length()

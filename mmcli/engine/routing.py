@@ -13,7 +13,7 @@ from jax import Array
 
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
-from mmcli.data.rows.streamed import Forms
+from mmcli.data.rows.protocol import form_of
 from mmcli.errors import ModuleError
 from mmcli.modules.api import Inputs, Module
 from mmcli.modules.counts import on_device, scaled
@@ -90,9 +90,7 @@ def initial_state(program: Program, given: Given, *, with_targets: bool = True) 
             if parent in given.observations:
                 is_hidden = parent in node.targets and not with_targets
                 weight = jnp.zeros(num_items) if is_hidden else jnp.asarray(given.known[parent], float)
-                rows = given.observations[parent]
-                if isinstance(rows, Forms):
-                    rows = rows.standard if node.is_standard(parent) else rows.plain
+                rows = form_of(given.observations[parent], standard=node.is_standard(parent))
                 values: Any = scaled(on_device(rows), weight)  # points are dense
                 is_points = node.kind_from(parent) is Kind.POINTS
                 forward[edge] = Points(values, weight) if is_points else Counts(values, weight)

@@ -14,7 +14,7 @@ from jax import Array
 
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
-from mmcli.engine.devices import memory_told, own_settings
+from mmcli.engine.devices import memory_errors, own_settings
 from mmcli.engine.program import Compiled, Ended, compile_module, module_key, watched_seconds
 from mmcli.engine.pytrees import KEY_IMPL, leaf_names, named_leaves, restore
 from mmcli.engine.routing import (
@@ -98,7 +98,7 @@ def run(
             at = moment if number == moment.updates else Moment(state, number)
             where, spec = f"module {name}, round {round_number}", program.graph.nodes[name].spec
             begun = time.perf_counter()
-            with memory_told(where, spec.memory_remedy):
+            with memory_errors(where, spec.memory_remedy):
                 compiled = yield from awaited(compiling[name], sign_of_life(program, at), still_seconds)
                 ready = time.perf_counter()
                 ended = yield from update(program, compiled, at, root, worker, strides, still_seconds)

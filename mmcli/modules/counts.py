@@ -44,11 +44,14 @@ def on_device(rows: np.ndarray | csr_array | Rows, num_items: int | None = None,
 
     Args:
         rows: (N, V); a `csr_array` of sorted indices becomes `SparseRows`.
-        num_items: fill a `csr_array` up with empty rows to so many.
-        capacity: and with padding to so many entries.
+        num_items: fill rows of the host up with empty ones to so many.
+        capacity: fill a `csr_array` up with padding to so many entries.
     """
+    if isinstance(rows, SparseRows):
+        return rows
     if not isinstance(rows, csr_array):
-        return rows if isinstance(rows, SparseRows) else jnp.asarray(rows)
+        num_missing = (num_items or len(rows)) - len(rows)
+        return jnp.pad(jnp.asarray(rows), ((0, num_missing), (0, 0))) if num_missing else jnp.asarray(rows)
     num_entries, (num_rows, num_words) = rows.nnz, rows.shape
     padding = (0, (capacity or max(num_entries, 1)) - num_entries)
     empty = (0, (num_items or num_rows) - num_rows)

@@ -163,7 +163,7 @@ def _classes(reader: _Reader, node: Node, names: ClassReports, datasets: Dataset
         clipped = np.clip(probs, np.finfo(np.float64).tiny, 1)
         entropy = -(clipped * np.log(clipped)).sum(axis=1)
     name = node.config.labels
-    labels = None if datasets is None or name is None else datasets.labels[name]
+    labels = None if datasets is None or name is None else datasets.labels[node.name]
     num_classes = len(np.unique(found)) if probs is None else probs.shape[1]
     learned = reader.learned_labels(name) if labels is None else LabelSet.of(labels)
     return Classes(found, reader.classes(node, names.classes, "first"), entropy, num_classes, name, labels, learned)

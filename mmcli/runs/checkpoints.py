@@ -54,7 +54,7 @@ class Shelf:
             raise DamagedRunError(f"{problems[0]}, and there is no other; --force sets the run aside and begins again")
         return None, []
 
-    def go_on_from(self, checkpoint: Checkpoint) -> None:
+    def delete_after(self, checkpoint: Checkpoint) -> None:
         """Delete those of later moments, and any but the last two.
 
         Raises:

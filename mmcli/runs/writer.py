@@ -45,7 +45,7 @@ _FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, what only the first rou
 
 
 class RunDirectory(RunFiles):
-    """A run on disk, from `create`, `create_next`, `take_up` or `open`; `folder` is a module's folder in it."""
+    """A run on disk, from `create`, `create_next`, `open_or_create` or `open`; `folder` is a module's folder in it."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -79,7 +79,7 @@ class RunDirectory(RunFiles):
         return cls(path)
 
     @classmethod
-    def take_up(cls, path: Path) -> Self:
+    def open_or_create(cls, path: Path) -> Self:
         """Open the run at `path`, finished or not, or create one where there is nothing.
 
         Raises:
@@ -119,14 +119,14 @@ class RunDirectory(RunFiles):
         self._write_meta({**facts, "status": "running", "started": facts.get("started", _now())})
         self._put(CONFIG, config.encode())
 
-    def go_on(self, checkpoint: Checkpoint) -> None:
+    def resume_from(self, checkpoint: Checkpoint) -> None:
         """Restore the directory to the moment of a checkpoint; later files and lines are deleted."""
         for name in (SUMS, EVALUATION["learn"]):
             atomic.remove(self.path / name)
         for folder in self._folders():
             for path in (folder / CONFUSION["learn"], *folder.glob("*_recog.*")):
                 atomic.remove(path)
-        self.checkpoints.go_on_from(checkpoint)
+        self.checkpoints.delete_after(checkpoint)
         self._digests = dict(checkpoint.files)
         lines = b"".join(map(_history_line, checkpoint.history))
         self._put(HISTORY, lines)
@@ -173,7 +173,7 @@ class RunDirectory(RunFiles):
         )
 
     def append_history(self, record: Mapping[str, Any]) -> None:
-        """Add one line to history.jsonl; a crash may leave a part of it, which readers ignore and `go_on` removes."""
+        """Add one line to history.jsonl; a part that a crash leaves is ignored by readers and removed on resume."""
         line, path = _history_line(record), self.path / HISTORY
         if HISTORY not in self._digests and path.exists():
             self._history.update(atomic.read(path))

@@ -77,7 +77,7 @@ def evaluate(
 
     from mmcli.runs import metrics  # imports scikit-learn
 
-    measures = {name: metrics.evaluate(found[name], datasets.labels[labels]) for name, labels in measured.items()}
+    measures = {name: metrics.evaluate(found[name], datasets.labels[name]) for name in measured}
     record = {"modules": {name: measure.record() for name, measure in measures.items()}}
     unwritten = run.directory.why_read_only(map(run.graph.folder, measures))
     if unwritten is None:
@@ -121,12 +121,12 @@ def recognize(
     chosen = choose(run.config, request, without=without)
     datasets = run.load(chosen)
     directory = run.directory if output is None else RunDirectory.beside(output)
-    measured = {name: labels for name, labels in _measured(run).items() if labels in datasets.labels}
+    measured = {name: labels for name, labels in _measured(run).items() if name in datasets.labels}
     unwritten = directory.why_read_only(map(run.graph.folder, run.graph.learners)) if output is None else None
     if unwritten is not None and not measured:
         raise UsageError(f"{shown(str(path))}: may only be read ({unwritten}); name a place to write to with -o")
     names = {name: run.names(name) for name in run.classifiers}
-    own = {name: _translated(run, name, chosen, labels, datasets.labels[labels]) for name, labels in measured.items()}
+    own = {name: _translated(run, name, chosen, labels, datasets.labels[name]) for name, labels in measured.items()}
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
     with nullcontext(_drop) if unwritten is not None else directory.recognized(datasets.num_items) as append:
         for batch in run.recognize(datasets, watch=watch):

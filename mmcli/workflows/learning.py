@@ -125,7 +125,7 @@ def _record(
     measures: tuple[float | None, float | None, float | None] = (None, None, None)
     if module.labels is not None and node.spec.classes is not None:
         classes, probabilities = (learned[name] for name in node.spec.classes)
-        labels = datasets.labels[module.labels]
+        labels = datasets.labels[update.module]
         agreement = metrics.evaluate(classes, labels)
         measures = (agreement.acc, agreement.ari, agreement.nmi)
         names = metrics.class_names(classes, labels, probabilities.shape[1])

@@ -9,7 +9,7 @@ from mmcli.config.graph import Graph
 from mmcli.config.model import Config
 from mmcli.config.problems import located
 from mmcli.data.dataset import Datasets
-from mmcli.data.rows import sparse
+from mmcli.data.rows.protocol import as_rows
 from mmcli.errors import ConfigError
 from mmcli.modules.spec import MAX_COUNT, Load
 
@@ -36,7 +36,7 @@ def refuse_what_cannot_fit(config: Config, graph: Graph, datasets: Datasets) -> 
         keys = ("modules", name)
         return located(config.places.of(keys, at_key=True), keys, text)
 
-    sizes = {name: num_stored(rows) for name, rows in datasets.observations.items()}
+    sizes = {name: as_rows(rows).num_stored for name, rows in datasets.observations.items()}
     # Of dense rows only items are counted; the entries of sparse ones are numbered.
     counted = {name: sizes[name] if name in datasets.shares else datasets.num_items for name in sizes}
     too_many = {name: number for name, number in counted.items() if number > MAX_COUNT}
@@ -59,18 +59,17 @@ def needed(graph: Graph, datasets: Datasets) -> tuple[str, float]:
         for name, load in module_loads(graph, datasets).items()
     }
     name = max(needs, key=lambda name: needs[name])
-    return name, PROCESS + COPIES * sum(map(sparse.num_bytes, datasets.observations.values())) + needs[name]
+    return name, PROCESS + COPIES * datasets.num_bytes + needs[name]
 
 
 def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
     """What each module that learns computes on."""
     loads = {}
+    observed = {name: as_rows(rows).num_stored for name, rows in datasets.observations.items()}
     for name, ports in graph.ports(datasets.widths).items():
         widths = tuple(port.columns for port in ports)
-        stored = tuple(
-            num_stored(datasets.observations[parent]) if parent in datasets.observations else datasets.num_items * width
-            for parent, width in zip(graph.nodes[name].parents, widths, strict=True)
-        )
+        parents = zip(graph.nodes[name].parents, widths, strict=True)
+        stored = tuple(observed.get(parent, datasets.num_items * width) for parent, width in parents)
         loads[name] = Load(datasets.num_items, widths, stored)
     return loads
 
@@ -109,11 +108,6 @@ def control_group_limits(root: Path, memberships: list[str]) -> Iterator[Limit]:
             for text in _lines(folder / file):
                 if text.isdigit():  # "max" is none
                     yield Limit(float(text), "this control group (container, batch job) has")
-
-
-def num_stored(rows: "sparse.HostRows") -> int:
-    """Numbers that are kept of rows."""
-    return int(rows.nnz) if sparse.is_sparse(rows) else int(rows.shape[0]) * int(rows.shape[1])
 
 
 def _lines(file: Path) -> list[str]:

@@ -98,7 +98,10 @@ def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]
         "items": datasets.num_items,
         "columns": datasets.widths,
         "data": dict(datasets.digests),
-        "labels": {name: LabelSet.of(labels).record() for name, labels in datasets.labels.items()},
+        # By the name of the data, as in every meta.json.
+        "labels": {
+            str(config.modules[name].labels): LabelSet.of(labels).record() for name, labels in datasets.labels.items()
+        },
     }
 
 

@@ -128,7 +128,7 @@ def go_on(
             tell(f"{key} were {checkpoint.facts.get(key)} and are {facts[key]}: last digits may differ")
     for line in plugin_changes(checkpoint.facts, config):
         tell(line)
-    run.go_on(checkpoint)
+    run.resume_from(checkpoint)
     tell(f"going on after {checkpoint.updates} updates and {checkpoint.iterations} iterations of the next")
     return facts | {"started": checkpoint.facts.get("started")}
 

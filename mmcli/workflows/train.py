@@ -67,12 +67,12 @@ def train(
     if output is None:
         run = RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")
     else:
-        run = RunDirectory.take_up(output) if resume else RunDirectory.create(output)
+        run = RunDirectory.open_or_create(output) if resume else RunDirectory.create(output)
     with run.lock() as is_locked:
         watcher.started(run.path, aside, config.rounds, graph.learners)
         if not is_locked:
             watcher.noted("this file system has no locks: see that no other process works on this run")
-        for remark in _remarks(datasets):
+        for remark in _remarks(config, datasets):
             watcher.noted(remark)
         checkpoint, is_done = (
             resuming.look_back(run, config, graph, datasets, watcher.noted, trust_code=trust_code)
@@ -125,9 +125,9 @@ def _status_kept(config: Config, run: RunDirectory) -> Iterator[None]:
         raise
 
 
-def _remarks(datasets: Datasets) -> Iterator[str]:
+def _remarks(config: Config, datasets: Datasets) -> Iterator[str]:
     """Remarks on sound data that may surprise."""
     yield from datasets.notes
-    for name, labels in datasets.labels.items():
+    for name, labels in {config.modules[module].labels: labels for module, labels in datasets.labels.items()}.items():
         if labels.num_unlabelled:
             yield f"{name}: {counted(labels.num_unlabelled, 'item')} of {datasets.num_items} without a label"

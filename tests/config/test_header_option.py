@@ -61,7 +61,7 @@ def test_a_header_of_labels_is_asked_about_where_it_makes_one_row_more(folder):
     found = load(CONFIG.replace("y.csv", "y.csv, header: true"))
 
     assert found.num_items == N
-    np.testing.assert_array_equal(found.labels["truth"].numbers, CLASSES)
+    np.testing.assert_array_equal(found.labels["gmm"].numbers, CLASSES)
     np.testing.assert_allclose(found.as_observed("p"), POINTS, atol=1e-6)
 
 
@@ -75,9 +75,7 @@ def test_labels_without_a_header_need_nothing_said():
     Path("y.csv").write_text("".join(f"{label}\n" for label in CLASSES))
 
     assert load().num_items == N
-    np.testing.assert_array_equal(
-        load(CONFIG.replace("y.csv", "y.csv, header: false")).labels["truth"].numbers, CLASSES
-    )
+    np.testing.assert_array_equal(load(CONFIG.replace("y.csv", "y.csv, header: false")).labels["gmm"].numbers, CLASSES)
 
 
 def test_where_both_readings_are_possible_the_line_is_named(folder):

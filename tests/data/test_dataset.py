@@ -53,7 +53,7 @@ def changed(array, index, value):
     return array
 
 
-def test_arrays_come_by_the_name_of_their_module_and_labels_by_that_of_the_data(folder):
+def test_arrays_and_labels_come_by_the_name_of_their_module(folder):
     np.savez_compressed("a.npz", **arrays())
 
     datasets = load()
@@ -61,8 +61,8 @@ def test_arrays_come_by_the_name_of_their_module_and_labels_by_that_of_the_data(
     assert list(datasets.observations) == ["image", "speech"]
     np.testing.assert_array_equal(datasets.observations["image"], IMAGES.astype(np.float32))
     np.testing.assert_array_equal(datasets.observations["speech"], SPEECH)
-    np.testing.assert_array_equal(datasets.labels["digits"].numbers, DIGITS)
-    assert datasets.labels["digits"].numbers.dtype == np.int64
+    np.testing.assert_array_equal(datasets.labels["gmm"].numbers, DIGITS)
+    assert datasets.labels["gmm"].numbers.dtype == np.int64
     assert datasets.num_items == N
     assert datasets.digests == {str(folder / "a.npz"): hashlib.sha256((folder / "a.npz").read_bytes()).hexdigest()}
 
@@ -102,7 +102,7 @@ def test_tables_of_text_are_read_by_their_columns(folder):
 
     np.testing.assert_array_equal(datasets.observations["image"], [[0], [0.5]])
     np.testing.assert_array_equal(datasets.observations["speech"], SPEECH[:2])
-    np.testing.assert_array_equal(datasets.labels["digits"].numbers, [3, 7])
+    np.testing.assert_array_equal(datasets.labels["gmm"].numbers, [3, 7])
     assert set(datasets.digests) == {str(folder / "items.csv"), str(folder / "speech.txt")}
 
 
@@ -148,7 +148,7 @@ def test_one_array_can_be_observed_twice():
 def test_labels_are_any_whole_numbers(labels):
     np.savez("a.npz", **arrays(digits=labels))
 
-    np.testing.assert_array_equal(load().labels["digits"].numbers, labels.ravel())
+    np.testing.assert_array_equal(load().labels["gmm"].numbers, labels.ravel())
 
 
 RANGE = "modules.vae takes 0 to 1: scale the array, or change the module's options"
@@ -467,8 +467,8 @@ def test_labels_can_be_masked_and_left_out_by_nan():
         "modules:", "  there: {file: a.npz, key: there}\nmodules:"
     )
 
-    assert load().labels["digits"].given.tolist() == [False, True, True, True]
-    assert load(config).labels["digits"].given.tolist() == [False, True, False, True]
+    assert load().labels["gmm"].given.tolist() == [False, True, True, True]
+    assert load(config).labels["gmm"].given.tolist() == [False, True, False, True]
     np.savez("a.npz", **arrays(), there=np.zeros(N, bool))
     (line,) = problems_of(config)
     assert line.endswith("no item has a label; label some, or measure no module against these")

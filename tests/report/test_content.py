@@ -263,8 +263,8 @@ def test_a_run_that_failed(written):
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("history.jsonl", "mud", "history.jsonl: damaged run: Expecting value"),
-        ("history.jsonl", "[]", "history.jsonl: damaged run: a line without round, module, acc"),
+        ("history.jsonl", "mud\n", "history.jsonl: damaged run: Expecting value"),
+        ("history.jsonl", "[]\n", "history.jsonl: damaged run: a line without round, module, acc"),
         ("module003_gmm/class_learn.txt", None, "module003_gmm: damaged run: no class_learn.txt"),
         ("module003_gmm/class_learn.txt", "1\n2\n", "module003_gmm: damaged run: 2 rows of class_learn where there"),
         ("module003_gmm/class_learn.txt", "0.5\n" * 40, "class_learn.txt: damaged run: not one whole number a line"),

@@ -201,7 +201,7 @@ def test_a_resumed_run_drops_a_line_that_was_cut_off(run):
         file.write('{"rou')
     resumed = RunDirectory(run.path)
 
-    resumed.go_on(Checkpoint(1, 0, {}, {}, {}, [{"round": 1}], {}))
+    resumed.resume_from(Checkpoint(1, 0, {}, {}, {}, [{"round": 1}], {}))
     resumed.append_history({"round": 2})
     resumed.finish()
 

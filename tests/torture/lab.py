@@ -176,7 +176,7 @@ def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int
 
 
 def learn_nothing(_graph: object, *_data: object, **asked: Any) -> Iterator[Any]:
-    """In place of `rounds.train_rounds`: three modules whose results follow from the state that is handed on."""
+    """In place of `schedule.train_rounds`: three modules whose results follow from the state that is handed on."""
     from mmcli.engine.routing import RoundState
     from mmcli.engine.schedule import Moment, Progress, Update
 

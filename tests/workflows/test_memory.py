@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 
-from mmcli.engine.devices import memory_told
+from mmcli.engine.devices import memory_errors
 from mmcli.errors import MemoryShortError
 from mmcli.modules.api import Inputs, report
 from mmcli.modules.counts import on_device
@@ -173,14 +173,14 @@ def test_every_limit_is_a_number_of_bytes_with_a_source():
 )
 def test_memory_that_runs_out_is_told_with_the_module(error):
     text = r"^module gmm, round 1: out of memory; fewer columns \(.*\)$"
-    with pytest.raises(MemoryShortError, match=text), memory_told("module gmm, round 1", "fewer columns"):
+    with pytest.raises(MemoryShortError, match=text), memory_errors("module gmm, round 1", "fewer columns"):
         raise error
 
     assert MemoryShortError.exit_code == 2
 
 
 def test_another_error_of_jax_stays_what_it_is():
-    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), memory_told("module gmm", "fewer columns"):
+    with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), memory_errors("module gmm", "fewer columns"):
         raise jax.errors.JaxRuntimeError("INTERNAL: a fault")
 
 

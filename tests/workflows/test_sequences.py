@@ -127,7 +127,10 @@ def test_batches_of_independent_rows_are_of_one_size():
         ([0, 0.5, 1, 1], "0.5 at row 1 (from 0); a sequence has a whole number"),
         ([0, 0, 1, np.nan], "nan at row 3 (from 0); a sequence has a whole number"),
         ([0, 0, 1], "3 rows, but data.points has 4; row t of every array must be item t"),
-        ([[0, 1], [0, 1], [0, 1], [0, 1]], "2 dimensions (4, 2); the numbers of sequences has 1: "),
+        (
+            [[0, 1]] * 4,
+            "2 dimensions (4, 2); numbers of sequences have 1: take the column that holds them, array",
+        ),
     ],
 )
 def test_numbers_of_sequences_that_cannot_be(command, takes, problem):

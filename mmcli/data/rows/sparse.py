@@ -1,9 +1,12 @@
-"""Sparse observations on the host: scipy's csr_array, and when it pays to keep one.
+"""Sparse rows in memory: scipy's csr_array behind the protocols of `mmcli.data.rows.protocol`, and when it pays.
 
 N rows, V columns, E entries.
 """
 
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeGuard
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -19,18 +22,80 @@ MOST_SHARE, FEW_VALUES = 0.05, 1e6
 MAX_DENSE = 2**31  # bytes; what is more is never made dense
 
 
+@dataclass(frozen=True)
+class SparseRows:
+    """A csr_array (N, V) of sorted indices."""
+
+    matrix: Any
+
+    is_sparse = True
+    is_streamed = False
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """N and V."""
+        num_rows, num_columns = self.matrix.shape
+        return num_rows, num_columns
+
+    @property
+    def num_bytes(self) -> int:
+        # What modules learn of each column is counted as 64 dense rows.
+        arrays = (self.matrix.data, self.matrix.indices, self.matrix.indptr)
+        return sum(int(array.nbytes) for array in arrays) + dense_bytes((64, self.shape[1]))
+
+    @property
+    def num_stored(self) -> int:
+        return int(self.matrix.nnz)
+
+    def most_entries(self, bounds: Sequence[int]) -> int:
+        return int(np.diff(self.matrix.indptr[list(bounds)]).max(initial=1))
+
+    def first(self, num_rows: int) -> "csr_array":
+        return self.matrix[:num_rows]
+
+    def blocks(self, size: int) -> "Iterator[csr_array]":
+        return (self.matrix[start : start + size] for start in range(0, self.shape[0], size))
+
+    def parts(self, bounds: Sequence[int]) -> "Iterator[csr_array]":
+        return (self.matrix[first:last] for first, last in pairwise(bounds))
+
+    @property
+    def stored(self) -> NDArray[Any]:
+        entries: NDArray[Any] = self.matrix.data
+        return entries
+
+    @property
+    def dense(self) -> NDArray[Any]:
+        rows: NDArray[Any] = self.matrix.toarray()
+        return rows
+
+    def position(self, index: int) -> tuple[int, ...]:
+        row = int(np.searchsorted(self.matrix.indptr, index, side="right")) - 1
+        return row, int(self.matrix.indices[index])
+
+    def all_nan(self) -> NDArray[np.bool_]:
+        num_rows, num_columns = self.shape
+        row_of_entry = np.repeat(np.arange(num_rows), np.diff(self.matrix.indptr))
+        num_nan = np.bincount(row_of_entry[np.isnan(self.matrix.data)], minlength=num_rows)
+        return np.asarray(num_nan == num_columns)
+
+    def masked(self, keep: NDArray[np.bool_]) -> "csr_array":
+        entries = np.repeat(keep, np.diff(self.matrix.indptr))
+        starts = np.concatenate([[0], np.cumsum(np.diff(self.matrix.indptr) * keep)])
+        return as_csr((self.matrix.data[entries], self.matrix.indices[entries], starts), self.shape)
+
+    def as_type(self, dtype: DTypeLike) -> "csr_array":
+        return self.matrix.astype(dtype)
+
+
 def as_csr(matrix: Any, shape: tuple[int, int] | None = None) -> "csr_array":
-    """What scipy can make a csr_array of, as one of float64: sorted, each entry once and none of them zero."""
+    """A csr_array of float64 from any matrix of scipy: sorted, each entry once and none of them zero."""
     from scipy.sparse import csr_array  # takes as long as all else that a command imports
 
     rows = csr_array(matrix, shape=shape, dtype=np.float64, copy=True)
     rows.sum_duplicates()
     rows.eliminate_zeros()
     return rows
-
-
-def is_sparse(rows: object) -> TypeGuard[Any]:
-    return hasattr(rows, "indptr")
 
 
 def pays(shape: tuple[int, int], num_entries: int) -> bool:
@@ -41,59 +106,12 @@ def pays(shape: tuple[int, int], num_entries: int) -> bool:
 
 
 def dense_bytes(shape: tuple[int, int]) -> int:
-    """What (N, V) float32 take."""
+    """Size of (N, V) float32."""
     return 4 * shape[0] * shape[1]
 
 
-def stored(rows: HostRows) -> NDArray[Any]:
-    """The values that are there: (N, V), or the entries (E,)."""
-    return rows if isinstance(rows, np.ndarray) else rows.data
-
-
-def position(rows: HostRows, index: int) -> tuple[int, ...]:
-    """Where the value number `index` of `stored(rows)`, flattened, is."""
-    if isinstance(rows, np.ndarray):
-        return tuple(map(int, np.unravel_index(index, rows.shape)))
-    return int(np.searchsorted(rows.indptr, index, side="right")) - 1, int(rows.indices[index])
-
-
-def all_nan(rows: HostRows) -> NDArray[np.bool_]:
-    """(N,) which rows hold NaN and nothing else."""
-    if isinstance(rows, np.ndarray):
-        return np.asarray(np.isnan(rows).all(axis=1))
-    row_of_entry = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr))
-    num_nan = np.bincount(row_of_entry[np.isnan(rows.data)], minlength=rows.shape[0])
-    return np.asarray(num_nan == rows.shape[1])
-
-
-def kept(rows: HostRows, keep: NDArray[np.bool_]) -> HostRows:
-    """The same with zeros in the rows that are not kept, (N,)."""
-    if isinstance(rows, np.ndarray):
-        return np.where(keep[:, None], rows, 0)
-    entries = np.repeat(keep, np.diff(rows.indptr))
-    starts = np.concatenate([[0], np.cumsum(np.diff(rows.indptr) * keep)])
-    return as_csr((rows.data[entries], rows.indices[entries], starts), rows.shape)
-
-
-def as_type(rows: HostRows, dtype: DTypeLike) -> HostRows:
-    """The same as `dtype`; dense ones in C order."""
-    return np.ascontiguousarray(rows, dtype) if isinstance(rows, np.ndarray) else rows.astype(dtype)
-
-
-def dense(rows: HostRows) -> NDArray[Any]:
-    """The same as an array."""
-    return rows if isinstance(rows, np.ndarray) else rows.toarray()
-
-
-def nothing(shape: tuple[int, int], *, may_be_sparse: bool) -> HostRows:
+def zeros(shape: tuple[int, int], *, may_be_sparse: bool) -> HostRows:
     """Rows of zeros, float32."""
     if may_be_sparse and pays(shape, 0):
-        return as_type(as_csr(((), (), np.zeros(shape[0] + 1, np.int32)), shape), np.float32)
+        return as_csr(((), (), np.zeros(shape[0] + 1, np.int32)), shape).astype(np.float32)
     return np.broadcast_to(np.float32(0), shape)  # one zero, however many rows
-
-
-def num_bytes(rows: HostRows) -> int:
-    """What rows take, dense or sparse; of sparse ones with what is learned of their columns, as of 64 rows."""
-    if isinstance(rows, np.ndarray):
-        return rows.nbytes
-    return int(rows.data.nbytes + rows.indices.nbytes + rows.indptr.nbytes) + dense_bytes((64, rows.shape[1]))

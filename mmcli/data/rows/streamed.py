@@ -5,8 +5,7 @@ N rows, D columns.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -16,7 +15,7 @@ from mmcli.data.rows.sparse import HostRows
 
 @dataclass(frozen=True)
 class StreamedRows:
-    """(N, D) numbers in a file.
+    """(N, D) numbers in a file, behind the protocol `mmcli.data.rows.protocol.Rows`.
 
     Attributes:
         shape: N and D.
@@ -29,10 +28,18 @@ class StreamedRows:
     blocks: Callable[[int], Iterator[NDArray[Any]]]
 
     ndim = 2
+    is_sparse = False
+    is_streamed = True
+    num_bytes = 0
+
+    @property
+    def num_stored(self) -> int:
+        return self.shape[0] * self.shape[1]
+
+    def most_entries(self, _bounds: Sequence[int]) -> int:
+        return 0
 
     def first(self, num_rows: int) -> "StreamedRows":
-        """The same of the first rows."""
-
         def blocks(size: int) -> Iterator[NDArray[Any]]:
             left = shape[0]
             for block in self.blocks(size):
@@ -44,68 +51,25 @@ class StreamedRows:
         shape = (min(num_rows, self.shape[0]), self.shape[1])
         return StreamedRows(shape, self.dtype, blocks)
 
-
-class Forms(NamedTuple):
-    """The same rows twice, where some modules take them as they are and others in standard units."""
-
-    plain: Any  # (N, D) rows of any kind
-    standard: Any
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """N and D."""
-        rows, columns = self.plain.shape
-        return rows, columns
+    def parts(self, bounds: Sequence[int]) -> Iterator[NDArray[Any]]:
+        """All rows in their order, those between two bounds at a time; at most two parts are in memory."""
+        sizes = np.diff(bounds)
+        blocks = self.blocks(int(sizes.max()))
+        rest = next(blocks)
+        for size in sizes.tolist():
+            while len(rest) < size:
+                rest = np.concatenate([rest, next(blocks)])
+            yield rest[:size]
+            rest = rest[size:]
+        for _ in blocks:  # the end of a file is where its checksum is compared
+            pass
 
 
 RowSource: TypeAlias = "HostRows | StreamedRows"
-SentRows: TypeAlias = "HostRows | StreamedRows | Forms"
-
-
-def first(rows: SentRows, num_rows: int) -> SentRows:
-    """The same of the first rows."""
-    if isinstance(rows, Forms):
-        return Forms(first(rows.plain, num_rows), first(rows.standard, num_rows))
-    return rows.first(num_rows) if isinstance(rows, StreamedRows) else rows[:num_rows]
-
-
-def blocks_of(rows: SentRows, size: int) -> Iterator[Any]:
-    """All rows in their order, `size` at a time, fewer at the end."""
-    if isinstance(rows, Forms):
-        return map(Forms, blocks_of(rows.plain, size), blocks_of(rows.standard, size))
-    if isinstance(rows, StreamedRows):
-        return rows.blocks(size)
-    return (rows[start : start + size] for start in range(0, rows.shape[0], size))
-
-
-def parts_of(rows: SentRows, bounds: Sequence[int]) -> Iterator[Any]:
-    """All rows in their order, those between two bounds at a time.
-
-    Args:
-        rows: N of them.
-        bounds: 0, ascending, N.
-    """
-    if isinstance(rows, Forms):
-        return map(Forms, parts_of(rows.plain, bounds), parts_of(rows.standard, bounds))
-    if isinstance(rows, StreamedRows):
-        return _recut(rows.blocks(max(1, int(np.diff(bounds).max(initial=1)))), np.diff(bounds).tolist())
-    return (rows[first:last] for first, last in pairwise(bounds))
-
-
-def _recut(blocks: Iterator[NDArray[Any]], sizes: Iterable[int]) -> Iterator[NDArray[Any]]:
-    """The rows of all blocks in parts of other sizes; at most two blocks are in memory at a time."""
-    rest = next(blocks)
-    for size in sizes:
-        while len(rest) < size:
-            rest = np.concatenate([rest, next(blocks)])
-        yield rest[:size]
-        rest = rest[size:]
-    for _ in blocks:  # the end of a file is where its checksum is compared
-        pass
 
 
 def joined(blocks: Iterable[NDArray[Any]], shape: tuple[int, int], dtype: DTypeLike) -> NDArray[Any]:
-    """What all blocks hold as one array, beside which one block at a time is in memory."""
+    """All blocks as one array, beside which one block at a time is in memory."""
     whole = np.empty(shape, dtype)
     rest = whole
     for block in blocks:

@@ -13,7 +13,6 @@ from mmcli.config.graph import build_graph
 from mmcli.config.reader import load_config
 from mmcli.data import validation
 from mmcli.data.dataset import load_datasets, load_sources
-from mmcli.data.rows import streamed
 from mmcli.data.rows.streamed import StreamedRows
 from mmcli.data.selection import Request, choose
 from mmcli.errors import DataError
@@ -45,7 +44,7 @@ def load(config=TINY, *, hold=False, **changes):
 
 def joined(rows, size=9):
     assert isinstance(rows, StreamedRows)
-    blocks = list(streamed.blocks_of(rows, size))
+    blocks = list(rows.blocks(size))
     assert [len(block) for block in blocks] == [size] * (N // size) + [N % size] * (N % size > 0)
     assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
     return np.concatenate(blocks)
