@@ -29,7 +29,7 @@ modules:
   gmm: {{type: gmm, inputs: [image], num_classes: 3, sweeps: {sweeps}}}
 """
 MLDA = "  mlda: {{type: mlda, inputs: [gmm], num_classes: 3, weights: [20.0], sweeps: {sweeps}}}\n"
-HUGE = json.dumps(HistoryLine(1, "gmm", 0.5, 0.5, 0.5, 10**400, 1.0, 0.0)._asdict())
+HUGE = json.dumps(HistoryLine(1, "gmm", 0.5, 0.5, 0.5, 10**400, 1.0, 0.0)._asdict()) + "\n"
 
 
 @pytest.fixture
