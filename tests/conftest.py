@@ -105,6 +105,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return Done(ended.value.code or 0, *capsys.readouterr())
 
     handler = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr("mmcli.cli.main.leave", sys.exit)  # it ends the process, where threads still compute
     monkeypatch.setenv("PJRT_NPROC", os.environ.get("PJRT_NPROC", "1"))  # `train` sets it: put it back afterwards
     yield run
     signal.signal(signal.SIGTERM, handler)
