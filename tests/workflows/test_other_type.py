@@ -111,7 +111,7 @@ def test_reports_that_are_not_declared_stop_a_run_before_they_are_written(config
         "mmcli: error: module groups: type groups reports colour, not declared in its spec; "
         "add it to the spec's reports"
     )
-    assert not list(Path("run").glob("module*/*"))
+    assert not list(Path("run").glob("module*_groups/*"))
 
 
 def test_mathematics_that_cannot_be_imported_is_named(config, command, register):
