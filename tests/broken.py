@@ -80,7 +80,7 @@ def moved(outputs: Outputs, **changes: Any) -> Outputs:
 def shrink_at_each_call(whole: Module[Any]) -> dict[str, Any]:
     def advance(work: Any, inputs: Inputs, until: Array) -> Any:
         work = whole.advance(work, inputs, until)
-        return work._replace(inner=toys.GroupsState(0.99 * work.inner.centres))
+        return work._replace(state=toys.GroupsState(0.99 * work.state.centres))
 
     return {"advance": advance}
 

@@ -8,7 +8,7 @@ N items, I inner iterations.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, NamedTuple, TypeVar, cast, overload
+from typing import Any, Generic, NamedTuple, TypeVar, cast
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +17,6 @@ from jax import Array
 from mmcli.modules.messages import Message
 
 State = TypeVar("State")
-Inner = TypeVar("Inner")
 
 
 class Inputs(NamedTuple):
@@ -81,16 +80,15 @@ class Module(NamedTuple, Generic[State]):
     params: Callable[[State], Mapping[str, Array]] | None = None
 
 
-class Work(NamedTuple, Generic[Inner]):
+class Work(NamedTuple, Generic[State]):
     """An update of an `iterated` module under way."""
 
     key: Array
-    inner: Inner
+    state: State
     done: Array  # () int32, iterations done
     trace: Array  # (I, ...) the value of each iteration; 0 for those to come
 
 
-@overload
 def iterated(
     init: Callable[[Array, Inputs], State],
     step: Callable[[Array, State, Inputs], tuple[State, Array]],
@@ -100,71 +98,38 @@ def iterated(
     finish: Callable[[Array, State, Inputs, Array], tuple[State, Outputs, Info]] | None = None,
     sample: Callable[[Array, State, Inputs], tuple[Message, ...]] | None = None,
     params: Callable[[State], Mapping[str, Array]] | None = None,
-) -> Module[State]: ...
-
-
-@overload
-def iterated(
-    init: Callable[[Array, Inputs], State],
-    step: Callable[[Array, Inner, Inputs], tuple[Inner, Array]],
-    infer: Callable[[State, Inputs], Outputs],
-    *,
-    iterations: int,
-    start: Callable[[Array, State, Inputs], Inner],
-    finish: Callable[[Array, Inner, Inputs, Array], tuple[State, Outputs, Info]],
-    sample: Callable[[Array, State, Inputs], tuple[Message, ...]] | None = None,
-    params: Callable[[State], Mapping[str, Array]] | None = None,
-) -> Module[State]: ...
-
-
-def iterated(
-    init: Callable[[Array, Inputs], Any],
-    step: Callable[[Array, Any, Inputs], tuple[Any, Array]],
-    infer: Callable[[Any, Inputs], Outputs],
-    *,
-    iterations: int,
-    start: Callable[[Array, Any, Inputs], Any] | None = None,
-    finish: Callable[[Array, Any, Inputs, Array], tuple[Any, Outputs, Info]] | None = None,
-    sample: Callable[[Array, Any, Inputs], tuple[Message, ...]] | None = None,
-    params: Callable[[Any], Mapping[str, Array]] | None = None,
-) -> Module[Any]:
+) -> Module[State]:
     """The module whose update is one function over and over.
 
-    The key of iteration i is fold_in(key, i), that of `finish` fold_in(key, iterations), where key is the update's;
-    with `start`, the update's key is split into that of `start` and that of the rest.
+    The key of iteration i is fold_in(key, i), that of `finish` fold_in(key, iterations), where key is the update's.
 
     Args:
         init: (key, inputs) -> state.
-        step: (key, inner, inputs) -> inner and the value that the trace records, of any fixed shape.
+        step: (key, state, inputs) -> state and the value that the trace records, of any fixed shape.
         infer: (state, inputs) -> outputs, parameters frozen.
         iterations: how many steps an update makes, at least 1.
-        start: (key, state, inputs) -> inner, where what iterates is not the state itself.
-        finish: (key, inner, inputs, trace) -> state, outputs and info, the trace with the iterations on axis 0; where
-            it is left out the state is what iterated, the outputs are inferred and the objective is the last value.
+        finish: (key, state, inputs, trace) -> state, outputs and info, the trace with the iterations on axis 0; where
+            it is left out the state stays, the outputs are inferred and the objective is the last value.
         sample: as in `Module`.
         params: as in `Module`.
     """
 
-    def begin(key: Array, state: Any, inputs: Inputs) -> Work[Any]:
-        inner = state
-        if start is not None:
-            start_key, key = jax.random.split(key)
-            inner = start(start_key, state, inputs)
-        _, value = jax.eval_shape(step, key, inner, inputs)
-        return Work(key, inner, jnp.int32(0), jnp.zeros((iterations, *value.shape), value.dtype))
+    def begin(key: Array, state: State, inputs: Inputs) -> Work[State]:
+        _, value = jax.eval_shape(step, key, state, inputs)
+        return Work(key, state, jnp.int32(0), jnp.zeros((iterations, *value.shape), value.dtype))
 
-    def advance(work: Work[Any], inputs: Inputs, until: Array) -> Work[Any]:
-        def iterate(index: Array, work: Work[Any]) -> Work[Any]:
-            inner, value = step(jax.random.fold_in(work.key, index), work.inner, inputs)
-            return Work(work.key, inner, index + 1, work.trace.at[index].set(value))
+    def advance(work: Work[State], inputs: Inputs, until: Array) -> Work[State]:
+        def iterate(index: Array, work: Work[State]) -> Work[State]:
+            state, value = step(jax.random.fold_in(work.key, index), work.state, inputs)
+            return Work(work.key, state, index + 1, work.trace.at[index].set(value))
 
         last = jnp.minimum(until, iterations)
-        return cast("Work[Any]", jax.lax.fori_loop(work.done, last, iterate, work))
+        return cast("Work[State]", jax.lax.fori_loop(work.done, last, iterate, work))
 
-    def end(work: Work[Any], inputs: Inputs) -> tuple[Any, Outputs, Info]:
+    def end(work: Work[State], inputs: Inputs) -> tuple[State, Outputs, Info]:
         if finish is not None:
-            return finish(jax.random.fold_in(work.key, iterations), work.inner, inputs, work.trace)
-        return work.inner, infer(work.inner, inputs), Info(work.trace[-1], work.trace)
+            return finish(jax.random.fold_in(work.key, iterations), work.state, inputs, work.trace)
+        return work.state, infer(work.state, inputs), Info(work.trace[-1], work.trace)
 
     return Module(init, begin, advance, end, infer, iterations, sample, params)
 

@@ -450,7 +450,7 @@ def test_what_an_earlier_version_saved_resumes_to_the_same_bytes(train, trained_
     for at in (within_gmm, between):
         # Messages had no weight, and the work of an update was laid out otherwise.
         of_before = {
-            name.replace("work.inner.", "work."): array
+            name.replace("work.state.", "work."): array
             for name, array in at.arrays.items()
             if name not in ("forward.gmm.mlda.weight", "backward.gmm.mlda.weight")
         }

@@ -153,7 +153,7 @@ def test_one_batch_of_all_items_is_one_step_of_adam():
         options = VaeOptions(latent_dim=D, hidden_dim=H, epochs=1, batch_size=100, learning_rate=0.01)
         module, inputs = model.build(options, PORTS, "cavity"), random_inputs(3, dtype=np.float64)
         state = quiet(jax.jit(module.init)(random_key(0), inputs))
-        after = jax.jit(module.advance)(module.begin(random_key(1), state, inputs), inputs, jnp.int32(1)).inner
+        after = jax.jit(module.advance)(module.begin(random_key(1), state, inputs), inputs, jnp.int32(1)).state
         expected = adam_by_hand(state.params, [(0, 1, 2)], inputs, 0.01)
 
     np.testing.assert_allclose(flat(after.params), expected, atol=1e-8)
@@ -166,7 +166,7 @@ def test_what_fills_up_the_last_batch_teaches_nothing():
         state = quiet(jax.jit(module.init)(random_key(0), inputs))
         advance = jax.jit(module.advance)
         begun = [module.begin(random_key(seed), state, inputs) for seed in range(12)]
-        afters = [flat(advance(work, inputs, jnp.int32(1)).inner.params) for work in begun]
+        afters = [flat(advance(work, inputs, jnp.int32(1)).state.params) for work in begun]
         # Whatever the order: two items in the first batch, the third alone in the last.
         splits = [((0, 1), (2,)), ((0, 2), (1,)), ((1, 2), (0,))]
         expected = np.stack([adam_by_hand(state.params, split, inputs, 0.01) for split in splits])
