@@ -14,6 +14,7 @@ class Place(click.Path):
     """A path; ~ and $HOME are expanded where no shell did it, as after NAME=."""
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Convert an argument to a path; a place that cannot be expanded is a usage error."""
         try:
             return place(value)
         except UsageError as error:

@@ -16,6 +16,7 @@ class Size(click.ParamType[tuple[int, int]]):
     def convert(
         self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
+        """Convert text such as 28 or 32x24 to (width, height) in pixels; anything else is a usage error."""
         if isinstance(value, tuple):
             return value
         numbers = [int(text) for text in value.lower().split("x") if text.isdecimal()]

@@ -41,20 +41,24 @@ class Board:
         self._latest: dict[str, HistoryLine] = {}
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        """Show the run directory and begin with round 1."""
         self._modules, self._rounds = modules, rounds
         for line in heading(run, aside):
             self.noted(line)
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
+        """Move the bar of the module that runs; the next rendering shows it."""
         self._num_done = self._num_before(round_number, module)
         self._share = done / iterations
 
     def updated(self, line: HistoryLine) -> None:
+        """Show the results of an update."""
         self._latest[line.module] = line
         self._num_done = self._num_before(line.round, line.module) + 1
         self._share = 0.0
 
     def noted(self, line: str) -> None:
+        """Print a remark above the display."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
@@ -102,4 +106,5 @@ class Board:
 
 
 def clock(seconds: float) -> str:
+    """Format seconds as h:mm:ss."""
     return str(timedelta(seconds=max(0, round(seconds))))

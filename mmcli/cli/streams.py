@@ -17,17 +17,20 @@ class Log:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write text where possible; the number of characters taken."""
         if self._stream is not None:
             with suppress(OSError):
                 return self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
+        """Flush where possible."""
         if self._stream is not None:
             with suppress(OSError):
                 self._stream.flush()
 
     def isatty(self) -> bool:
+        """Whether the stream is a terminal; False where there is none."""
         return self._stream is not None and self._stream.isatty()
 
     def __getattr__(self, name: str) -> Any:
@@ -41,12 +44,22 @@ class Output:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write text.
+
+        Raises:
+            OutputError: the stream does not take it.
+        """
         try:
             return self._open().write(text)
         except OSError as error:
             raise OutputError(error) from None
 
     def flush(self) -> None:
+        """Flush.
+
+        Raises:
+            OutputError: the stream does not take what is left.
+        """
         try:
             if self._stream is not None:
                 self._stream.flush()
@@ -54,6 +67,7 @@ class Output:
             raise OutputError(error) from None
 
     def isatty(self) -> bool:
+        """Whether the stream is a terminal; False where there is none."""
         return self._stream is not None and self._stream.isatty()
 
     def __getattr__(self, name: str) -> Any:

@@ -30,6 +30,7 @@ def require_fit(message: Message, port: Port, what: str) -> None:
 
 
 def require_backward_fit(case: Case, messages: tuple[Message, ...]) -> None:
+    """One backward message for each input, of its kind, width and dtypes."""
     ports = case.example.ports
     require(len(messages) == len(ports), f"{len(messages)} messages go back to {len(ports)} inputs")
     for place, (message, port) in enumerate(zip(messages, ports, strict=True)):
@@ -77,6 +78,7 @@ def require_role(case: Case, name: str, role: Role, array: Array) -> None:
 
 
 def require_info(case: Case) -> None:
+    """Objective and trace in the shapes that the contract gives them, where the spec declares them."""
     objective, trace = case.info
     has_objective = case.spec.objective is not None
     require(

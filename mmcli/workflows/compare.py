@@ -31,6 +31,7 @@ class Run(NamedTuple):
 
     @property
     def seed(self) -> int:
+        """Seed of the run."""
         return int(self.settings[SEED])
 
     @property

@@ -28,6 +28,7 @@ class Lines:
     """One line per update on stderr, for logs and notebooks: no escape codes, nothing redrawn."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        """Print where the run is."""
         self._rounds = rounds
         self._width = max(map(len, modules))
         for line in heading(run, aside):
@@ -37,6 +38,7 @@ class Lines:
         """Print nothing."""
 
     def updated(self, line: HistoryLine) -> None:
+        """Print the results of an update: ACC, bound, seconds."""
         measure = "" if line.acc is None else f"ACC {line.acc:.3f}"
         bound = "" if line.bound is None else f"bound {line.bound:#.6g}"
         compiling = f" + {line.compile_seconds:.1f} s compiling" if line.compile_seconds >= 0.05 else ""
@@ -46,6 +48,7 @@ class Lines:
         )
 
     def noted(self, line: str) -> None:
+        """Print a remark."""
         sys.stderr.write(line + "\n")
 
 
@@ -53,16 +56,16 @@ class Silent:
     """Receiver that shows nothing."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
-        pass
+        """Print nothing."""
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
-        pass
+        """Print nothing."""
 
     def updated(self, line: HistoryLine) -> None:
-        pass
+        """Print nothing."""
 
     def noted(self, line: str) -> None:
-        pass
+        """Print nothing."""
 
 
 def heading(run: Path, aside: Path | None) -> list[str]:

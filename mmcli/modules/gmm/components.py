@@ -21,6 +21,8 @@ PRIOR_CLASS_COUNT = 1.0
 
 
 class GmmParams(NamedTuple):
+    """Parameters of K Gaussian components in D dimensions."""
+
     log_weights: Array  # (K,)
     means: Array  # (K, D)
     whiteners: Array  # (K, D, D) lower triangular A, Sigma^-1 = A' A
@@ -62,6 +64,7 @@ def data_prior(points: Points, prior_scale: float) -> Prior:
 
 
 def prepare(points: Points, prior: Prior) -> Data:
+    """Centre the points (N, D) by the prior and multiply their features, once for all sweeps."""
     # Centred first: moments of far-off data would cancel in float32.
     centred = (points.values - prior.centre[None, :]) * points.weight[:, None]
     products = centred[:, :, None] * centred[:, None, :]  # (N, D, D)
@@ -85,6 +88,7 @@ def niw_posterior(data: Data, labels: Array, num_classes: int) -> Niw:
 
 
 def diagonal(matrices: Array) -> Array:
+    """Diagonals (..., D) of matrices (..., D, D)."""
     entries: Array = jnp.diagonal(matrices, axis1=-2, axis2=-1)
     return entries
 

@@ -48,6 +48,8 @@ CLUSTER_TRUST = 0.9
 
 
 class GmmState(NamedTuple):
+    """Labels and parameters, kept from round to round."""
+
     labels: Array  # (N,) int32; where the next update starts
     params: GmmParams
     trained: Array  # () bool, False before the first update
@@ -109,6 +111,7 @@ def shared_evidence(scores: Array, message: Categorical, known: Array, message_w
 
 
 def init(options: GmmOptions, _key: Array, inputs: Inputs) -> GmmState:
+    """Create the state before the first update: equal weights, every mean at the mean of the points."""
     points = of_kind(inputs.parents[0], Points)
     (num_items, num_features), num_classes = points.values.shape, options.num_classes
     known = jnp.maximum(points.weight.sum(), 1)
@@ -131,6 +134,7 @@ def propose(key: Array, message: Categorical) -> tuple[Array, Array]:
 
 
 def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> GmmWork:
+    """Start the chains: from the last labels, from the child's message, or from k-means."""
     points, message = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
     informed = message.weight.max() > 0
 
@@ -196,6 +200,7 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
 
 
 def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
+    """Compute the outputs for given parameters; `class` is (N,), `Pdz` (N, K)."""
     points, message = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
     scores = log_joint(state.params, points)
     classes = (scores + options.message_weight * message.log_probs).argmax(-1)
@@ -206,6 +211,7 @@ def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
 
 
 def sample(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> tuple[Points]:
+    """Draw a class for each item, then a point (N, D) from its component."""
     points, params = of_kind(inputs.parents[0], Points), state.params
     class_key, point_key = jax.random.split(key)
     scores = log_joint(params, points) + options.message_weight * of_kind(inputs.child, Categorical).log_probs
@@ -216,6 +222,7 @@ def sample(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> 
 
 
 def params(state: GmmState) -> dict[str, Array]:
+    """Parameters for the run directory: means `mu`, (K, D), in the units of the input."""
     return {"mu": state.params.means}
 
 

@@ -41,12 +41,16 @@ SMALLEST_PRIOR = 1e-6
 
 
 class MldaState(NamedTuple):
+    """Topics and memberships, kept from round to round."""
+
     topics: tuple[Array, ...]  # (K, V_m) parameters of q(phi_m), a Dirichlet for each topic
     memberships: Array  # (N, K) P(topic | item) of the mixture that the next update goes on from
     trained: Array  # () bool, False before the first update
 
 
 class MldaWork(NamedTuple):
+    """An update under way."""
+
     done: Array  # () int32, sweeps done: those that anneal, then the variational ones
     trained: Array  # () bool
     starts: Array  # (N, R, K) memberships of the starts
@@ -115,6 +119,7 @@ class Setting(NamedTuple):
 
 
 def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
+    """Create the state before the first update: topics at their prior, uniform memberships."""
     num_items, num_topics = len(inputs.child.weight), setting.options.num_classes
     widths = [counts.shape[1] for counts in setting.words(inputs)]
     topics = tuple(jnp.full((num_topics, width), setting.options.beta, float) for width in widths)
@@ -122,6 +127,7 @@ def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
 
 
 def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
+    """Draw the starts; after the first update one of them is the last solution."""
     options = setting.options
     num_items, num_topics = state.memberships.shape
     starts = jax.random.exponential(key, (num_items, options.restarts, num_topics))
@@ -132,6 +138,7 @@ def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> Mld
 
 
 def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
+    """Run the sweeps up to `until`: first those that anneal, then the variational ones."""
     anneal_sweeps = setting.options.anneal_sweeps
     for part, end in ((anneal, anneal_sweeps), (refine, anneal_sweeps + setting.options.sweeps)):
         last = jnp.minimum(until, end)
@@ -202,12 +209,14 @@ def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
 
 
 def end(setting: Setting, work: MldaWork, inputs: Inputs) -> tuple[MldaState, Outputs, Info]:
+    """Compute the state and the outputs after the last sweep."""
     memberships = work.concentrations / work.concentrations.sum(-1, keepdims=True)
     state = MldaState(work.topics, memberships, jnp.array(True))
     return state, infer(setting, state, inputs), Info(work.trace[-1], work.trace)
 
 
 def infer(setting: Setting, state: MldaState, inputs: Inputs) -> Outputs:
+    """Compute the outputs for given topics; `class` is (N,), `Pdz` (N, K)."""
     item_words, prior = setting.words(inputs), setting.prior(inputs)
     flat_prior = jnp.full_like(prior, setting.options.alpha)
     forward = item_concentrations(state.topics, flat_prior, item_words)
@@ -233,6 +242,7 @@ def topics_for(setting: Setting, place: int, state: MldaState, inputs: Inputs) -
 
 
 def sample(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> tuple[Message, ...]:
+    """Draw a topic for each item and modality, and a class for each categorical parent."""
     topic_key, word_key = jax.random.split(key)
     drawn = []
     for place, (topic, sent) in enumerate(zip(state.topics, inputs.parents, strict=True)):
@@ -248,6 +258,7 @@ def sample(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> tu
 
 
 def params(state: MldaState) -> dict[str, Array]:
+    """Parameters for the run directory: P(word | topic) of each modality as `Pmdw<m>`, (K, V_m)."""
     return {f"Pmdw{m}": topic / topic.sum(-1, keepdims=True) for m, topic in enumerate(state.topics)}
 
 

@@ -6,7 +6,7 @@ from mmcli.modules.spec import InputSpec, Kind, ModuleSpec, Options, Port
 
 
 class ObservationOptions(Options):
-    pass
+    """Options of an observation: none."""
 
 
 def output(_options: ObservationOptions, ports: Sequence[Port]) -> Port:

@@ -37,6 +37,8 @@ class Dense(NamedTuple):
 
 
 class VaeParams(NamedTuple):
+    """Weights of encoder and decoder."""
+
     encoder: Dense  # (X, H)
     code: Dense  # (H, 2 D): mean, then log variance
     decoder: Dense  # (D, H)
@@ -51,6 +53,7 @@ class VaeState(NamedTuple):
 
 
 def dense(layer: Dense, x: Array) -> Array:
+    """Apply an affine layer to x (..., in): (..., out)."""
     return x @ layer.weights + layer.bias[None, :]
 
 
@@ -114,10 +117,12 @@ def losses(
 
 
 def adam(options: VaeOptions) -> optax.GradientTransformation:
+    """Optimiser of the weights."""
     return optax.adam(options.learning_rate)
 
 
 def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
+    """Draw the weights and create the optimiser's state."""
     keys = jax.random.split(key, 4)
     num_columns = of_kind(inputs.parents[0], Points).values.shape[1]
     params = VaeParams(
@@ -186,12 +191,14 @@ def send(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs, sent:
 
 
 def infer(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs) -> Outputs:
+    """Compute the outputs for given weights; the mean of q(z | x) is sent forward."""
     return send(options, rule, state, inputs, latent_mean(state, inputs))
 
 
 def finish(
     options: VaeOptions, rule: Rule, key: Array, state: VaeState, inputs: Inputs, trace: Array
 ) -> tuple[VaeState, Outputs, Info]:
+    """Compute the outputs after the last epoch; a draw of z is sent forward where the options ask for one."""
     items = of_kind(inputs.parents[0], Points)
     sent = latent_mean(state, inputs)
     if options.sends == "sample":
@@ -202,6 +209,7 @@ def finish(
 
 
 def sample(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[Points]:
+    """Draw z (N, D), from the child's message or from N(0, I), and decode it to E[x | z], (N, X)."""
     prior = of_kind(inputs.child, Points)
     # A child's point is the latent variable itself; where there is none, it is drawn from N(0, I).
     noise = (1 - prior.weight[:, None]) * jax.random.normal(key, prior.values.shape)

@@ -21,6 +21,8 @@ from mmcli.modules.spec import (
 
 
 class VaeOptions(Options):
+    """Options of a variational autoencoder."""
+
     latent_dim: PositiveInt = Field(description="dimensions of the latent space")
     hidden_dim: PositiveInt = Field(128, description="units of the hidden layer of encoder and decoder")
     epochs: PositiveInt = Field(200, description="passes over the data in one update")
@@ -35,14 +37,17 @@ class VaeOptions(Options):
 
 
 def output(options: VaeOptions, _ports: Sequence[Port]) -> Port:
+    """Port to the child: points of the latent space."""
     return Port(Kind.POINTS, options.latent_dim)
 
 
 def bounds(options: VaeOptions) -> tuple[float, float] | None:
+    """Range that the data have to lie in; None where any is allowed."""
     return (0.0, 1.0) if options.likelihood == "bernoulli" else None
 
 
 def memory(options: VaeOptions, load: Load) -> int:
+    """Bytes that a module needs at its peak, about."""
     (width,), (stored,), hidden = load.widths, load.stored, options.hidden_dim
     weights = (width + 1 + options.latent_dim * 3) * hidden + (hidden + 1) * width
     batch = min(options.batch_size, load.num_items) * (width + 2 * hidden)
