@@ -35,7 +35,7 @@ def fetch(
     """Download recordings and images, pair them, write training and held-out data; print where they are.
 
     mnist-arabic: MNIST's images and Spoken Arabic Digit of UCI, as configs/mnist_arabic_uci.yaml trains on. Downloads
-    are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and a broken one goes on where it was.
+    are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and an interrupted one resumes where it was.
     """
     from mmcli.ingest.fetch import mnist_arabic  # imports scipy
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run learns: a live display on a terminal, plain lines anywhere else. All on stderr."""
+"""Display of a run's progress on stderr: live on a terminal, plain lines anywhere else."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from mmcli.workflows.watcher import Lines, Watcher, heading
 
 @contextmanager
 def display() -> Iterator[Watcher]:
-    """The watcher that suits stderr."""
+    """Watcher for stderr: live on a terminal, plain lines anywhere else."""
     console = live_console()
     if console is None:
         yield Lines()

@@ -1,4 +1,4 @@
-"""Standard streams that do not take the work down: a log that cannot be written is done without, a result is not."""
+"""Standard streams whose failure is handled: text for a log is dropped, a result that cannot be written is an error."""
 
 import errno
 import os
@@ -11,7 +11,7 @@ from mmcli.errors import OutputError
 
 
 class Log:
-    """Stderr. What cannot be written, because the stream is closed, full or without a reader, is dropped."""
+    """Stderr. Text that cannot be written, as the stream is closed, full or without a reader, is dropped."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -38,7 +38,7 @@ class Log:
 
 
 class Output:
-    """Stdout. What cannot be written raises OutputError, which is no OSError: it is the work's result that is lost."""
+    """Stdout. A failed write raises OutputError, which is no OSError: it is the work's result that is lost."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
@@ -106,7 +106,7 @@ def standard_streams() -> Iterator[None]:
 
 
 def _give_up(stream: TextIO | None) -> None:
-    """Send to /dev/null what is left in the buffer of a broken stream: Python would fail over it at its exit."""
+    """Discard the rest of a broken stream's buffer: Python would fail over it at its exit."""
     if stream is None:
         return
     try:

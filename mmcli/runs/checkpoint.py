@@ -1,4 +1,4 @@
-"""A checkpoint as bytes: named arrays and what a run was made of, in the safetensors format, under one SHA-256.
+"""A checkpoint as bytes: named arrays and the record of a run, in the safetensors format, under one SHA-256.
 
 The last tensor, `sha256`, is the digest of all bytes before it, so that any change or cut is found before anything is
 read. Arrays are read by the description of their bytes; nothing is unpickled or executed.

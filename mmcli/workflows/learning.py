@@ -112,7 +112,7 @@ def _save_in_time(save: Callable[[schedule.Moment], schedule.Saved], moment: sch
 def _record(
     experiment: Experiment, run: RunDirectory, update: schedule.Update, stop: Callable[[], int | None]
 ) -> HistoryLine | None:
-    """Measure an update and write its files; None where a signal came first, and a resumed run writes them anew."""
+    """Measure an update and write its files; None where a signal came first, and a resumed run writes them again."""
     config, graph, datasets = experiment
     module, node = config.modules[update.module], graph.nodes[update.module]
     roles = node.spec.reported(len(node.parents))

@@ -1,4 +1,4 @@
-"""Progress of a training run: what it reports, and as plain lines."""
+"""Receivers of the progress of a training run, as plain lines among them."""
 
 import sys
 from collections.abc import Sequence
@@ -12,16 +12,16 @@ class Watcher(Protocol):
     """Receiver of the progress of a run. Rounds count from 1."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
-        """The run directory exists; `aside` is where an older one was moved."""
+        """Receive the start: the run directory exists, and `aside` is where an older one was moved."""
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
-        """So many of a module's inner iterations are done; called about twice a second."""
+        """Receive the number of a module's inner iterations that are done; called about twice a second."""
 
     def updated(self, line: HistoryLine) -> None:
-        """A module finished its update of a round; its files, and a checkpoint where one is due, are written."""
+        """Receive a finished update, whose files, and a checkpoint where one is due, are written."""
 
     def noted(self, line: str) -> None:
-        """A remark for the user."""
+        """Receive a remark for the user."""
 
 
 class Lines:

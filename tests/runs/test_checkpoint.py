@@ -135,7 +135,7 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
     reason = {
         "cut": "its SHA-256 is not that of what was written",
         "link to nothing": "[Errno 2] No such file or directory",
-        "other moment": "it holds another moment than its name says",
+        "other moment": "it holds another moment than its name gives",
     }[damage]
     assert len(problems) == 1
     assert problems[0].startswith(f"{newest}: damaged ({reason}")

@@ -196,7 +196,7 @@ def test_every_signal_saves_and_the_run_goes_on(train, monkeypatch, number):
     assert stopped.code == 128 + number
     assert f"stopped by {number.name} in round" in stopped.err
     assert again.code == 0
-    assert "going on after 1 updates and 1 iterations of the next" in again.err  # its files were not written yet
+    assert "resuming after 1 updates and 1 iterations of the next" in again.err  # its files were not written yet
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
@@ -206,7 +206,7 @@ def test_a_signal_that_is_ignored_from_the_start_stays_so(number):
         with signals.stop_requests() as stop:
             os.kill(os.getpid(), number)
             assert stop() is None
-        assert number not in signals.heeded()
+        assert number not in signals.handled()
         assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)

@@ -40,7 +40,7 @@ class Niw(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What the prior takes from the data."""
+    """Prior parameters that follow from the data."""
 
     centre: Array  # (D,) m0
     scatter: Array  # (D,) diagonal of S0
@@ -94,7 +94,7 @@ def diagonal(matrices: Array) -> Array:
 
 
 def floored_cholesky(scatters: Array, floors: Array) -> Array:
-    """Cholesky factors of (K, D, D); where features depend on each other to below `floors` (K, D), that is added.
+    """Cholesky factors of (K, D, D); where features depend on each other to below `floors` (K, D), these are added.
 
     So features that are sums of others, of whatever scale, have a covariance; others keep theirs to the bit.
     """
@@ -116,7 +116,7 @@ def lower_inverse(lower: Array) -> Array:
 
 
 def draw_params(key: Array, posterior: Niw) -> GmmParams:
-    """A draw from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
+    """Draw parameters from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
 
     Source: Murphy (2012), eq. 4.210; Smith and Hocking (1972), algorithm AS 53.
     """

@@ -1,4 +1,4 @@
-"""What mmcli knows of the Gaussian mixture before it is built."""
+"""Specification of the Gaussian mixture: options, ports and reports."""
 
 from collections.abc import Sequence
 

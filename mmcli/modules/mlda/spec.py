@@ -1,4 +1,4 @@
-"""What mmcli knows of multimodal latent Dirichlet allocation before it is built."""
+"""Specification of multimodal latent Dirichlet allocation: options, ports and reports."""
 
 from collections.abc import Iterator, Sequence
 

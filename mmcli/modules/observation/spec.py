@@ -1,4 +1,4 @@
-"""What mmcli knows of an observation: data that enter the graph. It has no mathematics."""
+"""Specification of an observation: data that enter the graph. It has no mathematics."""
 
 from collections.abc import Sequence
 

@@ -24,8 +24,8 @@ from mmcli.modules.numerics import bernoulli_nll
 from mmcli.modules.spec import Port, Rule
 from mmcli.modules.vae.spec import VaeOptions
 
-# Variance of a Gaussian output, where columns come in units of their own variance: more, and what columns do not share
-# is lost as noise; less, and what is noise takes up the latent variable.
+# Variance of a Gaussian output, where columns come in units of their own variance: more, and structure of single
+# columns is lost as noise; less, and noise takes up the latent variable.
 NOISE = 0.1
 
 
@@ -58,7 +58,7 @@ def dense(layer: Dense, x: Array) -> Array:
 
 
 def init_dense(key: Array, fan_in: int, fan_out: int) -> Dense:
-    """Uniform in +-1/sqrt(fan_in), as PyTorch's nn.Linear and so the reference's layers start."""
+    """Draw weights uniform in +-1/sqrt(fan_in), as PyTorch's nn.Linear and so the reference's layers start."""
     weights_key, bias_key = jax.random.split(key)
     limit = fan_in**-0.5
     return Dense(
@@ -135,7 +135,7 @@ def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
 
 
 def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[VaeState, Array]:
-    """One pass over the items in random batches; the loss, nats an item, while they passed."""
+    """Run one pass over the items in random batches; the loss, nats an item, during the pass."""
     items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
     num_items = len(items.weight)
     batch_size = min(options.batch_size, num_items)
@@ -182,7 +182,7 @@ def send(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs, sent:
     """Outputs with `sent` (N, D) as the forward message."""
     weight = inputs.parents[0].weight
     z = latent_mean(state, inputs)
-    # To the parent goes what the rest of the graph expects of it; in Serket's form, its reconstruction.
+    # The parent receives the expectation of the rest of the graph; in Serket's form, its reconstruction.
     source = of_kind(inputs.child, Points).values if rule == "cavity" else z
     prediction = Points(predict(options, state.params, source), jnp.ones_like(weight))
     return Outputs(
@@ -217,10 +217,10 @@ def sample(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> 
 
 
 def build(options: VaeOptions, _ports: tuple[Port, ...], rule: Rule) -> Module[VaeState]:
-    """The module for one input.
+    """Build the module for one input.
 
     `Info.trace` is the loss of each epoch, nats an item; `Info.objective` the evidence lower bound of all items in
-    the last epoch. Missing items teach nothing and sit at their prior mean.
+    the last epoch. Missing items do not enter the loss; their latent variable is at the prior mean.
     """
     return iterated(
         partial(init, options),
