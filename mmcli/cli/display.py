@@ -62,7 +62,7 @@ class Board:
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
-        """From the last time that each module took; None until every one has had its first update."""
+        """Seconds left, by the last time of each module; None until every one has had its first update."""
         if len(self._latest) < len(self._modules):
             return None
         costs = [self._latest[module].seconds for module in self._modules]

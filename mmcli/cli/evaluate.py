@@ -66,7 +66,9 @@ def evaluate(
                 watch=watch,
             )
     elif output is not None:
-        raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
+        raise UsageError(
+            "-o needs other data: --data, --test or --without; classes of the training data are in RUN_DIR"
+        )
     else:
         found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, notify=_note)
     if found.unwritten is not None:
@@ -81,7 +83,7 @@ def _note(line: str) -> None:
 def evaluation(evaluation: Evaluation) -> str:
     """Metrics and confusion table of each module."""
     if not evaluation.metrics:
-        return f"{evaluation.num_items} items, no labels to compare with; what was found is in {evaluation.written}"
+        return f"{evaluation.num_items} items, no labels to compare with; predictions are in {evaluation.written}"
     return "\n\n".join(
         "\n".join(
             [

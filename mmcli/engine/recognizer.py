@@ -167,7 +167,7 @@ class Recognizer:
         evidence: Arrays,
         seed_and_number: tuple[int, int] | None,
     ) -> Recognition:
-        """As `recognize`, of one batch; drawn by a seed and the number of the batch, or expected."""
+        """Recognize one batch; senses are drawn by a seed and the number of the batch, or expected."""
         size, room = given.num_items, _padded_size(given.num_items)
         pad = functools.partial(_padded, num_items=room)
         padded = Given(

@@ -32,7 +32,7 @@ class Categorical(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How often each of V words occurred in each item: non-negative reals.
+    """Counts of V words in each item: non-negative reals.
 
     A document without words has weight 1 and carries no evidence. Sparse counts come from observations alone
     and are never combined.

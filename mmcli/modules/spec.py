@@ -232,7 +232,7 @@ class ModuleSpec:
 
     @property
     def classes(self) -> ClassReports | None:
-        """Where it reports classes; None where it finds none."""
+        """Names of the arrays of its classes; None where it finds none."""
         classes, probabilities = self.name_of(Role.CLASS), self.name_of(Role.PROBABILITIES)
         return None if classes is None or probabilities is None else ClassReports(classes, probabilities)
 

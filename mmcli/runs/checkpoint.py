@@ -78,7 +78,7 @@ def unpack(content: bytes) -> Checkpoint:
     """
     body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
     if hashlib.sha256(body).digest() != digest:
-        raise ValueError("its SHA-256 is not that of what was written")
+        raise ValueError("its SHA-256 differs from the recorded one")
     start = 8 + int.from_bytes(body[:8], "little")
     data = body[start:]
     try:

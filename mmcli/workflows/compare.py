@@ -41,7 +41,7 @@ class Run(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Of learning, over all rounds and modules, without compiling."""
+        """Seconds of learning, over all rounds and modules, without compiling."""
         return sum(line.seconds for line in self.history)
 
     def course(self, module: str) -> dict[int, float]:

@@ -91,7 +91,7 @@ def learn(
                 if not is_saved:
                     keep(_save_in_time(schedule.save, moment))
                     is_saved = True
-            kind = "all is saved" if is_saved else "its threads stand still; what the last checkpoint holds is saved"
+            kind = "all is saved" if is_saved else "its threads stand still; the last checkpoint is safe"
             where = f"in round {event.round}, module {event.module}"
             raise StoppedError(
                 f"stopped by {signal.Signals(number).name} {where}; {kind}; resume with: {resume_command(config, run)}",

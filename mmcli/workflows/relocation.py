@@ -39,7 +39,7 @@ def recorded_digests(settings: Mapping[str, Any], digests: Mapping[str, Any]) ->
 
 
 def recorded_by(run: RunFiles) -> Recorded:
-    """As `recorded_digests`, of a run directory.
+    """SHA-256 of the data of a run directory, as of `recorded_digests`.
 
     Raises:
         ConfigError, DamagedRunError: it does not record them.

@@ -113,7 +113,7 @@ def _status_kept(config: Config, run: RunDirectory) -> Iterator[None]:
         with suppress(SaveError):
             run.fail(str(error))
         raise StalledError(
-            f"{error}; what the last checkpoint holds is safe; resume with: {process.resume_command(config, run)}"
+            f"{error}; the last checkpoint is safe; resume with: {process.resume_command(config, run)}"
             " (and --threads 1, where it stands still again)"
         ) from None
     except Exception as error:

@@ -209,7 +209,7 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(train):
 
     assert done.code == 0
     assert done.err.splitlines()[1:3] == [
-        f"{newest}: damaged (its SHA-256 is not that of what was written); the one before it is whole",
+        f"{newest}: damaged (its SHA-256 differs from the recorded one); the one before it is whole",
         "resuming after 2 updates and 0 iterations of the next",
     ]
     assert contents(RUN) == contents(Path("whole"))

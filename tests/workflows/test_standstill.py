@@ -111,8 +111,8 @@ def test_a_run_whose_threads_stand_still_is_ended_and_goes_on(start, folder):
     out, err = start("train model.yaml -o run --threads 1", seconds=1.5).communicate(timeout=60)
 
     assert err.splitlines()[-1] == (
-        "mmcli: error: module gmm, round 1: its threads stand still: no processor time used for 1.5 s; what the last "
-        "checkpoint holds is safe; resume with: mmcli train run/config.yaml -o run --resume (and --threads 1, where it "
+        "mmcli: error: module gmm, round 1: its threads stand still: no processor time used for 1.5 s; the last "
+        "checkpoint is safe; resume with: mmcli train run/config.yaml -o run --resume (and --threads 1, where it "
         "stands still again)"
     )
     assert out == "said before"
@@ -130,7 +130,7 @@ def test_a_run_whose_threads_stand_still_is_ended_and_goes_on(start, folder):
         (
             "schedule.save = stand_still",
             "000000-000000",
-            "its threads stand still; what the last checkpoint holds is saved",
+            "its threads stand still; the last checkpoint is safe",
         ),
     ],
     ids=["the update", "the save too"],
