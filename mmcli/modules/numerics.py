@@ -8,7 +8,7 @@ OUTERMOST = 0.01  # of a column's values, at each end
 
 
 def draw_gamma(key: Array, shape: Array) -> Array:
-    """Independent Gamma(shape, 1) draws for shapes of at least 1, exact, by rejection.
+    """Draw exact Gamma(shape, 1) variates by rejection, independent, for `shape` (...) of at least 1.
 
     jax.random.gamma draws one element after the other and takes seconds to compile; this tries all at once.
 

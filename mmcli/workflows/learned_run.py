@@ -147,7 +147,11 @@ class LearnedRun:
 
     @cached_property
     def units(self) -> dict[str, Units]:
-        """Units of the observations in standard units; none in a run that is older than they are."""
+        """Units of the observations in standard units; none in a run that is older than they are.
+
+        Raises:
+            DamagedRunError: a file is not as training wrote it.
+        """
         units = {}
         for name, width in self.widths.items():
             folder = self.graph.folder(name)

@@ -116,7 +116,7 @@ def lower_inverse(lower: Array) -> Array:
 
 
 def draw_params(key: Array, posterior: Niw) -> GmmParams:
-    """Draw parameters from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
+    """Draw (K, ...) parameters from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
 
     Source: Murphy (2012), eq. 4.210; Smith and Hocking (1972), algorithm AS 53.
     """

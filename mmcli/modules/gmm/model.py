@@ -134,7 +134,7 @@ def propose(key: Array, message: Categorical) -> tuple[Array, Array]:
 
 
 def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> GmmWork:
-    """Start the chains: from the last labels, from the child's message, or from k-means."""
+    """Start C chains, labels (C, N): from the last labels, from the child's message, or from k-means."""
     points, message = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
     informed = message.weight.max() > 0
 
@@ -161,7 +161,7 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
 
 
 def advance(options: GmmOptions, work: GmmWork, inputs: Inputs, until: Array) -> GmmWork:
-    """Run the Gibbs sweeps of every chain up to `until`."""
+    """Run the Gibbs sweeps of every chain up to `until`, () int32 sweeps of the update."""
     points = of_kind(inputs.parents[0], Points)
     data = prepare(points, work.prior)
 

@@ -127,7 +127,7 @@ def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
 
 
 def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
-    """Draw the starts; after the first update one of them is the last solution."""
+    """Draw the starts, memberships (N, R, K); after the first update one of them is the last solution."""
     options = setting.options
     num_items, num_topics = state.memberships.shape
     starts = jax.random.exponential(key, (num_items, options.restarts, num_topics))
@@ -138,7 +138,7 @@ def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> Mld
 
 
 def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
-    """Run the sweeps up to `until`: first those that anneal, then the variational ones."""
+    """Run the sweeps up to `until`, () int32: first those that anneal, then the variational ones."""
     anneal_sweeps = setting.options.anneal_sweeps
     for part, end in ((anneal, anneal_sweeps), (refine, anneal_sweeps + setting.options.sweeps)):
         last = jnp.minimum(until, end)
@@ -147,7 +147,7 @@ def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> M
 
 
 def anneal(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
-    """Cool the starts down to sweep `last` of the annealing ones."""
+    """Cool the starts (N, R, K) down to sweep `last`, () int32, of the annealing ones."""
     options, child = setting.options, of_kind(inputs.child, Categorical).log_probs[:, None, :]
     # The last update's classes are not heated up again.
     hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
@@ -163,7 +163,7 @@ def anneal(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 
 
 def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
-    """Run variational sweeps from the best start, up to sweep `last` of all."""
+    """Run variational sweeps from the best start, up to sweep `last`, () int32, of all."""
     options, item_words, prior = setting.options, setting.words(inputs), setting.prior(inputs)
     iterations = options.anneal_sweeps + options.sweeps
 
@@ -242,7 +242,7 @@ def topics_for(setting: Setting, place: int, state: MldaState, inputs: Inputs) -
 
 
 def sample(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> tuple[Message, ...]:
-    """Draw a topic for each item and modality, and a class for each categorical parent."""
+    """Draw a topic for each item; from it expected counts (N, V_m), or a drawn class for a categorical parent."""
     topic_key, word_key = jax.random.split(key)
     drawn = []
     for place, (topic, sent) in enumerate(zip(state.topics, inputs.parents, strict=True)):

@@ -58,7 +58,10 @@ def dense(layer: Dense, x: Array) -> Array:
 
 
 def init_dense(key: Array, fan_in: int, fan_out: int) -> Dense:
-    """Draw weights uniform in +-1/sqrt(fan_in), as PyTorch's nn.Linear and so the reference's layers start."""
+    """Draw weights (fan_in, fan_out) and bias (fan_out,) uniform in +-1/sqrt(fan_in).
+
+    PyTorch's nn.Linear, and so the reference's layers, start like this.
+    """
     weights_key, bias_key = jax.random.split(key)
     limit = fan_in**-0.5
     return Dense(
@@ -135,7 +138,7 @@ def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
 
 
 def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[VaeState, Array]:
-    """Run one pass over the items in random batches; the loss, nats an item, during the pass."""
+    """Run one pass over the items in random batches; the loss during the pass, () nats an item."""
     items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
     num_items = len(items.weight)
     batch_size = min(options.batch_size, num_items)
@@ -198,7 +201,7 @@ def infer(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs) -> O
 def finish(
     options: VaeOptions, rule: Rule, key: Array, state: VaeState, inputs: Inputs, trace: Array
 ) -> tuple[VaeState, Outputs, Info]:
-    """Compute the outputs after the last epoch; a draw of z is sent forward where the options ask for one."""
+    """Compute the outputs after the last epoch; z (N, D) is sent forward as its mean or a draw, by the options."""
     items = of_kind(inputs.parents[0], Points)
     sent = latent_mean(state, inputs)
     if options.sends == "sample":
