@@ -1,4 +1,4 @@
-"""What mmcli says when it stops: one line that names the place and the remedy, and an exit code."""
+"""Errors: one line that names the place and the remedy, and an exit code."""
 
 import errno
 import signal
@@ -12,7 +12,7 @@ class MmcliError(Exception):
 
 
 class UsageError(MmcliError):
-    """The command line asks for what cannot be done."""
+    """The command line, or a call from Python, asks for something impossible."""
 
     exit_code = 2
 

@@ -1,1 +1,1 @@
-"""Commands, and what a person sees while they work."""
+"""Commands, and the display of their progress."""

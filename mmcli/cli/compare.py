@@ -58,7 +58,7 @@ def comparison(comparison: Comparison) -> str:
 
 
 def comparison_csv(comparison: Comparison) -> str:
-    """The runs of a comparison as CSV, in full precision; what a run does not have is empty."""
+    """The runs of a comparison as CSV, in full precision; a cell is empty where a run has no value."""
     record = comparison.record()["runs"]
     measures = [f"{shown(module)}.{measure}" for module, latest in record[0]["modules"].items() for measure in latest]
     ends = ("seconds", "status", "last_round", "error")
@@ -68,13 +68,13 @@ def comparison_csv(comparison: Comparison) -> str:
     for run in record:
         settings = map(_setting, run["settings"].values())
         latest = [value for measures in run["modules"].values() for value in measures.values()]
-        told = [shown(value) if isinstance(value, str) else value for value in map(run.get, ends)]
-        writer.writerow([shown(run["run"]), *settings, *latest, *told])
+        outcome = [shown(value) if isinstance(value, str) else value for value in map(run.get, ends)]
+        writer.writerow([shown(run["run"]), *settings, *latest, *outcome])
     return lines.getvalue().rstrip("\n")
 
 
 def _spreads(comparison: Comparison) -> str:
-    """How the figures of finished runs vary that differ in the seed only; a figure a line."""
+    """Variation of each figure over finished runs that differ in the seed only; a figure a line."""
     columns = [alike for alike in comparison.columns() if alike != ["seed"]]
     rows = stacked(
         [

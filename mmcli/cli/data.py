@@ -1,4 +1,4 @@
-"""`mmcli data`: the group, and what its commands share."""
+"""`mmcli data`: the group, and functions that its commands share."""
 
 import os
 from pathlib import Path
@@ -14,6 +14,7 @@ class Place(click.Path):
     """A path; ~ and $HOME are expanded where no shell did it, as after NAME=."""
 
     def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Convert an argument to a path; a place that cannot be expanded is a usage error."""
         try:
             return place(value)
         except UsageError as error:
@@ -47,11 +48,11 @@ OUTPUT = click.option("-o", "--output", metavar="OUT.npz", required=True, type=F
         "hac": "Make HAC features, a row of counts, of each sound.",
         "images": "Make a row of pixels from 0 to 1 of each image.",
         "pair": "Pair the items of two FILES or more; each is in one pair at most.",
-        "show": "List the arrays of FILE: shapes, ranges, zeros, labels, and what each would be to a graph.",
+        "show": "List the arrays of FILE: shapes, ranges, zeros, labels, and the role that each can have in a graph.",
     },
 )
 def data() -> None:
-    """Make data files of what there is on disk or on the web."""
+    """Make data files from sources on disk or on the web."""
 
 
 def log(*lines: str) -> None:

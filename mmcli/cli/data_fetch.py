@@ -28,14 +28,14 @@ from mmcli.cli.data import FILE, SEED, log
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the pairing.")
 @click.option("--mnist-dir", metavar="DIR", type=FILE, help="MNIST's four IDX files, on disk.")
 @click.option("--arabic-dir", metavar="DIR", type=FILE, help="The two UCI text files or their zip, on disk.")
-@click.option("--force", is_flag=True, help="Set aside what is at DIR already.")
+@click.option("--force", is_flag=True, help="Set aside files that are at DIR already.")
 def fetch(
     name: str, output: Path, recipe: str, seed: int, mnist_dir: Path | None, arabic_dir: Path | None, force: bool
 ) -> None:
     """Download recordings and images, pair them, write training and held-out data; print where they are.
 
     mnist-arabic: MNIST's images and Spoken Arabic Digit of UCI, as configs/mnist_arabic_uci.yaml trains on. Downloads
-    are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and a broken one goes on where it was.
+    are kept in $XDG_CACHE_HOME/mmcli (~/.cache/mmcli), and an interrupted one resumes where it was.
     """
     from mmcli.ingest.fetch import mnist_arabic  # imports scipy
 

@@ -16,6 +16,7 @@ class Lags(click.ParamType[tuple[int, ...]]):
     def convert(
         self, value: str | tuple[int, ...], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
+        """Convert text such as 5,2 to lags in frames; anything else is a usage error."""
         if isinstance(value, tuple):
             return value
         lags = tuple(int(text) for text in value.split(",") if text.strip().isdecimal())

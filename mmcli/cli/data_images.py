@@ -16,6 +16,7 @@ class Size(click.ParamType[tuple[int, int]]):
     def convert(
         self, value: str | tuple[int, int], param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, int]:
+        """Convert text such as 28 or 32x24 to (width, height) in pixels; anything else is a usage error."""
         if isinstance(value, tuple):
             return value
         numbers = [int(text) for text in value.lower().split("x") if text.isdecimal()]
@@ -55,9 +56,9 @@ def images(
     """Make a row of pixels from 0 to 1 of each image.
 
     FILES are images, folders of them, patterns, or lists: .csv files of lines path,label. Below a folder, a sub-folder
-    is a label. Or FILES is one IDX file, plain or .gz. Images are turned as their EXIF says, of several the first is
-    taken, and what is transparent becomes white. OUT.npz holds images, image_shape, image_paths, labels, label_names,
-    and image_white where images are deeper than 8 bits.
+    is a label. Or FILES is one IDX file, plain or .gz. Images are rotated by their EXIF orientation, of several the
+    first is taken, and transparent pixels become white. OUT.npz holds images, image_shape, image_paths, labels,
+    label_names, and image_white where images are deeper than 8 bits.
     """
     lines = make_images(
         files, output, size=size, color=color, white=white, labels=labels, label_by=label_by, strict=strict

@@ -27,7 +27,7 @@ def pair(
 
     OUT.npz holds the arrays of all, a row a pair, and pair_rows, the rows that they come from. By label, items are
     drawn from those of one label; labels count as the same by their names or, without names, by their numbers. NAME=
-    tells arrays of one name apart: it becomes NAME_ and the array's name.
+    distinguishes arrays of one name: it becomes NAME_ and the array's name.
     """
     log(*make_pairs(files, output, by=by, held_out=held_out, seed=seed, header=header))
     for place in outputs_of(output, held_out):

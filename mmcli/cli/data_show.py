@@ -19,7 +19,7 @@ from mmcli.util.text import counted, listed, shown
 @click.option("--plot", metavar="OUT.png", type=FILE, help="Draw images of each label, or the mean row of each.")
 @HEADER
 def show(file: Path, as_json: bool, plot: Path | None, header: bool | None) -> None:
-    """List the arrays of FILE: shapes, ranges, zeros, labels, and what each would be to a graph."""
+    """List the arrays of FILE: shapes, ranges, zeros, labels, and the role that each can have in a graph."""
     held = ingest.show(file, plot, header)
     click.echo(json.dumps(held.record()) if as_json else contents(held))
 

@@ -1,4 +1,4 @@
-"""What a person sees while a run learns: a live display on a terminal, plain lines anywhere else. All on stderr."""
+"""Display of a run's progress on stderr: live on a terminal, plain lines anywhere else."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -18,7 +18,7 @@ from mmcli.workflows.watcher import Lines, Watcher, heading
 
 @contextmanager
 def display() -> Iterator[Watcher]:
-    """The watcher that suits stderr."""
+    """Watcher for stderr: live on a terminal, plain lines anywhere else."""
     console = live_console()
     if console is None:
         yield Lines()
@@ -41,24 +41,28 @@ class Board:
         self._latest: dict[str, HistoryLine] = {}
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        """Show the run directory and begin with round 1."""
         self._modules, self._rounds = modules, rounds
         for line in heading(run, aside):
             self.noted(line)
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
+        """Move the bar of the module that runs; the next rendering shows it."""
         self._num_done = self._num_before(round_number, module)
         self._share = done / iterations
 
     def updated(self, line: HistoryLine) -> None:
+        """Show the results of an update."""
         self._latest[line.module] = line
         self._num_done = self._num_before(line.round, line.module) + 1
         self._share = 0.0
 
     def noted(self, line: str) -> None:
+        """Print a remark above the display."""
         self._console.print(line, markup=False, highlight=False, soft_wrap=True)
 
     def seconds_left(self) -> float | None:
-        """From the last time that each module took; None until every one has had its first update."""
+        """Seconds left, by the last time of each module; None until every one has had its first update."""
         if len(self._latest) < len(self._modules):
             return None
         costs = [self._latest[module].seconds for module in self._modules]
@@ -102,4 +106,5 @@ class Board:
 
 
 def clock(seconds: float) -> str:
+    """Format seconds as h:mm:ss."""
     return str(timedelta(seconds=max(0, round(seconds))))

@@ -1,4 +1,4 @@
-"""Environment variables that would change what is computed, or end the process, kept from the libraries.
+"""Environment variables that would change results, or end the process, kept from the libraries.
 
 A command owns its process. What is let through to jax is a list, so that a variable that nobody thought of, or that a
 later jax reads, changes nothing either. The Python API leaves the environment of its caller alone; there
@@ -19,7 +19,7 @@ _ANYTHING = re.compile(r".*", re.DOTALL)
 _SWITCH = re.compile(r"y|yes|t|true|on|1|n|no|f|false|off|0", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(\.\d*)?")
 _COUNT = re.compile(r"0*[1-9]\d{0,3}")
-# Those that say where something is computed, kept or logged, and the values that do not end jax.
+# Variables for the place of computation, cache and log, and the values that do not end jax.
 _LET_THROUGH: Mapping[str, re.Pattern[str]] = {
     "JAX_PLATFORMS": _ANYTHING,  # `devices.start` names one that is not here
     "JAX_PLATFORM_NAME": _ANYTHING,
@@ -35,18 +35,18 @@ _LET_THROUGH: Mapping[str, re.Pattern[str]] = {
 }
 # Flags of XLA_FLAGS. XLA ends the process where it does not know one, or its value.
 _FLAG_LET_THROUGH = re.compile(r"--xla_(dump_to|gpu_cuda_data_dir)=\S+")
-# What decides nothing that is computed goes without a word.
-_UNTOLD = ("MPLBACKEND", "MATPLOTLIBRC")
+# Variables that change no result, removed without a report.
+_UNREPORTED = ("MPLBACKEND", "MATPLOTLIBRC")
 
 
 def settle(environ: MutableMapping[str, str]) -> list[str]:
-    """Remove what must not reach the libraries; to be called before they are imported.
+    """Remove variables that must not reach the libraries; to be called before those are imported.
 
     Args:
         environ: `os.environ`, changed in place.
 
     Returns:
-        What was removed, as NAME=VALUE, to be told by the commands that compute.
+        Removed variables, as NAME=VALUE, to be reported by the commands that compute.
     """
     removed: list[str] = []
     for name in sorted(filter(_READ.fullmatch, environ)):
@@ -58,12 +58,12 @@ def settle(environ: MutableMapping[str, str]) -> list[str]:
             removed += [f"{name}={flag}" for flag in flags if flag not in kept]
         elif (reason := _refused(name, value)) is not None:
             del environ[name]
-            removed += [f"{name}={value}{reason}"] if name not in _UNTOLD else []
+            removed += [f"{name}={value}{reason}"] if name not in _UNREPORTED else []
     return removed
 
 
 def _refused(name: str, value: str) -> str | None:
-    """Why a variable is removed, in brackets or empty; None where it is let through."""
+    """Reason for removing a variable, in brackets or empty; None where it is let through."""
     if name not in _LET_THROUGH:
         return ""
     if not _LET_THROUGH[name].fullmatch(value):

@@ -62,13 +62,15 @@ def evaluate(
                 output=output,
                 data_root=data_root,
                 trust_code=trust_code,
-                tell=_note,
+                notify=_note,
                 watch=watch,
             )
     elif output is not None:
-        raise UsageError("-o needs other data: --data, --test or --without; what was learned is in RUN_DIR")
+        raise UsageError(
+            "-o needs other data: --data, --test or --without; classes of the training data are in RUN_DIR"
+        )
     else:
-        found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, tell=_note)
+        found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, notify=_note)
     if found.unwritten is not None:
         click.echo(f"{found.written}: may only be read ({found.unwritten}): results are printed, not written", err=True)
     click.echo(json.dumps(found.record) if as_json else evaluation(found))
@@ -81,7 +83,7 @@ def _note(line: str) -> None:
 def evaluation(evaluation: Evaluation) -> str:
     """Metrics and confusion table of each module."""
     if not evaluation.metrics:
-        return f"{evaluation.num_items} items, no labels to compare with; what was found is in {evaluation.written}"
+        return f"{evaluation.num_items} items, no labels to compare with; predictions are in {evaluation.written}"
     return "\n\n".join(
         "\n".join(
             [
@@ -95,7 +97,7 @@ def evaluation(evaluation: Evaluation) -> str:
 
 
 def _remarks(evaluation: Evaluation, name: str) -> Iterator[str]:
-    """What has to be known of the labels of a module before its measures are believed."""
+    """Remarks on the labels of a module that qualify its measures."""
     if missing := evaluation.metrics[name].num_unlabelled:
         yield f"{missing} of {evaluation.num_items} items without a label, left out"
     if unknown := evaluation.unknown.get(name):

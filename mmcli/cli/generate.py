@@ -29,7 +29,7 @@ from mmcli.workflows import generate as workflow
     type=click.IntRange(1, 2**31 - 1),
     help="How many items [all of the data, one of a class].",
 )
-@click.option("--sample", is_flag=True, help="Draw class and latent variable, instead of taking what is expected.")
+@click.option("--sample", is_flag=True, help="Draw class and latent variable, instead of taking their expectation.")
 @click.option("--seed", metavar="SEED", type=click.IntRange(0, 2**32 - 1), help="Seed of --sample [0].")
 @click.option(
     "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."

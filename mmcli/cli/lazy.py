@@ -20,9 +20,11 @@ class LazyGroup(click.Group):
         self._modules, self.summaries = modules, summaries
 
     def list_commands(self, _context: click.Context) -> list[str]:
+        """Names of the commands, sorted."""
         return sorted(self.summaries)
 
     def get_command(self, _context: click.Context, name: str) -> click.Command | None:
+        """Import a command; None where no command has that name."""
         if name not in self.summaries:
             return None
         command: click.Command = getattr(import_module(f"{self._modules}{name}"), name)

@@ -11,7 +11,7 @@ import click
 from mmcli.cli import environment
 from mmcli.cli.lazy import LazyGroup
 from mmcli.cli.session import Session
-from mmcli.cli.signals import heeded, leave
+from mmcli.cli.signals import handled, leave
 from mmcli.cli.streams import standard_streams
 from mmcli.errors import (
     ConfigError,
@@ -34,7 +34,7 @@ from mmcli.util.workers import are_busy
     summaries={
         "check": "Check CONFIG and its data without computing anything.",
         "compare": "Put runs side by side.",
-        "data": "Make data files of what there is on disk or on the web.",
+        "data": "Make data files from sources on disk or on the web.",
         "evaluate": "Find classes, and compare them with labels.",
         "generate": "Make one sense from others, or of a class.",
         "modules": "List the types of modules, or the options of one TYPE.",
@@ -53,7 +53,7 @@ def cli(context: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line and exit: 0 done, 1 fault of mmcli, 128 + n after signal n, else the error's own code."""
-    for number in heeded():
+    for number in handled():
         if number != signal.SIGINT:
             signal.signal(number, _terminate)
     session = Session(ignored=environment.settle(os.environ))
@@ -85,12 +85,12 @@ class _TerminatedError(SystemExit):
 
 
 def _terminate(number: int, _frame: FrameType | None) -> None:
-    """Leave as an error would, so that a run that is being written says how it ended."""
+    """Exit as after an error, so that a run that is being written records how it ended."""
     raise _TerminatedError(128 + number)
 
 
 def _explain(error: Exception) -> int:
-    """Say on stderr what went wrong, a line for each problem; the exit code."""
+    """Report an error on stderr, a line for each problem, and return the exit code."""
     if isinstance(error, MemoryError):  # of what numpy or Python allocates; `devices.memory_errors` names modules
         reason = f" ({error})" if str(error) else ""
         error = MemoryShortError(f"out of memory; give it less data, or ask for less at a time{reason}")
@@ -100,24 +100,24 @@ def _explain(error: Exception) -> int:
             error.show()
         case click.ClickException():
             command = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "mmcli"
-            _say(f"{error.format_message()} (see `{command} --help`)")
+            _print_error(f"{error.format_message()} (see `{command} --help`)")
         case click.Abort():
-            _say("interrupted")
+            _print_error("interrupted")
             code = 128 + signal.SIGINT
         case ConfigError() | DataError():  # a line per problem, each with its place
             click.echo(str(error), err=True)
         case OutputError(has_reader=False):
             pass
         case MmcliError():
-            _say(str(error))
+            _print_error(str(error))
         case OSError(errno=int()):  # the file system refuses; without a number it is a library's own error
-            _say(refusal(error))
+            _print_error(refusal(error))
             code = UsageError.exit_code
         case _:
             where = "(`mmcli --debug` before the command shows where)"
-            _say(f"a fault of mmcli: {type(error).__name__}: {error} {where}")
+            _print_error(f"a fault of mmcli: {type(error).__name__}: {error} {where}")
     return code
 
 
-def _say(message: str) -> None:
+def _print_error(message: str) -> None:
     click.echo(f"mmcli: error: {' '.join(message.split())}", err=True)

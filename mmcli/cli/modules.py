@@ -71,7 +71,7 @@ def module_type(name: str) -> str:
 
 
 def _faults(unusable: Mapping[str, str]) -> list[str]:
-    """What is wrong with the packages that offer types, a line each; `unusable` has reasons by type."""
+    """Faults of the packages that offer types, a line each; `unusable` has reasons by type."""
     broken = [f"type {name} cannot be used: {text}" for name, text in unusable.items()]
     hidden = [
         f"type {name} of {listed(map(str, origins))} is hidden by mmcli's own; rename it"

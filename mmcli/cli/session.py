@@ -1,4 +1,4 @@
-"""What holds for every command of one call of mmcli."""
+"""State of one call of mmcli, for whichever command it runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mmcli.util.text import listed
 
 @dataclass
 class Session:
-    """Options of the group, and what `main` found in the environment."""
+    """Options of the group, and the variables that `main` removed from the environment."""
 
     debug: bool = False
     ignored: Sequence[str] = ()  # variables of the environment, NAME=VALUE

@@ -18,24 +18,27 @@ SIGNALS = (
 )
 
 
-def heeded() -> list[signal.Signals]:
-    """Those of SIGNALS that this process was not started to ignore, as nohup makes it ignore SIGHUP."""
+def handled() -> list[signal.Signals]:
+    """SIGNALS but those that this process was started to ignore, as nohup makes it ignore SIGHUP."""
     return [number for number in SIGNALS if signal.getsignal(number) not in (signal.SIG_IGN, None)]
 
 
 @contextmanager
 def stop_requests() -> Iterator[Callable[[], int | None]]:
-    """What to ask for the number of the first signal that came. A second SIGINT ends the process at once."""
-    came: list[int] = []
+    """Give a function that returns the number of the first signal received, or None before.
+
+    A second SIGINT ends the process at once.
+    """
+    received: list[int] = []
 
     def note(number: int, _frame: FrameType | None) -> None:
-        came.append(number)
+        received.append(number)
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
 
-    before = {number: signal.signal(number, note) for number in heeded()}
+    before = {number: signal.signal(number, note) for number in handled()}
     try:
-        yield lambda: came[0] if came else None
+        yield lambda: received[0] if received else None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -44,7 +47,7 @@ def stop_requests() -> Iterator[Callable[[], int | None]]:
 def leave(code: int) -> NoReturn:
     """End the process at once, though threads of it still compute, which Python would wait for.
 
-    What was written to stdout and stderr goes out first.
+    Stdout and stderr are flushed first.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, OutputError):  # nobody reads it any more

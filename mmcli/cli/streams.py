@@ -1,4 +1,4 @@
-"""Standard streams that do not take the work down: a log that cannot be written is done without, a result is not."""
+"""Standard streams whose failure is handled: text for a log is dropped, a result that cannot be written is an error."""
 
 import errno
 import os
@@ -11,23 +11,26 @@ from mmcli.errors import OutputError
 
 
 class Log:
-    """Stderr. What cannot be written, because the stream is closed, full or without a reader, is dropped."""
+    """Stderr. Text that cannot be written, as the stream is closed, full or without a reader, is dropped."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write text where possible; the number of characters taken."""
         if self._stream is not None:
             with suppress(OSError):
                 return self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
+        """Flush where possible."""
         if self._stream is not None:
             with suppress(OSError):
                 self._stream.flush()
 
     def isatty(self) -> bool:
+        """Whether the stream is a terminal; False where there is none."""
         return self._stream is not None and self._stream.isatty()
 
     def __getattr__(self, name: str) -> Any:
@@ -35,18 +38,28 @@ class Log:
 
 
 class Output:
-    """Stdout. What cannot be written raises OutputError, which is no OSError: it is the work's result that is lost."""
+    """Stdout. A failed write raises OutputError, which is no OSError: it is the work's result that is lost."""
 
     def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
+        """Write text.
+
+        Raises:
+            OutputError: the stream does not take it.
+        """
         try:
             return self._open().write(text)
         except OSError as error:
             raise OutputError(error) from None
 
     def flush(self) -> None:
+        """Flush.
+
+        Raises:
+            OutputError: the stream does not take what is left.
+        """
         try:
             if self._stream is not None:
                 self._stream.flush()
@@ -54,6 +67,7 @@ class Output:
             raise OutputError(error) from None
 
     def isatty(self) -> bool:
+        """Whether the stream is a terminal; False where there is none."""
         return self._stream is not None and self._stream.isatty()
 
     def __getattr__(self, name: str) -> Any:
@@ -92,7 +106,7 @@ def standard_streams() -> Iterator[None]:
 
 
 def _give_up(stream: TextIO | None) -> None:
-    """Send to /dev/null what is left in the buffer of a broken stream: Python would fail over it at its exit."""
+    """Discard the rest of a broken stream's buffer: Python would fail over it at its exit."""
     if stream is None:
         return
     try:

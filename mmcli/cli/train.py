@@ -21,7 +21,7 @@ from mmcli.errors import OutputError, UsageError
 @click.option(
     "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Any value of the config: modules.vae.epochs=20."
 )
-@click.option("--resume", is_flag=True, help="Go on with the run at DIR, if there is one that has not finished.")
+@click.option("--resume", is_flag=True, help="Resume the run at DIR, if there is one that has not finished.")
 @data_root_option
 @trust_code_option
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")

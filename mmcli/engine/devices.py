@@ -20,7 +20,7 @@ def start() -> jax.Device:
     Raises:
         UsageError: there is no device of the kind that the environment asks for.
     """
-    # No error, whatever PYTHONWARNINGS says: a program that is not in the cache is compiled anew.
+    # No error, whatever PYTHONWARNINGS is: a program that is not in the cache is compiled again.
     warnings.filterwarnings("default", message="Error (reading|writing) persistent compilation cache")
     try:
         return jax.devices()[0]
@@ -31,7 +31,7 @@ def start() -> jax.Device:
 
 
 @contextmanager
-def memory_errors(what: str, remedy: str) -> Iterator[None]:
+def memory_errors(computation: str, remedy: str) -> Iterator[None]:
     """Turn errors of the allocator into one that names the computation and the remedy.
 
     Raises:
@@ -42,7 +42,7 @@ def memory_errors(what: str, remedy: str) -> Iterator[None]:
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         if not isinstance(error, MemoryError) and "RESOURCE_EXHAUSTED" not in str(error):
             raise
-        raise MemoryShortError(f"{what}: out of memory; {remedy} ({shown(str(error), 120)})") from None
+        raise MemoryShortError(f"{computation}: out of memory; {remedy} ({shown(str(error), 120)})") from None
 
 
 @contextmanager

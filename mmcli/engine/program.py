@@ -34,7 +34,7 @@ class Compiled(NamedTuple):
 
 
 def module_key(root: Array, name: str, round_number: int) -> Array:
-    """The randomness of one update; adding a module to a graph changes no other's."""
+    """Random key of one update; adding a module to a graph changes no other's."""
     # crc32, not hash(): Python's hash of a string changes from process to process.
     return jax.random.fold_in(jax.random.fold_in(root, zlib.crc32(name.encode())), round_number)
 

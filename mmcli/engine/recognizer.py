@@ -1,4 +1,4 @@
-"""A trained graph with its parameters frozen: classes and latent variables of items, seen or not, from any senses.
+"""A trained graph with its parameters frozen: classes and latent variables of any items, from any senses.
 
 Items go through in batches: memory is bounded, and the results of an item do not depend on items of other sequences.
 Batches are of one size, so that nothing compiles twice, unless a sequence is longer: none is ever cut.
@@ -104,7 +104,7 @@ class Recognizer:
         Raises:
             ValueError: the parameters are not those of this module.
         """
-        rows = {seen: jax.ShapeDtypeStruct((num_learned, width), float) for seen, width in self._widths.items()}
+        rows = {data: jax.ShapeDtypeStruct((num_learned, width), float) for data, width in self._widths.items()}
         known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_learned,), float))
         starts = dict.fromkeys(self._program.graph.sequences, jax.ShapeDtypeStruct((num_learned,), bool))
 
@@ -167,7 +167,7 @@ class Recognizer:
         evidence: Arrays,
         seed_and_number: tuple[int, int] | None,
     ) -> Recognition:
-        """As `recognize`, of one batch; drawn by a seed and the number of the batch, or expected."""
+        """Recognize one batch; senses are drawn by a seed and the number of the batch, or expected."""
         size, room = given.num_items, _padded_size(given.num_items)
         pad = functools.partial(_padded, num_items=room)
         padded = Given(
@@ -191,14 +191,14 @@ class Recognizer:
         return Recognition(*jax.tree.map(lambda array: np.asarray(array)[:size], (settled.items, senses)))
 
     def _settle(self, wanted: frozenset[str], state: RoundState) -> _Pass:
-        """The last of as many passes as there are modules."""
+        """Run as many passes as there are modules; the last."""
         settled = _Pass(state, {}, {})
         for _ in self._program.order:
             settled = self._infer(wanted, settled.state)
         return settled
 
     def _infer_all(self, wanted: frozenset[str], state: RoundState) -> _Pass:
-        """One pass: every module infers once, in the order of updates."""
+        """Run one pass: every module infers once, in the order of updates."""
         items: dict[str, dict[str, Array]] = {}
         senses: dict[str, counts.Rows] = {}
         for name in self._program.order:
@@ -263,7 +263,7 @@ def batch_bounds(num_items: int, starts: Sequence[np.ndarray]) -> list[int]:
 
 
 def _padded_size(num_items: int) -> int:
-    """Items of a padded batch: BATCH, doubled until they fit, so that longer sequences seldom compile anew."""
+    """Items of a padded batch: BATCH, doubled until they fit, so that longer sequences seldom compile again."""
     return BATCH << max(0, -(-num_items // BATCH) - 1).bit_length()
 
 
@@ -274,5 +274,5 @@ def _padded(rows: np.ndarray, *, num_items: int, fill: float = 0) -> Array:
 
 
 def _capacity(rows: Rows, bounds: Sequence[int]) -> int:
-    """Room for the entries of the fullest batch, a power of two, so that other items seldom compile anew."""
+    """Room for the entries of the fullest batch, a power of two, so that other items seldom compile again."""
     return 1 << max(0, rows.most_entries(bounds) - 1).bit_length()

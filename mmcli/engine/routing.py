@@ -1,7 +1,7 @@
-"""The one schedule of messages, for training and for recognition: the order of modules, and who receives what.
+"""The one schedule of messages, for training and for recognition: order of the modules, and receivers of messages.
 
-In a round, or a pass, every module in `Program.order` receives what its neighbours last sent, computes, and sends to
-its children and to its parents.
+In a round, or a pass, every module in `Program.order` receives the last messages of its neighbours, computes, and
+sends to its children and to its parents.
 """
 
 from collections.abc import Mapping, Sequence
@@ -25,7 +25,7 @@ Edge: TypeAlias = tuple[str, str]  # parent, child
 
 
 class RoundState(NamedTuple):
-    """All that the next update reads."""
+    """State that the next update reads."""
 
     states: dict[str, Any]  # of each module that learns
     forward: dict[Edge, Message]
@@ -40,7 +40,7 @@ class Program(NamedTuple):
 
     graph: Graph
     modules: dict[str, Module[Any]]
-    outputs: dict[str, Port]  # kind and width of what each module sends
+    outputs: dict[str, Port]  # kind and width of each module's forward messages
     rule: Rule
 
     @property
@@ -57,7 +57,7 @@ class Backward(NamedTuple):
 
 
 def build_program(graph: Graph, widths: Mapping[str, int], rule: Rule) -> Program:
-    """Modules for a graph; `widths` are the columns of each observation.
+    """Build the modules of a graph; `widths` are the columns of each observation.
 
     Raises:
         ModuleError: the mathematics of a type cannot be imported.
@@ -114,7 +114,7 @@ def receive(program: Program, state: RoundState, name: str) -> Inputs:
 def send_forward(program: Program, state: RoundState, name: str, message: Message) -> RoundState:
     """The state with a module's message sent to its children.
 
-    Under the cavity rule each receives it combined with what its siblings sent, never with what it sent itself.
+    Under the cavity rule each receives it combined with its siblings' messages, never with its own.
     """
     children = program.graph.nodes[name].children
     sent = {}
@@ -126,7 +126,7 @@ def send_forward(program: Program, state: RoundState, name: str, message: Messag
 
 
 def addressed(program: Program, name: str, messages: Sequence[Message]) -> Backward:
-    """The messages of a module to its parents, by who receives them; `messages` in the order of its inputs."""
+    """Messages of a module to its parents, by receiver; `messages` in the order of its inputs."""
     backward = Backward({}, {})
     for parent, message in zip(program.graph.nodes[name].parents, messages, strict=True):
         (backward.to_modules if parent in program.modules else backward.to_observations)[parent] = message

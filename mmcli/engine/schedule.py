@@ -33,7 +33,7 @@ from mmcli.modules.spec import Rule
 from mmcli.util import workers
 from mmcli.util.workers import Worker
 
-CHUNK_SECONDS = 0.5  # what a call of `advance` is to take; it takes longer where one iteration does
+CHUNK_SECONDS = 0.5  # aim for a call of `advance`; it takes longer where one iteration does
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ class Moment(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """A moment on the host, without what follows from the data."""
+    """A moment on the host, without the messages that follow from the data."""
 
     updates: int
     iterations: int
@@ -66,7 +66,7 @@ class Progress(NamedTuple):
 
 
 class Update(NamedTuple):
-    """A module finished its update of a round. Rounds count from 1."""
+    """Finished update of a module. Rounds count from 1."""
 
     round: int
     module: str
@@ -82,7 +82,7 @@ class Update(NamedTuple):
 def run(
     program: Program, moment: Moment, root: Array, rounds: int, still_seconds: float | None = None
 ) -> Iterator[Progress | Update]:
-    """Every module in turn, round after round, from a moment on; arguments and errors as in `train_rounds`."""
+    """Update every module in turn, round after round, from a moment on; arguments and errors as in `train_rounds`."""
     state, names = moment.state, program.order
     strides: dict[str, int] = {}  # iterations that a call of `advance` makes
     compiler, worker = Worker(), Worker()
@@ -119,7 +119,7 @@ def run(
                 moment=Moment(state, number + 1),
             )
     finally:
-        # A run that stops early does not wait for what still compiles or computes.
+        # A run that stops early does not wait for threads that still compile or compute.
         for thread in (compiler, worker):
             thread.leave()
 

@@ -20,10 +20,10 @@ State = TypeVar("State")
 
 
 class Inputs(NamedTuple):
-    """All that a module receives. It never learns who its neighbours are."""
+    """Messages that a module receives. They do not identify its neighbours."""
 
     parents: tuple[Message, ...]  # one per input, in the order of the config
-    child: Message  # the product of what the children sent; neutral where there is none
+    child: Message  # the product of the children's messages; neutral where there is none
     starts: Array  # (N,) bool, True at the first row of each sequence; independent types ignore it
     targets: tuple[Message, ...] = ()  # of a supervised type, in the order of its spec
 
@@ -35,12 +35,12 @@ class Inputs(NamedTuple):
         starts: Array | None = None,
         targets: tuple[Message, ...] = (),
     ) -> "Inputs":
-        """Inputs whose rows are one sequence unless `starts` says otherwise."""
+        """Inputs whose rows are one sequence, or the sequences that `starts` gives."""
         return cls(parents, child, jnp.arange(len(child.weight)) == 0 if starts is None else starts, targets)
 
 
 class Outputs(NamedTuple):
-    """All that a module sends. `backward[m]` predicts what parent m sent, in the same kind and width."""
+    """Messages that a module sends. `backward[m]` predicts the message of parent m, in the same kind and width."""
 
     forward: Message  # from the parents' messages alone
     backward: tuple[Message, ...]
@@ -48,7 +48,7 @@ class Outputs(NamedTuple):
 
 
 class Info(NamedTuple):
-    """What a person reads of an update."""
+    """Diagnostics of an update, for people."""
 
     objective: Array | None  # () after the update, higher is better; None where the spec has none
     trace: Array  # (I,) or, where values come rarer, shorter; in the unit of the spec
@@ -66,7 +66,7 @@ class Module(NamedTuple, Generic[State]):
         infer: (state, inputs) -> Outputs. Parameters frozen.
         iterations: inner iterations of an update, at least 1.
         sample: (key, state, inputs) -> messages to the parents as in `Outputs.backward`, drawn instead of expected;
-            None where the expected ones have to do.
+            None where the expected ones are sent instead.
         params: (state) -> the reported arrays that are not of items, by the names of the spec; None for none.
     """
 
@@ -99,7 +99,7 @@ def iterated(
     sample: Callable[[Array, State, Inputs], tuple[Message, ...]] | None = None,
     params: Callable[[State], Mapping[str, Array]] | None = None,
 ) -> Module[State]:
-    """The module whose update is one function over and over.
+    """Build the module whose update repeats one function.
 
     The key of iteration i is fold_in(key, i), that of `finish` fold_in(key, iterations), where key is the update's.
 
@@ -135,7 +135,7 @@ def iterated(
 
 
 def step(module: Module[State], key: Array, state: State, inputs: Inputs) -> tuple[State, Outputs, Info]:
-    """One whole update: begin, every iteration, end."""
+    """Run one whole update: begin, every iteration, end."""
     work = module.begin(key, state, inputs)
     work = module.advance(work, inputs, jnp.int32(module.iterations))
     return module.end(work, inputs)
@@ -149,5 +149,5 @@ def draw(module: Module[State], key: Array, state: State, inputs: Inputs) -> tup
 
 
 def report(module: Module[State], state: State, outputs: Outputs) -> dict[str, Array]:
-    """All that the run directory shows, by name."""
+    """Arrays that the run directory shows, by name."""
     return {**outputs.items, **(module.params(state) if module.params is not None else {})}

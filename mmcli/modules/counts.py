@@ -102,10 +102,10 @@ def word_sums(rows: Array, counts: Rows) -> Array:
 
 
 def expected_counts(item_factors: Array, word_factors: Array, counts: Rows) -> tuple[Array, Array]:
-    """How many words of each item, and of each word of the vocabulary, belong to each topic.
+    """Expected number of words of each item, and of each word of the vocabulary, in each topic.
 
     The topics of single words, (N, V, K), are never formed: their sums factor into matrix products. Dense rows go
-    through in blocks, so that what lies between the products stays in the cache.
+    through in blocks, so that intermediate results stay in the cache.
 
     Args:
         item_factors: (N, K) exp E[log theta].

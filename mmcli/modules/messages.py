@@ -32,9 +32,9 @@ class Categorical(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How often each of V words occurred in each item: non-negative reals.
+    """Counts of V words in each item: non-negative reals.
 
-    A document without words has weight 1 and is no evidence of anything. Sparse counts come from observations alone
+    A document without words has weight 1 and carries no evidence. Sparse counts come from observations alone
     and are never combined.
     """
 
@@ -47,7 +47,7 @@ SomeMessage = TypeVar("SomeMessage", Points, Categorical, Counts)
 
 
 def of_kind(message: Message, kind: type[SomeMessage]) -> SomeMessage:
-    """The message as what the graph has made sure it is.
+    """Narrow a message to the kind that the graph has checked.
 
     Raises:
         TypeError: it is of another kind.
@@ -58,7 +58,7 @@ def of_kind(message: Message, kind: type[SomeMessage]) -> SomeMessage:
 
 
 def neutral(port: Port, num_items: int) -> Message:
-    """The message whose rows are all missing: combined with another it gives the other."""
+    """Message whose rows are all missing: the neutral element of `combine`."""
     shape, weight = (num_items, port.columns), jnp.zeros(num_items)
     match port.kind:
         case Kind.POINTS:
@@ -70,7 +70,7 @@ def neutral(port: Port, num_items: int) -> Message:
 
 
 def normalized(log_weights: Array, weight: Array | None = None) -> Categorical:
-    """The distributions proportional to exp(log_weights), (N, K), and uniform ones where `weight` is 0.
+    """Distributions proportional to exp(log_weights), (N, K), and uniform ones where `weight` is 0.
 
     Args:
         log_weights: (N, K) nats.
@@ -81,7 +81,7 @@ def normalized(log_weights: Array, weight: Array | None = None) -> Categorical:
 
 
 def combine(messages: Sequence[Message]) -> Message:
-    """The product of messages about the same rows, all of one kind and width; a row is there where it is in any."""
+    """Product of messages about the same rows, all of one kind and width; a row is there where it is in any."""
     first = messages[0]
     if len(messages) == 1:
         return first

@@ -1,4 +1,4 @@
-"""Small mathematics that several modules share."""
+"""Numerical functions that several modules share."""
 
 import jax
 import jax.numpy as jnp
@@ -8,7 +8,7 @@ OUTERMOST = 0.01  # of a column's values, at each end
 
 
 def draw_gamma(key: Array, shape: Array) -> Array:
-    """Independent Gamma(shape, 1) draws for shapes of at least 1, exact, by rejection.
+    """Draw exact Gamma(shape, 1) variates by rejection, independent, for `shape` (...) of at least 1.
 
     jax.random.gamma draws one element after the other and takes seconds to compile; this tries all at once.
 
@@ -27,7 +27,7 @@ def draw_gamma(key: Array, shape: Array) -> Array:
         accepted = jnp.log(jax.random.uniform(uniform_key, shape.shape)) < log_ratio
         return tries + 1, jnp.where(accepted & (draws == 0), offset * cube, draws)
 
-    # What is 0 has not been drawn: a draw that comes out as 0 is tried again.
+    # 0 stands for not drawn yet: a draw that comes out as 0 is tried again.
     start = (jnp.int32(0), jnp.zeros(shape.shape))
     return jax.lax.while_loop(lambda carry: (carry[1] == 0).any(), attempt, start)[1]
 
@@ -35,7 +35,7 @@ def draw_gamma(key: Array, shape: Array) -> Array:
 def winsorized_moments(rows: Array, weight: Array) -> tuple[Array, Array]:
     """Mean and variance (D,) of each column of (N, D), the outermost values at each end pulled in to the rest.
 
-    So one value, however far off, moves neither. A column of which that leaves nothing but one value has its plain
+    So one value, however far off, moves neither. A column left with a single value by that has its plain
     variance.
 
     Args:

@@ -42,7 +42,7 @@ def find_spec(name: str, *, trust_code: bool = False) -> ModuleSpec:
 
     Args:
         name: of a type, or its import path, package.module:SPEC.
-        trust_code: whether an import path may be imported. What a config names by its path runs as code.
+        trust_code: whether an import path may be imported, which runs its code.
 
     Raises:
         UnknownTypeError: there is none.
@@ -81,13 +81,13 @@ def hidden_types() -> dict[str, list[Origin]]:
 
 
 def build(spec: ModuleSpec, options: Options, ports: Sequence[Port], rule: Rule) -> "Module[Any]":
-    """A module of a type; this imports jax.
+    """Build a module of a type; this imports jax.
 
     Args:
         spec: of a type that has inputs.
         options: an instance of `spec.options`.
         ports: kind and width of each input, in the order of the config.
-        rule: what a backward message leaves out.
+        rule: content that a backward message leaves out.
 
     Raises:
         UnusableTypeError: its mathematics cannot be imported.
@@ -106,7 +106,7 @@ def origin_of(offer: EntryPoint) -> Origin:
 
 
 def _entry_points() -> dict[str, list[EntryPoint]]:
-    """What installed packages offer, by the name of the type."""
+    """Entry points of installed packages, by the name of the type."""
     offers: dict[str, list[EntryPoint]] = {}
     for offer in entry_points(group=GROUP):
         offers.setdefault(offer.name, []).append(offer)

@@ -1,4 +1,4 @@
-"""Description of a module type: what the rest of mmcli knows of it before it is built.
+"""Description of a module type before it is built: options, ports, reports and costs.
 
 No jax here: a config is checked against it, and `mmcli modules` prints it, before anything is compiled.
 
@@ -32,7 +32,7 @@ def _in_float32(number: float) -> float:
 PositiveInt = Annotated[int, Field(ge=1), AfterValidator(_in_32_bits)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_in_float32)]
 
-Rule: TypeAlias = Literal["cavity", "serket"]  # what a backward message leaves out
+Rule: TypeAlias = Literal["cavity", "serket"]  # content that a backward message leaves out
 Problem: TypeAlias = tuple[str | None, str]  # the option it lies in, None for the module as a whole; the text
 
 # Stems of files that mmcli itself writes into a module's folder.
@@ -43,7 +43,7 @@ _FILE_STEM = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 
 class Kind(StrEnum):
-    """Kind of a message: what its rows are."""
+    """Kind of the rows of a message."""
 
     POINTS = "points"
     CATEGORICAL = "categorical"
@@ -51,7 +51,7 @@ class Kind(StrEnum):
 
 
 class Role(StrEnum):
-    """Meaning of a reported array to whoever measures, draws or predicts with it."""
+    """Meaning of a reported array for measures, figures and predictions."""
 
     CLASS = "class"  # (N,) integers: the class of each item, a column of the probabilities
     PROBABILITIES = "probabilities"  # (N, K), of each class
@@ -180,7 +180,7 @@ class ModuleSpec:
         name: of the type in a config.
         summary: one line for `mmcli modules`.
         options: model of the options it takes from a config.
-        inputs: what it takes from its parents.
+        inputs: kinds and number of its inputs.
         sends: kinds of message that it can send forward, all that `output` may give.
         output: (options, ports) -> port of its forward messages.
         build: "package.module:function", (options, ports, rule) -> `mmcli.modules.api.Module`, imported when used.
@@ -188,13 +188,13 @@ class ModuleSpec:
         reports: role of each array shown in a run directory, by name; `{input}` in a name stands for each input's
             number. Of CLASS, PROBABILITIES, LATENT and RECONSTRUCTION there is at most one each.
         memory: (options, load) -> bytes at the peak of an update, about; 0 where that is not known.
-        trace: what an update records; None where nothing of it is worth keeping.
-        objective: what an update is judged by; None where there is nothing of the sort.
+        trace: value recorded at each inner iteration; None where nothing is recorded.
+        objective: value by which an update is judged; None where there is none.
         items: "independent" where no row reads another, "sequence" where rows are steps of sequences.
-        keeps_cavity: whether, under the cavity rule, the message to a parent leaves out what that parent sent.
+        keeps_cavity: whether, under the cavity rule, the message to a parent leaves out that parent's own.
         targets: kinds of the messages that a supervised type is given besides its inputs.
-        remedy: what to try when its numbers diverge.
-        memory_remedy: what to try when it needs too much memory.
+        remedy: advice when its numbers diverge.
+        memory_remedy: advice when it needs too much memory.
         origin: set by the registry; None for mmcli's own.
 
     Raises:
@@ -232,7 +232,7 @@ class ModuleSpec:
 
     @property
     def classes(self) -> ClassReports | None:
-        """Where it reports classes; None where it finds none."""
+        """Names of the arrays of its classes; None where it finds none."""
         classes, probabilities = self.name_of(Role.CLASS), self.name_of(Role.PROBABILITIES)
         return None if classes is None or probabilities is None else ClassReports(classes, probabilities)
 

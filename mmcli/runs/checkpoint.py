@@ -1,4 +1,4 @@
-"""A checkpoint as bytes: named arrays and what a run was made of, in the safetensors format, under one SHA-256.
+"""A checkpoint as bytes: named arrays and the record of a run, in the safetensors format, under one SHA-256.
 
 The last tensor, `sha256`, is the digest of all bytes before it, so that any change or cut is found before anything is
 read. Arrays are read by the description of their bytes; nothing is unpickled or executed.
@@ -78,7 +78,7 @@ def unpack(content: bytes) -> Checkpoint:
     """
     body, digest = content[:-DIGEST_SIZE], content[-DIGEST_SIZE:]
     if hashlib.sha256(body).digest() != digest:
-        raise ValueError("its SHA-256 is not that of what was written")
+        raise ValueError("its SHA-256 differs from the recorded one")
     start = 8 + int.from_bytes(body[:8], "little")
     data = body[start:]
     try:

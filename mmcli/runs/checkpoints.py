@@ -45,7 +45,7 @@ class Shelf:
             try:
                 checkpoint = unpack(atomic.read(path))
                 if _name(checkpoint) != path.name:
-                    raise ValueError("it holds another moment than its name says")
+                    raise ValueError("it holds another moment than its name gives")
             except (OSError, ValueError, MemoryError) as error:
                 problems.append(f"{path}: damaged ({error})")
             else:

@@ -340,4 +340,4 @@ class RunFiles:
             except ValueError as error:
                 raise self.damaged(name, str(error)) from None
             if found != digest:
-                raise self.damaged(name, "its SHA-256 is not that of what was written")
+                raise self.damaged(name, "its SHA-256 differs from the recorded one")

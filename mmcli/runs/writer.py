@@ -41,7 +41,7 @@ from mmcli.util import atomic
 
 _FOLDER = re.compile(r"module\d{3,}_[\w-]+", re.ASCII)  # of a module
 _RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
-_FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, what only the first round writes
+_FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, those that only the first round writes
 
 
 class RunDirectory(RunFiles):
@@ -63,7 +63,7 @@ class RunDirectory(RunFiles):
         try:
             _make_exclusively(path)
         except FileExistsError:
-            raise UsageError(f"{path}: exists already; --resume goes on with it, --force sets it aside") from None
+            raise UsageError(f"{path}: exists already; --resume resumes it, --force sets it aside") from None
         return cls(path)
 
     @classmethod

@@ -41,7 +41,7 @@ def check_module(spec: ModuleSpec, options: Options | None = None, ports: Sequen
         ports: of the inputs, with known widths; made up, every kind in turn, where left out.
 
     Raises:
-        AssertionError: it does not; the text names the type, its inputs and what is wrong.
+        AssertionError: it does not; the text names the type, its inputs and the fault.
         ValueError: no options can be made up.
     """
     require(not spec.is_source, f"module type {spec.name} is a source, which has no functions to check")

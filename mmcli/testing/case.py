@@ -66,7 +66,7 @@ class Case:
         return {name: given for name, given in arguments.items() if getattr(self.module, name) is not None}
 
     def build(self, rule: Rule = "cavity") -> Module[Any]:
-        """The module built anew, nothing jitted."""
+        """Build the module again, nothing jitted."""
         return build(self.spec, self.options, self.example.ports, rule)
 
     def infer(self, inputs: Inputs) -> Outputs:
@@ -106,7 +106,7 @@ def run_updates(spec: ModuleSpec, options: Options, example: Example) -> Case:
         require(signature(state) == signature(states[0]), "end gives a state of other structure, shapes or dtypes")
         states.append(state)
     retraced = [name for name, count in traces.items() if count > 1]
-    require(not retraced, f"traced twice in two updates, which would compile anew: {', '.join(retraced)}")
+    require(not retraced, f"traced twice in two updates, which would compile again: {', '.join(retraced)}")
     return Case(spec, options, example, output, module, inputs, states, begun, finished, outputs, info)
 
 
@@ -150,12 +150,12 @@ def contents(tree: Any) -> list[bytes]:
     return [_on_host(leaf).tobytes() for leaf in jax.tree.leaves(tree)]
 
 
-def require_finite(tree: Any, what: str) -> None:
-    """Raise AssertionError where a floating-point leaf has a number that is none."""
+def require_finite(tree: Any, subject: str) -> None:
+    """Raise AssertionError where a floating-point leaf holds NaN or infinity."""
     for path, leaf in jax.tree.leaves_with_path(tree):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
         is_float = jnp.issubdtype(leaf.dtype, jnp.floating)
-        require(not is_float or np.isfinite(leaf).all(), f"{what}: {name or 'it'} holds NaN or infinity")
+        require(not is_float or np.isfinite(leaf).all(), f"{subject}: {name or 'it'} holds NaN or infinity")
 
 
 def agree(one: Any, other: Any, rows: Sequence[int]) -> bool:

@@ -1,4 +1,4 @@
-"""The checks of the contract, one function each. Each raises AssertionError with what is wrong.
+"""The checks of the contract, one function each. Each raises AssertionError with the fault.
 
 N items, K classes, D features.
 """
@@ -33,7 +33,7 @@ MOST_CUTS = 200  # of an update
 
 
 def check_spec(spec: ModuleSpec, options: Options, example: Example) -> None:
-    """The spec answers whether widths are known or not."""
+    """Check that the spec gives ports whether widths are known or not."""
     open_ports = tuple(Port(port.kind, None) for port in example.ports)
     for ports in (open_ports, example.ports):
         problems = list(spec.check(options, ports))
@@ -48,7 +48,7 @@ def check_spec(spec: ModuleSpec, options: Options, example: Example) -> None:
 
 
 def check_messages(case: Case) -> None:
-    """Messages have the kinds and widths of their ports, and rows that are there or neutral."""
+    """Check that messages have the kinds and widths of their ports, and rows that are there or neutral."""
     for rule in get_args(Rule):
         module = case.build(rule)
         _, ended, _ = jax.eval_shape(module.end, case.finished, case.inputs)
@@ -62,7 +62,7 @@ def check_messages(case: Case) -> None:
 
 
 def check_forward(case: Case) -> None:
-    """The forward message is of the parents alone, and is missing where they are."""
+    """Check that the forward message is of the parents alone, and is missing where they are."""
     forward = case.infer(case.inputs).forward
     other = case.inputs._replace(child=case.dense_inputs(seed=1).child)
     require(
@@ -75,17 +75,17 @@ def check_forward(case: Case) -> None:
 
 
 def check_cavity(case: Case) -> None:
-    """A message to a parent leaves out what that parent sent, if the spec declares so."""
+    """Check that a message to a parent leaves out that parent's own, if the spec declares so."""
     dense, before = case.dense_inputs(), case.infer(case.inputs).backward
     for place, (message, port) in enumerate(zip(dense.parents, case.example.ports, strict=True)):
 
         def shifted(shift: int, place: int = place, message: Message = message) -> Inputs:
-            # Columns in another order: counts keep their sums, and what goes back is as many.
+            # Columns in another order: counts keep their sums, and the message back as many.
             other = jax.tree.map(lambda leaf: jnp.roll(leaf, shift, axis=1) if leaf.ndim > 1 else leaf, message)
             parents = (*dense.parents[:place], other, *dense.parents[place + 1 :])
             return in_form(dense._replace(parents=parents), case.example)
 
-        # Some orders may leave what goes back as it is, such as the mean of a class.
+        # Some orders may leave the message back as it is, such as the mean of a class.
         after = [case.infer(shifted(shift)).backward[place] for shift in range(1, port.columns)]
         keeps = all(agree(before[place], message, range(N)) for message in after)
         if case.spec.keeps_cavity:
@@ -95,7 +95,7 @@ def check_cavity(case: Case) -> None:
 
 
 def check_samples(case: Case) -> None:
-    """Samples fit the ports and follow the key."""
+    """Check that samples fit the ports and follow the key."""
     if case.module.sample is None:
         return
     draws = [case.module.sample(random_key(seed), case.states[2], case.inputs) for seed in (3, 3, 4)]
@@ -106,7 +106,7 @@ def check_samples(case: Case) -> None:
 
 
 def check_reports(case: Case) -> None:
-    """Reports, trace and objective are those that the spec declares, in the shapes of their roles."""
+    """Check that reports, trace and objective are those of the spec, in the shapes of their roles."""
     declared = case.spec.reported(len(case.example.ports))
     items = case.outputs.items
     params = {} if case.module.params is None else case.module.params(case.states[2])
@@ -125,7 +125,7 @@ def check_reports(case: Case) -> None:
 
 
 def check_finite(case: Case) -> None:
-    """All numbers are finite, also where every message is missing."""
+    """Check that all numbers are finite, also where every message is missing."""
     require_finite(case.states[0], "the first state")
     _require_finite_update((case.states[2], case.outputs, case.info), "an update")
     nothing = neutral_inputs(case.inputs, case.example, case.output)
@@ -138,7 +138,7 @@ def check_finite(case: Case) -> None:
 
 
 def check_one_item(case: Case) -> None:
-    """One item is enough."""
+    """Check that one item is enough."""
     inputs, module = in_form(case.dense_inputs(num_items=1), case.example), jitted(case.build(), Counter())
     state = module.init(random_key(0), inputs)
     work = advanced(module, module.begin(random_key(1), state, inputs), inputs)
@@ -149,7 +149,7 @@ def check_one_item(case: Case) -> None:
 
 
 def check_cuts(case: Case) -> None:
-    """An update can be cut anywhere, and iterations done already are not done again."""
+    """Check that an update can be cut anywhere, and that iterations done already are not done again."""
     module, iterations = case.module, case.module.iterations
     for stride in {max(1, iterations // MOST_CUTS), 7}:
         work = advanced(module, case.begun, case.inputs, range(0, iterations, stride))
@@ -167,7 +167,7 @@ def check_cuts(case: Case) -> None:
 
 
 def check_items(case: Case) -> None:
-    """No row of an independent type reads another, no sequence another sequence."""
+    """Check that no row of an independent type reads another, and no sequence another sequence."""
     dense, other, before = case.dense_inputs(), case.dense_inputs(seed=1), case.infer(case.inputs)
     is_independent = case.spec.items == "independent"
     is_first = np.arange(N) % 2 == 0 if is_independent else np.arange(N) < SECOND_START
@@ -182,9 +182,9 @@ def check_items(case: Case) -> None:
 
 
 def check_missing(case: Case) -> None:
-    """The values of a missing row change nothing else, neither what is learned nor other rows.
+    """Check that the values of a missing row change nothing else, neither parameters nor other rows.
 
-    Of counts a missing row is no other than an empty document; they keep it.
+    A missing row of counts equals an empty document, and is left as it is.
     """
     parents = tuple(_spoilt(message) for message in case.inputs.parents)
     spoilt = case.inputs._replace(parents=parents)
@@ -195,7 +195,7 @@ def check_missing(case: Case) -> None:
 
 
 def check_randomness(case: Case) -> None:
-    """All randomness comes from the keys given: traced twice, a function is the same program."""
+    """Check that all randomness comes from the keys given: traced twice, a function is the same program."""
     built, rebuilt = case.build(), case.build()
     for name, given in case.arguments.items():
         program = str(jax.make_jaxpr(getattr(built, name))(*given))
@@ -220,8 +220,8 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
 )
 
 
-def _require_finite_update(ended: tuple[Any, Outputs, Info], what: str) -> None:
-    require_finite(dict(zip(("state", "outputs", "info"), ended, strict=True)), what)
+def _require_finite_update(ended: tuple[Any, Outputs, Info], subject: str) -> None:
+    require_finite(dict(zip(("state", "outputs", "info"), ended, strict=True)), subject)
 
 
 def _spoilt(message: Message) -> Message:
@@ -237,12 +237,12 @@ def _spoilt(message: Message) -> Message:
 
 
 def _lowered(function: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
-    """A function as the compiler is given it; traced anew, whatever was traced before."""
+    """A function as the compiler is given it; traced again, whatever was traced before."""
 
-    def anew(*given: Any) -> Any:
+    def fresh(*given: Any) -> Any:
         return function(*given)
 
-    return re.sub("0x[0-9a-f]+", "", jax.jit(anew).lower(*arguments).as_text())
+    return re.sub("0x[0-9a-f]+", "", jax.jit(fresh).lower(*arguments).as_text())
 
 
 def _listed(names: Any) -> str:

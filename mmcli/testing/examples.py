@@ -17,10 +17,10 @@ from mmcli.modules.counts import on_device
 from mmcli.modules.messages import Categorical, Counts, Message, Points, neutral, normalized
 from mmcli.modules.spec import Kind, ModuleSpec, Options, Port
 
-N = 9  # no width of an example, so that axis 0 tells items from parameters
+N = 9  # no width of an example, so that axis 0 distinguishes items from parameters
 MISSING = N - 1  # the item of which every parent's row is missing
 BLANK = N - 2  # the item whose rows are there but hold zeros, or a uniform distribution
-UNTOLD = 1  # the item of which the child's row is missing
+CHILD_MISSING = 1  # the item of which the child's row is missing
 SECOND_START = 4  # first row of the second sequence, where items are sequences
 
 _VALUES = {"integer": 3, "number": 1.0, "boolean": True}  # of required options, by JSON type
@@ -72,8 +72,8 @@ def examples(spec: ModuleSpec) -> Iterator[Example]:
 def example_inputs(
     spec: ModuleSpec, options: Options, example: Example, output: Port, seed: int = 0, num_items: int = N
 ) -> Inputs:
-    """Random inputs; of N items the rows MISSING, of the child's UNTOLD, are missing."""
-    known, told = np.arange(num_items) != MISSING, np.arange(num_items) != UNTOLD
+    """Random inputs; of N items the rows MISSING, of the child's CHILD_MISSING, are missing."""
+    known, received = np.arange(num_items) != MISSING, np.arange(num_items) != CHILD_MISSING
     bounds = spec.inputs.bounds(options) or (0.0, 1.0)
     parents = [_example_message(port, seed + place, known, bounds) for place, port in enumerate(example.ports)]
     targets = [Port(kind, 4 + place) for place, kind in enumerate(spec.targets)]
@@ -82,7 +82,7 @@ def example_inputs(
         starts |= jnp.arange(num_items) == SECOND_START
     inputs = Inputs(
         tuple(parents),
-        _example_message(output, seed + 99, told, (0.0, 1.0)),
+        _example_message(output, seed + 99, received, (0.0, 1.0)),
         starts,
         tuple(_example_message(port, seed + 50 + place, known, (0.0, 1.0)) for place, port in enumerate(targets)),
     )

@@ -1,4 +1,4 @@
-"""What single messages and arrays of a module have to be; each function raises AssertionError where they are not.
+"""Requirements on single messages and arrays of a module; each function raises AssertionError where one is not met.
 
 N items, K classes, D features.
 """
@@ -17,44 +17,45 @@ from mmcli.testing.examples import N
 _TYPES = {Kind.POINTS: Points, Kind.CATEGORICAL: Categorical, Kind.COUNTS: Counts}
 
 
-def require_fit(message: Message, port: Port, what: str) -> None:
-    """Kind, width and dtypes of a message, or of its shapes."""
+def require_fit(message: Message, port: Port, subject: str) -> None:
+    """Require the kind, width and dtypes of a port of a message, or of its shapes."""
     kind = type(message).__name__
-    require(isinstance(message, _TYPES[port.kind]), f"{what} is {kind} where its port has {port.kind}")
+    require(isinstance(message, _TYPES[port.kind]), f"{subject} is {kind} where its port has {port.kind}")
     shape = jnp.shape(message[0]) if not isinstance(message[0], SparseRows) else "sparse"
-    require(shape == (N, port.columns), f"{what} has shape {shape} where {(N, port.columns)} is expected")
+    require(shape == (N, port.columns), f"{subject} has shape {shape} where {(N, port.columns)} is expected")
     expected = jax.eval_shape(lambda: neutral(port, N))
     require(
-        signature(message) == signature(expected), f"{what} differs in dtype, or its weight in shape, from its kind"
+        signature(message) == signature(expected), f"{subject} differs in dtype, or its weight in shape, from its kind"
     )
 
 
 def require_backward_fit(case: Case, messages: tuple[Message, ...]) -> None:
+    """Require one backward message for each input, of its kind, width and dtypes."""
     ports = case.example.ports
     require(len(messages) == len(ports), f"{len(messages)} messages go back to {len(ports)} inputs")
     for place, (message, port) in enumerate(zip(messages, ports, strict=True)):
         require_fit(message, port, f"the message back to input {place}")
 
 
-def require_sound(message: Message, port: Port, what: str) -> None:
-    """Weights are 0 or 1, missing rows neutral, distributions normalised, counts not negative."""
+def require_sound(message: Message, port: Port, subject: str) -> None:
+    """Require weights of 0 or 1, neutral missing rows, normalised distributions and counts that are not negative."""
     weight, values = np.asarray(message.weight), np.asarray(message[0])
-    require(np.isin(weight, (0, 1)).all(), f"{what} has weights other than 0 and 1")
+    require(np.isin(weight, (0, 1)).all(), f"{subject} has weights other than 0 and 1")
     missing = weight == 0
     nothing = np.asarray(neutral(port, N)[0])
     require(
         np.allclose(values[missing], nothing[missing], atol=TOLERANCE),
-        f"{what} has a row of weight 0 that is not neutral",
+        f"{subject} has a row of weight 0 that is not neutral",
     )
     if isinstance(message, Categorical):
         sums = jax.nn.logsumexp(message.log_probs, axis=-1)
-        require(np.allclose(sums, 0, atol=TOLERANCE), f"{what} has a distribution that does not sum to 1")
+        require(np.allclose(sums, 0, atol=TOLERANCE), f"{subject} has a distribution that does not sum to 1")
     if isinstance(message, Counts):
-        require((values >= 0).all(), f"{what} has negative counts")
+        require((values >= 0).all(), f"{subject} has negative counts")
 
 
 def require_role(case: Case, name: str, role: Role, array: Array) -> None:
-    """Shape and values of a reported array."""
+    """Require the shape and values that a role gives a reported array."""
     match role:
         case Role.CLASS:
             require(array.shape == (N,), f"{name} has shape {array.shape} where classes have {(N,)}")
@@ -77,6 +78,7 @@ def require_role(case: Case, name: str, role: Role, array: Array) -> None:
 
 
 def require_info(case: Case) -> None:
+    """Require objective and trace in the shapes of the contract, where the spec declares them."""
     objective, trace = case.info
     has_objective = case.spec.objective is not None
     require(

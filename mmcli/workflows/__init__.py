@@ -1,1 +1,1 @@
-"""What each command does, from the config to the files."""
+"""The work of each command, from the config to the files."""

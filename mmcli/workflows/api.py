@@ -36,8 +36,8 @@ def train(
 ) -> TrainedRun:
     """Train a model and load the run, which has the bytes that `mmcli train` would write.
 
-    Ctrl-C in the main thread saves all that was learned and raises KeyboardInterrupt, whose text says how to resume; a
-    second one does not wait for that. No other signal is handled, and none in another thread.
+    Ctrl-C in the main thread saves the state of the run and raises KeyboardInterrupt, whose text has the command that
+    resumes it; a second one does not wait for that. No other signal is handled, and none in another thread.
 
     >>> import mmcli, numpy as np
     >>> config = {
@@ -118,7 +118,7 @@ def train(
 
 @contextmanager
 def interrupts() -> Iterator[Callable[[], int | None]]:
-    """A function that gives SIGINT once Ctrl-C was pressed; the second Ctrl-C raises KeyboardInterrupt.
+    """Give a function that returns SIGINT once Ctrl-C was pressed; the second Ctrl-C raises KeyboardInterrupt.
 
     Only in the main thread, and where Python's own handler is in place: others belong to the caller.
     """

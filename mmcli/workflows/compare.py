@@ -1,4 +1,4 @@
-"""Runs side by side: the settings that differ, what each run has reached, and the spread over seeds."""
+"""Runs side by side: the settings that differ, the results of each run, and the spread over seeds."""
 
 import json
 import os
@@ -16,21 +16,22 @@ from mmcli.runs.reader import CONFIG, HISTORY, RunFiles, is_run
 MEASURES = ("acc", "ari", "nmi")
 SEED = "seed"
 
-_IDLE = re.compile(r"test\..*|checkpoint_every")  # neither changes anything that a run learns
-_FILE = re.compile(r"data\.[^.]+\.file")  # the same data may lie elsewhere: their SHA-256 tells
+_IDLE = re.compile(r"test\..*|checkpoint_every")  # neither changes a result of training
+_FILE = re.compile(r"data\.[^.]+\.file")  # the same data may lie elsewhere: their SHA-256 identifies them
 
 
 class Run(NamedTuple):
-    """What a run was asked for, and what it has so far."""
+    """Settings of a run, and its results so far."""
 
     path: Path  # as it was named
-    settings: dict[str, Any]  # by dotted key; data.X.sha256 besides what config.yaml holds
+    settings: dict[str, Any]  # by dotted key; data.X.sha256 besides those of config.yaml
     status: str  # running, stopped, finished or failed
     error: str | None  # why it failed
     history: list[HistoryLine]  # an update a line
 
     @property
     def seed(self) -> int:
+        """Seed of the run."""
         return int(self.settings[SEED])
 
     @property
@@ -40,7 +41,7 @@ class Run(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Of learning, over all rounds and modules, without compiling."""
+        """Seconds of learning, over all rounds and modules, without compiling."""
         return sum(line.seconds for line in self.history)
 
     def course(self, module: str) -> dict[int, float]:
@@ -54,7 +55,7 @@ class Run(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """How a figure varies; `deviation` is the sample's standard deviation."""
+    """Variation of a figure; `deviation` is the sample's standard deviation."""
 
     mean: float
     minimum: float
@@ -77,7 +78,7 @@ class Comparison(NamedTuple):
     settings: list[str]  # keys of the settings that differ
     modules: list[str]  # modules measured against labels, in any of the runs
     groups: list[Group]
-    left_out: Sequence[Path] = ()  # what was named and is no run, such as a log beside them
+    left_out: Sequence[Path] = ()  # paths named that are no runs, such as a log beside them
 
     def columns(self) -> list[list[str]]:
         """The keys of `settings`, those together that have the same value in each run; the seed stands alone."""
@@ -120,7 +121,7 @@ class Comparison(NamedTuple):
 def compare_runs(paths: Iterable[Path]) -> Comparison:
     """Read runs and put them side by side; a run that is named twice is taken once.
 
-    What a pattern as runs/* matches besides, files and folders that are no runs, is left out.
+    Files and folders that are no runs, which a pattern as runs/* matches besides, are left out.
 
     Raises:
         UsageError: nothing at one of the paths, or no run at any.
@@ -182,7 +183,7 @@ def _differing(every: Sequence[dict[str, Any]]) -> list[str]:
         if digest not in found:
             found.remove(file)
         elif len(pairs) == len({path for path, _ in pairs}) == len({content for _, content in pairs}):
-            found.remove(digest)  # the path tells the same, in words
+            found.remove(digest)  # the path distinguishes the runs as well, in words
     return found
 
 

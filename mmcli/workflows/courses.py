@@ -94,19 +94,19 @@ def _lines(comparison: Comparison) -> list[_Line]:
 
 
 def _label(comparison: Comparison, runs: Sequence[Run]) -> str:
-    """The settings that tell a line from others, how many seeds it joins, and whether it has not finished."""
-    told = []
+    """Settings that distinguish a line from others, the number of seeds it joins, and its status if not finished."""
+    parts = []
     for first, *others in comparison.columns():
         value = runs[0].settings.get(first)
         if value is not None and (first != "seed" or len(runs) == 1):
             text = value if isinstance(value, str) else json.dumps(value)
             text = text if len(text) <= MAX_VALUE else f"\u2026{text[1 - MAX_VALUE :]}"
             also = f" (+{len(others)})" if others else ""
-            told.append(shown(f"{first.removeprefix('modules.')}{also} {text}"))
-    if len(runs) == 1 and not told:
-        told.append(shown(str(runs[0].path)))
+            parts.append(shown(f"{first.removeprefix('modules.')}{also} {text}"))
+    if len(runs) == 1 and not parts:
+        parts.append(shown(str(runs[0].path)))
     if len(runs) > 1:
-        told.append(f"{len(runs)} runs")
+        parts.append(f"{len(runs)} runs")
     elif runs[0].status != "finished":
-        told.append(runs[0].status)
-    return ", ".join(told)
+        parts.append(runs[0].status)
+    return ", ".join(parts)

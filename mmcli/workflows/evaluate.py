@@ -1,4 +1,4 @@
-"""How good the classes of a run are, those it learned and those it finds in other data. Nothing formats for people."""
+"""Agreement with labels of a run's classes, those learned and those predicted for other data, as numbers."""
 
 from collections.abc import Callable, Collection, Mapping
 from contextlib import nullcontext
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 class Evaluation(NamedTuple):
-    """How well classes agree with labels.
+    """Agreement of classes with labels.
 
     Attributes:
         metrics: of each module that names labels, over the items that have one; empty where there are none.
-        rematched: ACC of the same classes, matched to these labels anew; empty for what was learned.
-        unknown: of each module, labels that its run did not learn with, with their items; empty for what was learned.
+        rematched: ACC of the same classes, matched again, to these labels; empty for training data.
+        unknown: of each module, labels that its run did not learn with, with their items; empty for training data.
         absent: of each module, labels that its run learned with and no item here has.
         num_items: N.
-        record: what the JSON file holds.
-        written: where the classes are.
-        unwritten: why nothing was written there, for a run that may only be read; None where all was.
+        record: content of the JSON file.
+        written: directory of the classes.
+        unwritten: reason why nothing was written there, for a run that may only be read; None where all was.
     """
 
     metrics: "dict[str, Metrics]"
@@ -50,7 +50,7 @@ def evaluate(
     data_root: Path | None = None,
     *,
     trust_code: bool = False,
-    tell: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
 ) -> Evaluation:
     """Measure each module of a finished run that names labels; results go to the run directory too, if they may.
 
@@ -58,14 +58,14 @@ def evaluate(
         path: of the run.
         data_root: as for `load_run`.
         trust_code: as for `load_run`.
-        tell: gets a line for each module type that is not the one that the run learned with.
+        notify: receives a line for each module type that is not the one that the run learned with.
 
     Raises:
         UsageError: no finished run at `path`, or none of its modules names labels.
         DataError: the data are not there, or not those the run learned from.
         DamagedRunError: files of the run are missing or unreadable.
     """
-    run = _loaded(path, data_root, trust_code, tell)
+    run = _loaded(path, data_root, trust_code, notify)
     measured = _measured(run)
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
@@ -94,22 +94,22 @@ def recognize(
     output: Path | None,
     data_root: Path | None = None,
     trust_code: bool = False,
-    tell: Callable[[str], None] | None = None,
+    notify: Callable[[str], None] | None = None,
     watch: Watch | None = None,
 ) -> Evaluation:
-    """Find the classes of other data with all parameters frozen, write them, and measure them where labels are there.
+    """Predict classes of other data with all parameters frozen, write them, and measure them where there are labels.
 
     Classes keep the names that training matched them to.
 
     Args:
         path: of a finished run.
-        request: which data.
+        request: choice of the data.
         without: senses to leave out.
         output: where files go; the run directory where it is None.
         data_root: as for `load_run`.
         trust_code: as for `load_run`.
-        tell: as for `evaluate`.
-        watch: told how many items are done.
+        notify: as for `evaluate`.
+        watch: receives the number of items done, and of all.
 
     Raises:
         UsageError: no finished run at `path`, or the data are not named rightly.
@@ -117,7 +117,7 @@ def recognize(
         DamagedRunError: files of the run are missing or unreadable.
         SaveError: the files cannot be written.
     """
-    run = _loaded(path, data_root, trust_code, tell)
+    run = _loaded(path, data_root, trust_code, notify)
     chosen = choose(run.config, request, without=without)
     datasets = run.load(chosen)
     directory = run.directory if output is None else RunDirectory.beside(output)
@@ -173,16 +173,16 @@ def recognize(
     return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
 
 
-def _loaded(path: Path, data_root: Path | None, trust_code: bool, tell: Callable[[str], None] | None) -> TrainedRun:
+def _loaded(path: Path, data_root: Path | None, trust_code: bool, notify: Callable[[str], None] | None) -> TrainedRun:
     run = load_run(path, data_root=data_root, trust_code=trust_code)
-    if tell is not None:
+    if notify is not None:
         for line in run.plugin_changes:
-            tell(line)
+            notify(line)
     return run
 
 
 def _drop(_folder: str, _arrays: Mapping[str, np.ndarray]) -> None:
-    """Take arrays for a run that may only be read."""
+    """Discard arrays of a run that may only be read."""
 
 
 def _translated(run: TrainedRun, module: str, chosen: Sources, name: str, labels: Labels) -> Labels:

@@ -20,13 +20,13 @@ MAX_PER_ROW = 20
 
 
 class Source(NamedTuple):
-    """What a sense is made from."""
+    """Source of a generated sense."""
 
     request: Request = Request()  # data; with neither it nor senses, of classes
     senses: Sequence[str] = ()  # names of those to use; none is all there are
     of_class: str | None = None  # by name or number
     num_items: int | None = None  # of the class, or the first of the data; None is one, or all
-    seed: int | None = None  # draw with it; None takes what is expected
+    seed: int | None = None  # draw with it; None takes the expectation
 
 
 def generate(
@@ -44,11 +44,11 @@ def generate(
     Args:
         path: of a finished run.
         to: name of the sense.
-        source: what it is made from.
+        source: other senses, or a class.
         output: the .npz; the picture lies beside it.
         data_root: as for `load_run`.
         trust_code: as for `load_run`.
-        watch: told how many items are done.
+        watch: receives the number of items done, and of all.
 
     Returns:
         `output`.

@@ -1,4 +1,4 @@
-"""The results of a finished run, as training left them: classes, history, parameters, units and labels."""
+"""Results of a finished run: classes, history, parameters, units and labels."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -133,7 +133,7 @@ class LearnedRun:
         return datasets
 
     def _own_labels(self) -> tuple[dict[str, Labels], str]:
-        """Labels that measured each module in training; none, and the reason, where they are not at hand."""
+        """Labels that measured each module in training; none, and the reason, where they are not available."""
         named = {name: module.labels for name, module in self.config.modules.items() if module.labels is not None}
         sources = {name: self.config.data[name] for name in named.values()}
         masks = {
@@ -147,7 +147,11 @@ class LearnedRun:
 
     @cached_property
     def units(self) -> dict[str, Units]:
-        """Units of the observations in standard units; none in a run that is older than they are."""
+        """Units of the observations in standard units; none in a run that is older than they are.
+
+        Raises:
+            DamagedRunError: a file is not as training wrote it.
+        """
         units = {}
         for name, width in self.widths.items():
             folder = self.graph.folder(name)

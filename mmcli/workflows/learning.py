@@ -91,7 +91,7 @@ def learn(
                 if not is_saved:
                     keep(_save_in_time(schedule.save, moment))
                     is_saved = True
-            kind = "all is saved" if is_saved else "its threads stand still; what the last checkpoint holds is saved"
+            kind = "all is saved" if is_saved else "its threads stand still; the last checkpoint is safe"
             where = f"in round {event.round}, module {event.module}"
             raise StoppedError(
                 f"stopped by {signal.Signals(number).name} {where}; {kind}; resume with: {resume_command(config, run)}",
@@ -112,7 +112,7 @@ def _save_in_time(save: Callable[[schedule.Moment], schedule.Saved], moment: sch
 def _record(
     experiment: Experiment, run: RunDirectory, update: schedule.Update, stop: Callable[[], int | None]
 ) -> HistoryLine | None:
-    """Measure an update and write its files; None where a signal came first, and a resumed run writes them anew."""
+    """Measure an update and write its files; None where a signal came first, and a resumed run writes them again."""
     config, graph, datasets = experiment
     module, node = config.modules[update.module], graph.nodes[update.module]
     roles = node.spec.reported(len(node.parents))

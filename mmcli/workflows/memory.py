@@ -1,4 +1,4 @@
-"""Whether a run fits in memory: what it needs, told from sizes alone, and what there is."""
+"""Check of a run's memory: its need, estimated from sizes alone, against the limits of this process."""
 
 import resource
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ COPIES = 3  # of observations: as they were read, on the device, and as messages
 
 
 class Limit(NamedTuple):
-    """Most bytes of memory that this process can use, and whose limit that is."""
+    """Most bytes of memory that this process can use, and the source of that limit."""
 
     num_bytes: float
     source: str
@@ -47,9 +47,9 @@ def refuse_what_cannot_fit(config: Config, graph: Graph, datasets: Datasets) -> 
     limit = min(limits(), key=lambda limit: limit.num_bytes, default=Limit(need, ""))
     if need > limit.num_bytes:
         num_columns = sum(module_loads(graph, datasets)[name].widths)
-        what = f"{datasets.num_items:,} items of {num_columns:,} columns would take about {_gigabytes(need)} of memory"
+        load = f"{datasets.num_items:,} items of {num_columns:,} columns would take about {_gigabytes(need)} of memory"
         remedy = graph.nodes[name].spec.memory_remedy
-        raise ConfigError([problem(name, f"{what}, and {limit.source} {_gigabytes(limit.num_bytes)}; {remedy}")])
+        raise ConfigError([problem(name, f"{load}, and {limit.source} {_gigabytes(limit.num_bytes)}; {remedy}")])
 
 
 def needed(graph: Graph, datasets: Datasets) -> tuple[str, float]:
@@ -63,7 +63,7 @@ def needed(graph: Graph, datasets: Datasets) -> tuple[str, float]:
 
 
 def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
-    """What each module that learns computes on."""
+    """Load of each module that learns."""
     loads = {}
     observed = {name: as_rows(rows).num_stored for name, rows in datasets.observations.items()}
     for name, ports in graph.ports(datasets.widths).items():
@@ -75,7 +75,7 @@ def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
 
 
 def limits() -> Iterator[Limit]:
-    """What there is, by the machine, by its control groups and by the limits of this process."""
+    """Memory that the machine, its control groups and the limits of this process allow."""
     lines = _lines(Path("/proc/meminfo"))
     sizes = {line.split()[0]: float(line.split()[1]) for line in lines if line.endswith("kB")}
     if "MemTotal:" in sizes:

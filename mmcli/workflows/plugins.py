@@ -14,7 +14,7 @@ def plugins_of(config: Config) -> dict[str, dict[str, Any]]:
 
 
 def recorded_plugins(facts: Mapping[str, Any]) -> dict[str, Origin]:
-    """What `plugins_of` left in facts of a run, as far as it can be read; runs of before plugins have none."""
+    """Plugins recorded in the facts of a run, as far as they can be read; runs of before plugins have none."""
     plugins = facts.get("plugins")
     if not isinstance(plugins, dict):
         return {}

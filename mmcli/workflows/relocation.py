@@ -1,4 +1,4 @@
-"""The data files of a run where they are now. SHA-256 is the identity of data, a path only says where they were."""
+"""Current locations of a run's data files. SHA-256 is the identity of data; a path only records where they were."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -39,10 +39,10 @@ def recorded_digests(settings: Mapping[str, Any], digests: Mapping[str, Any]) ->
 
 
 def recorded_by(run: RunFiles) -> Recorded:
-    """As `recorded_digests`, of a run directory.
+    """SHA-256 of the data of a run directory, as of `recorded_digests`.
 
     Raises:
-        ConfigError, DamagedRunError: it does not say.
+        ConfigError, DamagedRunError: it does not record them.
     """
     return recorded_digests(read_settings(run.config), run.data_digests())
 
@@ -75,13 +75,13 @@ def relocated(config: Config, recorded: Recorded, root: Path | None) -> Config:
 
 
 def relocated_for_resuming(config: Config, graph: Graph, path: Path, root: Path | None) -> Config:
-    """The config that is to go on with the run at `path`, which need not be there, its data files where they are now.
+    """Config that resumes the run at `path`, if there is one, with its data files where they are now.
 
     Raises:
         UsageError, DataError: as `relocated` and `refuse_missing`.
     """
     recorded: Recorded = {}
-    with suppress(MmcliError):  # a damaged run is refused when it is taken up
+    with suppress(MmcliError):  # a damaged run is refused when it resumes
         recorded = recorded_by(RunFiles.look(path))
     config = relocated(config, recorded, root)
     if root is not None or is_run(path):

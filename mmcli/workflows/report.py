@@ -1,4 +1,4 @@
-"""A page about a run: gathers what is there and has it drawn."""
+"""Report of a run: a page with its results and figures."""
 
 from pathlib import Path
 

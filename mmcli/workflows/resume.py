@@ -1,4 +1,4 @@
-"""Whether a run directory can be gone on with, and from where. Nothing in it is believed before it is checked."""
+"""Decide whether, and from which checkpoint, a run can resume. Nothing in its directory is trusted unchecked."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
@@ -15,47 +15,47 @@ from mmcli.workflows.relocation import Recorded, recorded_by, recorded_digests, 
 from mmcli.workflows.trained_run import read_graph
 
 
-class Past(NamedTuple):
-    """What a run has behind it."""
+class ResumePoint(NamedTuple):
+    """State from which a run resumes."""
 
-    checkpoint: Checkpoint | None  # None where it has only just begun, or is done
+    checkpoint: Checkpoint | None  # None where it starts from the beginning, or is done
     is_done: bool  # with all that is asked for
 
 
-NO_PAST = Past(None, False)
+BEGINNING = ResumePoint(None, False)
 
 
-def look_back(
+def find_resume_point(
     run: RunDirectory,
     config: Config,
     graph: Graph,
     datasets: Datasets,
-    tell: Callable[[str], None],
+    notify: Callable[[str], None],
     *,
     trust_code: bool = False,
-) -> Past:
-    """The past of a run that is asked to go on.
+) -> ResumePoint:
+    """Find the checkpoint from which a run resumes.
 
     Args:
         run: locked by this process.
         config: that is asked for.
         graph: of the config.
         datasets: of the config.
-        tell: is given a line for each damaged checkpoint.
+        notify: receives a line for each damaged checkpoint.
         trust_code: whether module types that the run's config names by import path are imported.
 
     Raises:
         UsageError: the run is of another config.
         DataError: it learned from other data.
-        DamagedRunError: none of its checkpoints is whole, or a result that stays is not what was written.
+        DamagedRunError: none of its checkpoints is whole, or a result that stays differs from the one written.
     """
     if run.is_finished:
         run.verify()
     checkpoint, problems = run.checkpoints.load()
     for problem in problems:
-        tell(f"{problem}; the one before it is whole")
+        notify(f"{problem}; the one before it is whole")
     if checkpoint is None and not run.is_finished:
-        return Past(None, False)
+        return ResumePoint(None, False)
     before = plain_config(read_graph(run, trust_code=trust_code)[0]) if checkpoint is None else checkpoint.config
     try:
         recorded = recorded_by(run) if checkpoint is None else _recorded_in(checkpoint)
@@ -69,7 +69,7 @@ def look_back(
         listed = "; ".join(f"{key} ({words})" for key, words in differences.items())
         raise UsageError(f"{run.path}: this run has another config: {listed}; name another directory with -o")
     if run.is_finished and rounds == config.rounds:
-        return Past(None, True)
+        return ResumePoint(None, True)
     checkpoint = _resumable(run, checkpoint)
     refuse_changed(run, recorded, config.data, datasets)
     names, num_updates = graph.learners, config.rounds * len(graph.learners)
@@ -79,11 +79,11 @@ def look_back(
     to_come = {names[turn % len(names)] for turn in turns}
     # A module that updates again writes its results anew.
     run.verify_results(checkpoint, [graph.folder(name) for name in names if name not in to_come])
-    return Past(checkpoint, False)
+    return ResumePoint(checkpoint, False)
 
 
 def _resumable(run: RunDirectory, checkpoint: Checkpoint | None) -> Checkpoint:
-    """The checkpoint of a run that has more to learn, or UsageError where none is there or can be resumed from."""
+    """Checkpoint of a run with rounds left; UsageError where there is none, or none that can be resumed from."""
     if checkpoint is None:
         raise UsageError(f"{run.path}: without its checkpoints a finished run cannot be extended; train it anew")
     if checkpoint.version != VERSION:
@@ -98,7 +98,7 @@ def _recorded_in(checkpoint: Checkpoint) -> Recorded:
 
 
 def _differences(before: Mapping[str, Any], config: Config, recorded: Recorded, datasets: Datasets) -> dict[str, str]:
-    """What differs between the config of a run and the one asked for, as `config_differences` says.
+    """Differences between the config of a run and the one asked for, by key, as of `config_differences`.
 
     Files may lie elsewhere than before: those with the bytes that were learned from, those that no module reads, and
     held-out ones, which change no result.
@@ -111,25 +111,25 @@ def _differences(before: Mapping[str, Any], config: Config, recorded: Recorded, 
     return {key: words for key, words in differences.items() if key not in moved or key not in had}
 
 
-def go_on(
-    run: RunDirectory, checkpoint: Checkpoint, config: Config, facts: dict[str, Any], tell: Callable[[str], None]
+def restore(
+    run: RunDirectory, checkpoint: Checkpoint, config: Config, facts: dict[str, Any], notify: Callable[[str], None]
 ) -> dict[str, Any]:
-    """Make the directory say what the checkpoint says; the facts for meta.json.
+    """Restore the directory to the checkpoint, and return the facts for meta.json.
 
     Args:
         run: locked by this process.
-        checkpoint: where it goes on.
+        checkpoint: where the run resumes.
         config: of this process.
         facts: of this process.
-        tell: is given a line where they are not those of the process before.
+        notify: receives a line where they are not those of the process before.
     """
     for key in ("versions", "threads"):
         if checkpoint.facts.get(key) != facts[key]:
-            tell(f"{key} were {checkpoint.facts.get(key)} and are {facts[key]}: last digits may differ")
+            notify(f"{key} were {checkpoint.facts.get(key)} and are {facts[key]}: last digits may differ")
     for line in plugin_changes(checkpoint.facts, config):
-        tell(line)
+        notify(line)
     run.resume_from(checkpoint)
-    tell(f"going on after {checkpoint.updates} updates and {checkpoint.iterations} iterations of the next")
+    notify(f"resuming after {checkpoint.updates} updates and {checkpoint.iterations} iterations of the next")
     return facts | {"started": checkpoint.facts.get("started")}
 
 

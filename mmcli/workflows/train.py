@@ -57,7 +57,7 @@ def train(
         DamagedRunError: the run cannot be resumed.
         SaveError: something cannot be written.
         StoppedError: `stop` gave a signal.
-        DivergedError: a number became NaN or infinite; the run directory keeps what came before.
+        DivergedError: a number became NaN or infinite; the run directory keeps all results before that.
         StalledError: nothing was computed for minutes; the last checkpoint is kept.
     """
     config, graph, datasets = experiment
@@ -75,9 +75,9 @@ def train(
         for remark in _remarks(config, datasets):
             watcher.noted(remark)
         checkpoint, is_done = (
-            resuming.look_back(run, config, graph, datasets, watcher.noted, trust_code=trust_code)
+            resuming.find_resume_point(run, config, graph, datasets, watcher.noted, trust_code=trust_code)
             if resume
-            else resuming.NO_PAST
+            else resuming.BEGINNING
         )
         if is_done:
             watcher.noted("finished before; more rounds would extend it")
@@ -87,7 +87,7 @@ def train(
         threads = process.num_threads(threads, resuming.threads_of(checkpoint))
         facts = process.facts_of(config, datasets, threads)
         if checkpoint is not None:
-            facts = resuming.go_on(run, checkpoint, config, facts, watcher.noted)
+            facts = resuming.restore(run, checkpoint, config, facts, watcher.noted)
         run.start(dump_config(config), facts)
         with _status_kept(config, run), process.threads_set(threads):
             from mmcli.workflows.learning import learn  # imports jax
@@ -113,7 +113,7 @@ def _status_kept(config: Config, run: RunDirectory) -> Iterator[None]:
         with suppress(SaveError):
             run.fail(str(error))
         raise StalledError(
-            f"{error}; what the last checkpoint holds is safe; resume with: {process.resume_command(config, run)}"
+            f"{error}; the last checkpoint is safe; resume with: {process.resume_command(config, run)}"
             " (and --threads 1, where it stands still again)"
         ) from None
     except Exception as error:

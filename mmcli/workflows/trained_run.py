@@ -227,7 +227,7 @@ class TrainedRun(LearnedRun):
         seed: int | None,
         watch: Watch | None = None,
     ) -> NDArray[np.floating[Any]]:
-        """As `generate`, from datasets without the sense, and `evidence` on classes (see `recognize`)."""
+        """Generate a sense from datasets without it, and `evidence` on classes (see `recognize`)."""
         self.refuse_too_many(to, datasets.num_items)
         module = self.senses[to]
         units = self._units_made(module, is_drawn=seed is not None)
@@ -248,7 +248,7 @@ class TrainedRun(LearnedRun):
         return self.units.get(module) if self.graph.nodes[source].is_standard(module) else None
 
     def make_classes(self, to: str, classes: NDArray[np.int64], *, seed: int | None) -> NDArray[np.floating[Any]]:
-        """As `generate`, one item for each of the `classes` (N,), which are keys of `class_names`."""
+        """Generate a sense, one item for each of the `classes` (N,), which are keys of `class_names`."""
         shapes = {name: (len(classes), width) for name, width in self.widths.items()}
         observations = {name: absent(self.graph, name, shape) for name, shape in shapes.items()}
         known = {name: np.zeros(len(classes), bool) for name in self.widths}

@@ -1,4 +1,4 @@
-"""Progress of a training run: what it reports, and as plain lines."""
+"""Receivers of the progress of a training run, as plain lines among them."""
 
 import sys
 from collections.abc import Sequence
@@ -12,22 +12,23 @@ class Watcher(Protocol):
     """Receiver of the progress of a run. Rounds count from 1."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
-        """The run directory exists; `aside` is where an older one was moved."""
+        """Receive the start: the run directory exists, and `aside` is where an older one was moved."""
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
-        """So many of a module's inner iterations are done; called about twice a second."""
+        """Receive the number of a module's inner iterations that are done; called about twice a second."""
 
     def updated(self, line: HistoryLine) -> None:
-        """A module finished its update of a round; its files, and a checkpoint where one is due, are written."""
+        """Receive a finished update, whose files, and a checkpoint where one is due, are written."""
 
     def noted(self, line: str) -> None:
-        """A remark for the user."""
+        """Receive a remark for the user."""
 
 
 class Lines:
     """One line per update on stderr, for logs and notebooks: no escape codes, nothing redrawn."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
+        """Print where the run is."""
         self._rounds = rounds
         self._width = max(map(len, modules))
         for line in heading(run, aside):
@@ -37,6 +38,7 @@ class Lines:
         """Print nothing."""
 
     def updated(self, line: HistoryLine) -> None:
+        """Print the results of an update: ACC, bound, seconds."""
         measure = "" if line.acc is None else f"ACC {line.acc:.3f}"
         bound = "" if line.bound is None else f"bound {line.bound:#.6g}"
         compiling = f" + {line.compile_seconds:.1f} s compiling" if line.compile_seconds >= 0.05 else ""
@@ -46,6 +48,7 @@ class Lines:
         )
 
     def noted(self, line: str) -> None:
+        """Print a remark."""
         sys.stderr.write(line + "\n")
 
 
@@ -53,16 +56,16 @@ class Silent:
     """Receiver that shows nothing."""
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
-        pass
+        """Print nothing."""
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
-        pass
+        """Print nothing."""
 
     def updated(self, line: HistoryLine) -> None:
-        pass
+        """Print nothing."""
 
     def noted(self, line: str) -> None:
-        pass
+        """Print nothing."""
 
 
 def heading(run: Path, aside: Path | None) -> list[str]:

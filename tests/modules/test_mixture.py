@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from mmcli.modules.mlda.mixture import merits, topic_scores
+from mmcli.modules.mlda.mixture import selection_scores, topic_scores
 
 BETA = 0.3
 N, R, K = 6, 2, 3
@@ -47,9 +47,9 @@ def test_scores_are_the_joint_written_out(memberships, words):
         np.testing.assert_allclose(scores[:, start], written_out(memberships[:, start], words)[0], rtol=1e-10)
 
 
-def test_merits_without_parents_are_evidence_and_prior_written_out(memberships, words):
+def test_selection_scores_without_parents_are_evidence_and_prior_written_out(memberships, words):
     with jax.enable_x64(True):
-        found = merits(jnp.asarray(memberships), words, [], NO_CHILD, BETA)
+        found = selection_scores(jnp.asarray(memberships), words, [], NO_CHILD, BETA)
 
     for start in range(R):
         scores, log_prior = written_out(memberships[:, start], words)
@@ -72,12 +72,12 @@ def shared_information(member, observed, told):
     return total
 
 
-def test_merits_add_what_observations_share_with_what_is_told(memberships, words):
+def test_selection_scores_add_what_observations_share_with_what_is_told(memberships, words):
     observed, told = words
     told[2] = 0  # a parent that says nothing of an item
     with jax.enable_x64(True):
-        alone = merits(jnp.asarray(memberships), [observed], [], NO_CHILD, BETA)
-        found = merits(jnp.asarray(memberships), [observed], [told], NO_CHILD, BETA) - alone
+        alone = selection_scores(jnp.asarray(memberships), [observed], [], NO_CHILD, BETA)
+        found = selection_scores(jnp.asarray(memberships), [observed], [told], NO_CHILD, BETA) - alone
 
     for start in range(R):
         shared = shared_information(memberships[:, start], [observed], told)
@@ -89,7 +89,9 @@ def test_a_message_that_repeats_the_classes_is_worth_more_than_one_that_cuts_acr
     member = jnp.asarray(np.repeat(np.eye(2), 3, axis=0)[:, None])
     across = np.tile(np.eye(2), (3, 1))
 
-    same, crossed = (merits(member, [observed], [told], np.zeros((N, 1, 2)), BETA) for told in (observed, across))
+    same, crossed = (
+        selection_scores(member, [observed], [told], np.zeros((N, 1, 2)), BETA) for told in (observed, across)
+    )
 
     assert float(same[0]) > float(crossed[0])
 
@@ -98,7 +100,7 @@ def test_expectation_maximisation_never_lowers_the_evidence(memberships, words):
     with jax.enable_x64(True):
         member, found = jnp.asarray(memberships), []
         for _ in range(30):
-            found.append(merits(member, words, [], NO_CHILD, BETA))
+            found.append(selection_scores(member, words, [], NO_CHILD, BETA))
             member = jax.nn.softmax(topic_scores(member, words, BETA), axis=-1)
 
     assert np.diff(np.stack(found), axis=0).min() > -1e-9

@@ -54,7 +54,7 @@ def test_every_changed_bit_and_every_cut_is_noticed():
     for bit in range(0, 8 * len(content), 7):
         changed = bytearray(content)
         changed[bit // 8] ^= 1 << bit % 8
-        with pytest.raises(ValueError, match=r"^its SHA-256 is not that of what was written$"):
+        with pytest.raises(ValueError, match=r"^its SHA-256 differs from the recorded one$"):
             unpack(bytes(changed))
     for size in range(len(content)):
         with pytest.raises(ValueError, match=r"^its SHA-256"):
@@ -133,9 +133,9 @@ def test_a_damaged_one_falls_back_to_the_one_before(tmp_path, damage):
 
     assert last.updates == 1
     reason = {
-        "cut": "its SHA-256 is not that of what was written",
+        "cut": "its SHA-256 differs from the recorded one",
         "link to nothing": "[Errno 2] No such file or directory",
-        "other moment": "it holds another moment than its name says",
+        "other moment": "it holds another moment than its name gives",
     }[damage]
     assert len(problems) == 1
     assert problems[0].startswith(f"{newest}: damaged ({reason}")
@@ -151,7 +151,7 @@ def test_all_are_damaged(tmp_path):
         shelf.load()
 
     assert str(error.value) == (
-        f"{path}: damaged (its SHA-256 is not that of what was written), and there is no other; "
+        f"{path}: damaged (its SHA-256 differs from the recorded one), and there is no other; "
         "--force sets the run aside and begins again"
     )
 

@@ -37,7 +37,7 @@ def test_create_refuses_what_exists(tmp_path, kind):
     with pytest.raises(UsageError) as error:
         RunDirectory.create(path)
 
-    assert str(error.value) == f"{path}: exists already; --resume goes on with it, --force sets it aside"
+    assert str(error.value) == f"{path}: exists already; --resume resumes it, --force sets it aside"
 
 
 def test_create_says_why_a_directory_cannot_be_made(tmp_path):

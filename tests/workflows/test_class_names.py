@@ -142,7 +142,7 @@ def test_labels_none_of_which_is_there_measure_nothing(command, run):
 
     done = command("evaluate", run, *data)
 
-    assert (done.code, done.out) == (0, "2 items, no labels to compare with; what was found is in run\n")
+    assert (done.code, done.out) == (0, "2 items, no labels to compare with; predictions are in run\n")
 
 
 def test_numbers_against_names_are_refused(command, run):

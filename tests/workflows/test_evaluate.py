@@ -58,9 +58,9 @@ def test_evaluate_refuses_data_that_the_run_did_not_learn_from(train, command, t
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
-        ("config.yaml", "its SHA-256 is not that of what was written"),
+        ("config.yaml", "its SHA-256 differs from the recorded one"),
         ("meta.json", "Expecting value: line 1 column 1 (char 0)"),
-        ("module003_gmm/class_learn.txt", "its SHA-256 is not that of what was written"),
+        ("module003_gmm/class_learn.txt", "its SHA-256 differs from the recorded one"),
     ],
 )
 def test_a_damaged_run_gives_exit_code_4(train, command, name, reason):

@@ -327,7 +327,7 @@ def test_one_array_is_named_and_needs_no_labels(command, header):
 
     done = command("evaluate", "run", "--data", "images=images")
 
-    assert done.out == "7 items, no labels to compare with; what was found is in run\n"
+    assert done.out == "7 items, no labels to compare with; predictions are in run\n"
     np.testing.assert_array_equal(np.loadtxt("run/module004_mlda/class_recog.txt", dtype=int), LABELS[:7])
     assert not Path("run/module004_mlda/acc_recog.txt").exists()
 
@@ -360,7 +360,10 @@ def test_one_array_is_named_and_needs_no_labels(command, header):
         (["--test", "--data", "x.npz"], "--data and --test exclude each other; leave one out"),
         (["--without", "word"], "--without word: no data word (did you mean words?)"),
         (["--without", "words", "--without", "images"], "no input sense remains"),
-        (["-o", "there"], "-o needs other data: --data, --test or --without; what was learned is in RUN_DIR"),
+        (
+            ["-o", "there"],
+            "-o needs other data: --data, --test or --without; classes of the training data are in RUN_DIR",
+        ),
     ],
 )
 def test_data_that_are_not_named_rightly(copy, command, options, text):

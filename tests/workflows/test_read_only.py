@@ -207,7 +207,7 @@ def test_content_that_is_not_what_was_written_is_found_behind_a_link(linked, com
     done = command("evaluate", "run")
 
     assert done.code == 4
-    assert "its SHA-256 is not that of what was written" in done.err
+    assert "its SHA-256 differs from the recorded one" in done.err
 
 
 @pytest.mark.parametrize("name", ["meta.json", "SHA256SUMS", "module003_gmm/class_learn.txt"])

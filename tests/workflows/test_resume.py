@@ -65,7 +65,7 @@ def test_an_unfinished_run_goes_on_and_ends_like_one_that_never_stopped(train):
     train("-o", "whole")
 
     assert (done.code, done.out) == (0, "run\n")
-    assert done.err.splitlines()[:2] == ["run directory run", "going on after 3 updates and 0 iterations of the next"]
+    assert done.err.splitlines()[:2] == ["run directory run", "resuming after 3 updates and 0 iterations of the next"]
     assert contents(RUN) == contents(Path("whole"))
     meta = json.loads((RUN / "meta.json").read_text())
     assert (meta["status"], meta["started"]) == ("finished", started)
@@ -209,8 +209,8 @@ def test_a_damaged_newest_checkpoint_falls_back_and_says_so(train):
 
     assert done.code == 0
     assert done.err.splitlines()[1:3] == [
-        f"{newest}: damaged (its SHA-256 is not that of what was written); the one before it is whole",
-        "going on after 2 updates and 0 iterations of the next",
+        f"{newest}: damaged (its SHA-256 differs from the recorded one); the one before it is whole",
+        "resuming after 2 updates and 0 iterations of the next",
     ]
     assert contents(RUN) == contents(Path("whole"))
 

@@ -111,8 +111,8 @@ def test_a_run_whose_threads_stand_still_is_ended_and_goes_on(start, folder):
     out, err = start("train model.yaml -o run --threads 1", seconds=1.5).communicate(timeout=60)
 
     assert err.splitlines()[-1] == (
-        "mmcli: error: module gmm, round 1: its threads stand still: no processor time used for 1.5 s; what the last "
-        "checkpoint holds is safe; resume with: mmcli train run/config.yaml -o run --resume (and --threads 1, where it "
+        "mmcli: error: module gmm, round 1: its threads stand still: no processor time used for 1.5 s; the last "
+        "checkpoint is safe; resume with: mmcli train run/config.yaml -o run --resume (and --threads 1, where it "
         "stands still again)"
     )
     assert out == "said before"
@@ -130,7 +130,7 @@ def test_a_run_whose_threads_stand_still_is_ended_and_goes_on(start, folder):
         (
             "schedule.save = stand_still",
             "000000-000000",
-            "its threads stand still; what the last checkpoint holds is saved",
+            "its threads stand still; the last checkpoint is safe",
         ),
     ],
     ids=["the update", "the save too"],
@@ -196,7 +196,7 @@ def test_every_signal_saves_and_the_run_goes_on(train, monkeypatch, number):
     assert stopped.code == 128 + number
     assert f"stopped by {number.name} in round" in stopped.err
     assert again.code == 0
-    assert "going on after 1 updates and 1 iterations of the next" in again.err  # its files were not written yet
+    assert "resuming after 1 updates and 1 iterations of the next" in again.err  # its files were not written yet
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT], ids=lambda number: number.name)
@@ -206,7 +206,7 @@ def test_a_signal_that_is_ignored_from_the_start_stays_so(number):
         with signals.stop_requests() as stop:
             os.kill(os.getpid(), number)
             assert stop() is None
-        assert number not in signals.heeded()
+        assert number not in signals.handled()
         assert signal.getsignal(number) == signal.SIG_IGN
     finally:
         signal.signal(number, before)

@@ -131,7 +131,7 @@ def test_a_run_is_not_overwritten_but_set_aside_on_request(train):
 
     assert (refused.code, refused.err) == (
         2,
-        "mmcli: error: run: exists already; --resume goes on with it, --force sets it aside\n",
+        "mmcli: error: run: exists already; --resume resumes it, --force sets it aside\n",
     )
     assert (forced.code, forced.out) == (0, "run\n")
     aside = Path("run.old-001").absolute()

@@ -39,52 +39,64 @@ class SparseRows:
 
     @property
     def num_bytes(self) -> int:
+        """Bytes of memory that they take."""
         # What modules learn of each column is counted as 64 dense rows.
         arrays = (self.matrix.data, self.matrix.indices, self.matrix.indptr)
         return sum(int(array.nbytes) for array in arrays) + dense_bytes((64, self.shape[1]))
 
     @property
     def num_stored(self) -> int:
+        """Numbers that are kept of them."""
         return int(self.matrix.nnz)
 
     def most_entries(self, bounds: Sequence[int]) -> int:
+        """Most entries between two bounds, at least 1."""
         return int(np.diff(self.matrix.indptr[list(bounds)]).max(initial=1))
 
     def first(self, num_rows: int) -> "csr_array":
+        """The first rows, held as all are."""
         return self.matrix[:num_rows]
 
     def blocks(self, size: int) -> "Iterator[csr_array]":
+        """All rows in order, `size` at a time, fewer at the end."""
         return (self.matrix[start : start + size] for start in range(0, self.shape[0], size))
 
     def parts(self, bounds: Sequence[int]) -> "Iterator[csr_array]":
+        """All rows in order, those between two bounds at a time."""
         return (self.matrix[first:last] for first, last in pairwise(bounds))
 
     @property
     def stored(self) -> NDArray[Any]:
+        """Entries, in the order of the rows."""
         entries: NDArray[Any] = self.matrix.data
         return entries
 
     @property
     def dense(self) -> NDArray[Any]:
+        """All values, (N, D)."""
         rows: NDArray[Any] = self.matrix.toarray()
         return rows
 
     def position(self, index: int) -> tuple[int, ...]:
+        """Row and column of a stored value."""
         row = int(np.searchsorted(self.matrix.indptr, index, side="right")) - 1
         return row, int(self.matrix.indices[index])
 
     def all_nan(self) -> NDArray[np.bool_]:
+        """Rows that hold NaN and nothing else, (N,)."""
         num_rows, num_columns = self.shape
         row_of_entry = np.repeat(np.arange(num_rows), np.diff(self.matrix.indptr))
         num_nan = np.bincount(row_of_entry[np.isnan(self.matrix.data)], minlength=num_rows)
         return np.asarray(num_nan == num_columns)
 
     def masked(self, keep: NDArray[np.bool_]) -> "csr_array":
+        """The rows with zeros where they are not kept."""
         entries = np.repeat(keep, np.diff(self.matrix.indptr))
         starts = np.concatenate([[0], np.cumsum(np.diff(self.matrix.indptr) * keep)])
         return as_csr((self.matrix.data[entries], self.matrix.indices[entries], starts), self.shape)
 
     def as_type(self, dtype: DTypeLike) -> "csr_array":
+        """The rows as `dtype`."""
         return self.matrix.astype(dtype)
 
 

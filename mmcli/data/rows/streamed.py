@@ -34,12 +34,16 @@ class StreamedRows:
 
     @property
     def num_stored(self) -> int:
+        """Numbers in the file: N times D."""
         return self.shape[0] * self.shape[1]
 
     def most_entries(self, _bounds: Sequence[int]) -> int:
+        """0: the rows are not sparse."""
         return 0
 
     def first(self, num_rows: int) -> "StreamedRows":
+        """The first rows, in the file as all are."""
+
         def blocks(size: int) -> Iterator[NDArray[Any]]:
             left = shape[0]
             for block in self.blocks(size):

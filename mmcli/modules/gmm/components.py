@@ -21,6 +21,8 @@ PRIOR_CLASS_COUNT = 1.0
 
 
 class GmmParams(NamedTuple):
+    """Parameters of K Gaussian components in D dimensions."""
+
     log_weights: Array  # (K,)
     means: Array  # (K, D)
     whiteners: Array  # (K, D, D) lower triangular A, Sigma^-1 = A' A
@@ -38,7 +40,7 @@ class Niw(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What the prior takes from the data."""
+    """Prior parameters that follow from the data."""
 
     centre: Array  # (D,) m0
     scatter: Array  # (D,) diagonal of S0
@@ -62,6 +64,7 @@ def data_prior(points: Points, prior_scale: float) -> Prior:
 
 
 def prepare(points: Points, prior: Prior) -> Data:
+    """Centre the points (N, D) by the prior and multiply their features, once for all sweeps."""
     # Centred first: moments of far-off data would cancel in float32.
     centred = (points.values - prior.centre[None, :]) * points.weight[:, None]
     products = centred[:, :, None] * centred[:, None, :]  # (N, D, D)
@@ -85,12 +88,13 @@ def niw_posterior(data: Data, labels: Array, num_classes: int) -> Niw:
 
 
 def diagonal(matrices: Array) -> Array:
+    """Diagonals (..., D) of matrices (..., D, D)."""
     entries: Array = jnp.diagonal(matrices, axis1=-2, axis2=-1)
     return entries
 
 
 def floored_cholesky(scatters: Array, floors: Array) -> Array:
-    """Cholesky factors of (K, D, D); where features depend on each other to below `floors` (K, D), that is added.
+    """Cholesky factors of (K, D, D); where features depend on each other to below `floors` (K, D), these are added.
 
     So features that are sums of others, of whatever scale, have a covariance; others keep theirs to the bit.
     """
@@ -112,7 +116,7 @@ def lower_inverse(lower: Array) -> Array:
 
 
 def draw_params(key: Array, posterior: Niw) -> GmmParams:
-    """A draw from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
+    """Draw (K, ...) parameters from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
 
     Source: Murphy (2012), eq. 4.210; Smith and Hocking (1972), algorithm AS 53.
     """

@@ -7,8 +7,8 @@ decides; mean and variances are winsorized, so that an outlier does not decide e
 on each other so closely that S0 is lost in the rounding of the scatter, what the rounding may be is added to it.
 
 An update runs several chains and keeps the one under which points and message explain each other best.
-Some chains continue from the last labels. The others test whether the child separates what one class here
-holds together: they start from the clusters of the message's rows, and number their classes by them.
+Some chains continue from the last labels. The others test whether the child separates items that one
+class here joins: they start from the clusters of the message's rows, and number their classes by them.
 
 N items, D features, K classes, C chains, I sweeps.
 
@@ -48,13 +48,15 @@ CLUSTER_TRUST = 0.9
 
 
 class GmmState(NamedTuple):
+    """Labels and parameters, kept from round to round."""
+
     labels: Array  # (N,) int32; where the next update starts
     params: GmmParams
     trained: Array  # () bool, False before the first update
 
 
 class GmmWork(NamedTuple):
-    """An update under way. What it takes from the points beside the prior is computed anew: it is D times as large."""
+    """An update under way. Of the points it keeps the prior alone; `Data`, D times as large, is computed again."""
 
     key: Array
     sweep: Array  # () int32, sweeps done
@@ -65,14 +67,14 @@ class GmmWork(NamedTuple):
 
 
 def gibbs_sweep(key: Array, labels: Array, points: Points, data: Data, log_prior: Array) -> tuple[Array, Array]:
-    """Parameters given labels, then all labels given parameters.
+    """Draw parameters given labels, then all labels given parameters.
 
     Args:
         key: randomness of this sweep.
         labels: (N,) int32.
         points: the data.
         data: of `prepare`.
-        log_prior: (N, K) nats, what else is known of each label; g log b here.
+        log_prior: (N, K) nats, further evidence on each label; g log b here.
 
     Returns:
         (N,) int32 labels; () nats, log-likelihood of the points under the parameters drawn.
@@ -89,8 +91,8 @@ def shared_evidence(scores: Array, message: Categorical, known: Array, message_w
 
     The second term is the information that points and message share, item by item, with the classes as
     the channel; it is 0 when the message is the same for every item. Where only some items have
-    both, they stand for all points. The likelihood alone would
-    prefer one broad class for what the other senses tell apart.
+    both, they stand for all points. The likelihood alone would prefer one broad class for classes that
+    the other senses distinguish.
 
     Args:
         scores: (N, K) log pi_k N(x_t; k).
@@ -109,6 +111,7 @@ def shared_evidence(scores: Array, message: Categorical, known: Array, message_w
 
 
 def init(options: GmmOptions, _key: Array, inputs: Inputs) -> GmmState:
+    """Create the state before the first update: equal weights, every mean at the mean of the points."""
     points = of_kind(inputs.parents[0], Points)
     (num_items, num_features), num_classes = points.values.shape, options.num_classes
     known = jnp.maximum(points.weight.sum(), 1)
@@ -131,6 +134,7 @@ def propose(key: Array, message: Categorical) -> tuple[Array, Array]:
 
 
 def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> GmmWork:
+    """Start C chains, labels (C, N): from the last labels, from the child's message, or from k-means."""
     points, message = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
     informed = message.weight.max() > 0
 
@@ -157,7 +161,7 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
 
 
 def advance(options: GmmOptions, work: GmmWork, inputs: Inputs, until: Array) -> GmmWork:
-    """Gibbs sweeps of every chain."""
+    """Run the Gibbs sweeps of every chain up to `until`, () int32 sweeps of the update."""
     points = of_kind(inputs.parents[0], Points)
     data = prepare(points, work.prior)
 
@@ -196,16 +200,18 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
 
 
 def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
+    """Compute the outputs for given parameters; `class` is (N,), `Pdz` (N, K)."""
     points, message = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
     scores = log_joint(state.params, points)
     classes = (scores + options.message_weight * message.log_probs).argmax(-1)
-    # Of an unknown point nothing is sent, not even how common classes are.
+    # Nothing is sent of a missing point, not even the class shares.
     forward = normalized(scores, points.weight)
     class_means = Points(state.params.means[classes], jnp.ones_like(points.weight))
     return Outputs(forward, (class_means,), {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
 
 
 def sample(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> tuple[Points]:
+    """Draw a class for each item, then a point (N, D) from its component."""
     points, params = of_kind(inputs.parents[0], Points), state.params
     class_key, point_key = jax.random.split(key)
     scores = log_joint(params, points) + options.message_weight * of_kind(inputs.child, Categorical).log_probs
@@ -216,11 +222,12 @@ def sample(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> 
 
 
 def params(state: GmmState) -> dict[str, Array]:
+    """Parameters for the run directory: means `mu`, (K, D), in the units of the input."""
     return {"mu": state.params.means}
 
 
 def build(options: GmmOptions, _ports: tuple[Port, ...], _rule: Rule) -> Module[GmmState]:
-    """The module for one input.
+    """Build the module for one input.
 
     `Info.trace` is the log-likelihood of the points at each sweep of the chain that was kept, nats;
     `Info.objective` its `shared_evidence`. Both rules send the same: the message to the child leaves out the

@@ -1,4 +1,4 @@
-"""What mmcli knows of the Gaussian mixture before it is built."""
+"""Specification of the Gaussian mixture: options, ports and reports."""
 
 from collections.abc import Sequence
 
@@ -20,6 +20,8 @@ from mmcli.modules.spec import (
 
 
 class GmmOptions(Options):
+    """Options of a Gaussian mixture."""
+
     num_classes: PositiveInt = Field(description="components of the mixture")
     sweeps: PositiveInt = Field(100, description="blocked Gibbs sweeps in one update")
     chains: PositiveInt = Field(4, description="chains run side by side; the one of the best evidence is kept")
@@ -30,10 +32,12 @@ class GmmOptions(Options):
 
 
 def output(options: GmmOptions, _ports: Sequence[Port]) -> Port:
+    """Port to the child: a distribution over the classes."""
     return Port(Kind.CATEGORICAL, options.num_classes)
 
 
 def memory(options: GmmOptions, load: Load) -> int:
+    """Bytes that a module needs at its peak, about."""
     (width,), num_items, num_classes, chains = load.widths, load.num_items, options.num_classes, options.chains
     products = num_items * width**2  # of each pair of features, for each item
     messages = (2 * chains + 4) * num_items * num_classes

@@ -1,4 +1,4 @@
-"""Multinomial mixtures, one topic an item, fitted side by side; MLDA looks for its classes with them.
+"""Multinomial mixtures, one topic an item, fitted side by side: the search for classes of MLDA.
 
 N items, R mixtures, K topics, V words, M modalities. Memberships (N, R, K) are P(topic | item).
 
@@ -51,19 +51,21 @@ def topic_scores(memberships: Array, words: Sequence[Rows], beta: float) -> Arra
     return scores
 
 
-def merits(memberships: Array, observed: Sequence[Rows], inferred: Sequence[Array], child: Array, beta: float) -> Array:
+def selection_scores(
+    memberships: Array, observed: Sequence[Rows], inferred: Sequence[Array], child: Array, beta: float
+) -> Array:
     """Selection score of each of R mixtures, (R,) nats.
 
     log p(observed, parameters) + 2 n I, with n the number of words observed and I the mean over items, of those
-    that have both, of log [p(message | observed) / p(message)], a message after the other: the evidence of what
-    was observed, and the information it shares with what the parents infer, the topics being the channel. The
-    joint evidence would reward a class that one parent sees and nothing else confirms.
+    that have both, of log [p(message | observed) / p(message)], a message after the other: the evidence of
+    the observations, and the information they share with the parents' inferences, the topics being the channel.
+    The joint evidence would reward a class that one parent infers and nothing else confirms.
 
     Args:
         memberships: (N, R, K).
         observed: modalities that the choice has to explain, (N, V) counts each.
         inferred: modalities that are a parent's own inference, (N, V) counts each, dense; zeros where missing.
-        child: (N, 1, K) log probabilities, what else is known of each item's topic.
+        child: (N, 1, K) log probabilities, further evidence on each item's topic.
         beta: pseudo-count of each word in each topic.
     """
     log_shares = topic_shares(memberships)  # (R, K)

@@ -6,8 +6,8 @@ its weight, as real numbers. A Categorical parent is a modality of K words, take
 
 An update has two parts. It looks for classes as a mixture, one topic an item, cooled from a high
 temperature, from several random starts and from where the last update ended, and keeps the one that
-explains the observations best and shares most with what the parents infer (`mixture.merits`). From there
-the variational sweeps go on.
+explains the observations best and shares most with the parents' inferences (`mixture.selection_scores`). From there
+the variational sweeps start.
 
 N items, K topics, V_m words of modality m, R starts.
 
@@ -25,7 +25,7 @@ from jax import Array
 from mmcli.modules.api import Info, Inputs, Module, Outputs
 from mmcli.modules.counts import TINY, Rows, row_sums, scaled, word_sums
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
-from mmcli.modules.mlda.mixture import merits, topic_scores
+from mmcli.modules.mlda.mixture import selection_scores, topic_scores
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
 from mmcli.modules.spec import Kind, Port, Rule
@@ -33,20 +33,24 @@ from mmcli.modules.spec import Kind, Port, Rule
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 START_TEMPERATURE = 50.0
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
-# What the search takes from each parent, in words per word observed, when it is hottest and once it is cool.
-# Little, or the search repeats what a parent merged or split by mistake; most of it early, where the classes part.
+# Weight of each parent in the search, in words per word observed, at the highest and at the final temperature.
+# Little, or the search repeats a parent's mistaken merges and splits; most of it early, where the classes separate.
 HOTTEST_SHARE, COOLEST_SHARE = 0.5, 0.05
 SETTLING_SWEEPS = 5
 SMALLEST_PRIOR = 1e-6
 
 
 class MldaState(NamedTuple):
+    """Topics and memberships, kept from round to round."""
+
     topics: tuple[Array, ...]  # (K, V_m) parameters of q(phi_m), a Dirichlet for each topic
-    memberships: Array  # (N, K) P(topic | item) of the mixture that the next update goes on from
+    memberships: Array  # (N, K) P(topic | item) of the mixture that the next update starts from
     trained: Array  # () bool, False before the first update
 
 
 class MldaWork(NamedTuple):
+    """An update under way."""
+
     done: Array  # () int32, sweeps done: those that anneal, then the variational ones
     trained: Array  # () bool
     starts: Array  # (N, R, K) memberships of the starts
@@ -68,11 +72,11 @@ def as_counts(message: Message, weight: float | None) -> Rows:
     return values if weight is None else scaled(values, weight / jnp.maximum(row_sums(values), TINY))
 
 
-def answer(log_probs: Array, sent: Message, informed: Array) -> Message:
+def prediction(log_probs: Array, sent: Message, informed: Array) -> Message:
     """Prediction of a modality from the log probabilities (N, V) of its words, in the kind of the message it sent.
 
-    As many words as were sent, one where none were. To a parent that infers, a missing row where nothing else is
-    known of the item, `informed` (N,) is False: how common its classes are it knows better itself.
+    As many words as were sent, one where none were. To a parent that infers, a row is missing where there is no
+    other evidence on the item, `informed` (N,) is False: class shares alone are no evidence for the parent.
     """
     if isinstance(sent, Counts):
         mass = row_sums(sent.values)[:, None]
@@ -81,7 +85,7 @@ def answer(log_probs: Array, sent: Message, informed: Array) -> Message:
 
 
 class Setting(NamedTuple):
-    """What a module is built with."""
+    """Options, kinds of the inputs, and rule that a module is built with."""
 
     options: MldaOptions
     kinds: tuple[Kind, ...]  # of each input
@@ -89,7 +93,7 @@ class Setting(NamedTuple):
 
     @property
     def is_inferred(self) -> list[bool]:
-        """Which inputs a parent inferred and are not observed; where all are inferred, they count as observed."""
+        """For each input, whether a parent inferred it; where all are inferred, they count as observed."""
         inferred = [kind is Kind.CATEGORICAL for kind in self.kinds]
         return inferred if not all(inferred) else [False] * len(inferred)
 
@@ -109,12 +113,13 @@ class Setting(NamedTuple):
         return observed, [scaled(as_counts(of_kind(message, Categorical), 1.0), shares) for message in messages]
 
     def prior(self, inputs: Inputs) -> Array:
-        """Dirichlet prior of each item's topics, (N, K): the child's message moves it, a neutral one does not."""
+        """Dirichlet prior of each item's topics, (N, K): moved by the child's message unless that is neutral."""
         log_probs = of_kind(inputs.child, Categorical).log_probs
         return jnp.maximum(self.options.alpha * self.options.num_classes * jnp.exp(log_probs), SMALLEST_PRIOR)
 
 
 def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
+    """Create the state before the first update: topics at their prior, uniform memberships."""
     num_items, num_topics = len(inputs.child.weight), setting.options.num_classes
     widths = [counts.shape[1] for counts in setting.words(inputs)]
     topics = tuple(jnp.full((num_topics, width), setting.options.beta, float) for width in widths)
@@ -122,6 +127,7 @@ def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
 
 
 def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
+    """Draw the starts, memberships (N, R, K); after the first update one of them is the last solution."""
     options = setting.options
     num_items, num_topics = state.memberships.shape
     starts = jax.random.exponential(key, (num_items, options.restarts, num_topics))
@@ -132,6 +138,7 @@ def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> Mld
 
 
 def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
+    """Run the sweeps up to `until`, () int32: first those that anneal, then the variational ones."""
     anneal_sweeps = setting.options.anneal_sweeps
     for part, end in ((anneal, anneal_sweeps), (refine, anneal_sweeps + setting.options.sweeps)):
         last = jnp.minimum(until, end)
@@ -140,7 +147,7 @@ def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> M
 
 
 def anneal(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
-    """Cool the starts down to sweep `last` of the annealing ones."""
+    """Cool the starts (N, R, K) down to sweep `last`, () int32, of the annealing ones."""
     options, child = setting.options, of_kind(inputs.child, Categorical).log_probs[:, None, :]
     # The last update's classes are not heated up again.
     hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
@@ -156,7 +163,7 @@ def anneal(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 
 
 def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
-    """Variational sweeps from the best start, up to sweep `last` of all."""
+    """Run variational sweeps from the best start, up to sweep `last`, () int32, of all."""
     options, item_words, prior = setting.options, setting.words(inputs), setting.prior(inputs)
     iterations = options.anneal_sweeps + options.sweeps
 
@@ -164,7 +171,7 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
         return variational_sweep(*solution, prior, item_words, options.beta)
 
     def stretch(work: MldaWork) -> MldaWork:
-        """To where the bound is due next, or to the last."""
+        """Run the sweeps up to the next value of the bound, or to the last."""
         place = (work.done - options.anneal_sweeps) // SWEEPS_PER_BOUND
         due = jnp.minimum(options.anneal_sweeps + (place + 1) * SWEEPS_PER_BOUND, iterations)
         end = jnp.minimum(due, last)
@@ -184,11 +191,11 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 
 
 def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
-    """From the starts to the best of them as parameters of q(theta) and q(phi)."""
+    """Select the best start and compute q(theta) and q(phi) from it."""
     beta, item_words = setting.options.beta, setting.words(inputs)
     child = of_kind(inputs.child, Categorical).log_probs[:, None, :]
     observed, inferred = setting.search_words(inputs, jnp.array(COOLEST_SHARE))
-    best = merits(work.starts, observed, inferred, child, beta).argmax()
+    best = selection_scores(work.starts, observed, inferred, child, beta).argmax()
     memberships = work.starts[:, best][:, None]  # (N, 1, K)
 
     def sweep(_: Array, memberships: Array) -> Array:
@@ -202,12 +209,14 @@ def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
 
 
 def end(setting: Setting, work: MldaWork, inputs: Inputs) -> tuple[MldaState, Outputs, Info]:
+    """Compute the state and the outputs after the last sweep."""
     memberships = work.concentrations / work.concentrations.sum(-1, keepdims=True)
     state = MldaState(work.topics, memberships, jnp.array(True))
     return state, infer(setting, state, inputs), Info(work.trace[-1], work.trace)
 
 
 def infer(setting: Setting, state: MldaState, inputs: Inputs) -> Outputs:
+    """Compute the outputs for given topics; `class` is (N,), `Pdz` (N, K)."""
     item_words, prior = setting.words(inputs), setting.prior(inputs)
     flat_prior = jnp.full_like(prior, setting.options.alpha)
     forward = item_concentrations(state.topics, flat_prior, item_words)
@@ -215,7 +224,7 @@ def infer(setting: Setting, state: MldaState, inputs: Inputs) -> Outputs:
     for place, topic in enumerate(state.topics):
         theta, informed = topics_for(setting, place, state, inputs)
         probs = theta @ (topic / topic.sum(-1, keepdims=True))  # (N, V)
-        backward.append(answer(jnp.log(probs), inputs.parents[place], informed))
+        backward.append(prediction(jnp.log(probs), inputs.parents[place], informed))
     theta = item_concentrations(state.topics, prior, item_words)
     items = {"class": theta.argmax(-1), "Pdz": theta / theta.sum(-1, keepdims=True)}
     has_words = (total_mass(item_words, len(prior)) > 0).astype(float)
@@ -223,7 +232,7 @@ def infer(setting: Setting, state: MldaState, inputs: Inputs) -> Outputs:
 
 
 def topics_for(setting: Setting, place: int, state: MldaState, inputs: Inputs) -> tuple[Array, Array]:
-    """E[theta] (N, K) given all that a message to input `place` may contain, and whether that is anything (N,)."""
+    """E[theta] (N, K) given the evidence that a message to input `place` may contain, and whether there is any (N,)."""
     others = [m for m in range(len(setting.kinds)) if m != place or setting.rule == "serket"]
     item_words, prior = setting.words(inputs), setting.prior(inputs)
     item_words = [item_words[m] for m in others]
@@ -233,6 +242,7 @@ def topics_for(setting: Setting, place: int, state: MldaState, inputs: Inputs) -
 
 
 def sample(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> tuple[Message, ...]:
+    """Draw a topic for each item; from it expected counts (N, V_m), or a drawn class for a categorical parent."""
     topic_key, word_key = jax.random.split(key)
     drawn = []
     for place, (topic, sent) in enumerate(zip(state.topics, inputs.parents, strict=True)):
@@ -243,16 +253,17 @@ def sample(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> tu
         if not isinstance(sent, Counts):  # one class for a parent that infers
             classes = jax.random.categorical(jax.random.fold_in(word_key, place), log_probs)
             log_probs = jnp.log(jax.nn.one_hot(classes, topic.shape[1]) + SMALLEST_PRIOR)
-        drawn.append(answer(log_probs, sent, informed))
+        drawn.append(prediction(log_probs, sent, informed))
     return tuple(drawn)
 
 
 def params(state: MldaState) -> dict[str, Array]:
+    """Parameters for the run directory: P(word | topic) of each modality as `Pmdw<m>`, (K, V_m)."""
     return {f"Pmdw{m}": topic / topic.sum(-1, keepdims=True) for m, topic in enumerate(state.topics)}
 
 
 def build(options: MldaOptions, ports: tuple[Port, ...], rule: Rule) -> Module[MldaState]:
-    """The module for inputs of `ports[m].kind`.
+    """Build the module for inputs of `ports[m].kind`.
 
     `Info.objective` is the evidence lower bound after the update, nats; `Info.trace` the bound after every
     SWEEPS_PER_BOUND variational sweeps and the last. A row of zeros is a document without words.

@@ -1,4 +1,4 @@
-"""What mmcli knows of multimodal latent Dirichlet allocation before it is built."""
+"""Specification of multimodal latent Dirichlet allocation: options, ports and reports."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,6 +22,8 @@ from mmcli.modules.spec import (
 
 
 class MldaOptions(Options):
+    """Options of a multimodal latent Dirichlet allocation."""
+
     num_classes: PositiveInt = Field(description="topics")
     weights: tuple[PositiveFloat, ...] | None = Field(
         None, description="what the rows of each input are scaled to sum to; as they come when left out"
@@ -34,19 +36,23 @@ class MldaOptions(Options):
 
 
 def output(options: MldaOptions, _ports: Sequence[Port]) -> Port:
+    """Port to the child: a distribution over the topics."""
     return Port(Kind.CATEGORICAL, options.num_classes)
 
 
 def check(options: MldaOptions, ports: Sequence[Port]) -> Iterator[Problem]:
+    """Check that there is one weight for each input."""
     if options.weights is not None and len(options.weights) != len(ports):
         yield "weights", f"one per input: {len(ports)}, not {len(options.weights)}"
 
 
 def scales_counts(options: MldaOptions) -> bool:
+    """Whether counts are scaled, which copies them."""
     return options.weights is not None
 
 
 def memory(options: MldaOptions, load: Load) -> int:
+    """Bytes that a module needs at its peak, about."""
     num_items, num_topics, starts = load.num_items, options.num_classes, options.restarts
     copies = 3.3 if scales_counts(options) else 1.2
     dense = [stored == num_items * width for stored, width in zip(load.stored, load.widths, strict=True)]

@@ -42,7 +42,20 @@ def elbo(concentrations: Array, prior: Array, topics: Sequence[Array], words: Se
 def variational_sweep(
     concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Rows], beta: float
 ) -> tuple[Array, tuple[Array, ...]]:
-    """One round of coordinate ascent on q(theta) and q(phi). Blei et al. (2003), eqs. 6, 7 and section 5.3."""
+    """Run one round of coordinate ascent on q(theta) and q(phi).
+
+    Args:
+        concentrations: (N, K) parameters of q(theta).
+        topics: (K, V) parameters of q(phi) for each modality.
+        prior: (N, K) Dirichlet prior of each item's topics.
+        words: (N, V) counts of each modality.
+        beta: Dirichlet prior of each word of a topic.
+
+    Returns:
+        (N, K) concentrations and (K, V) topics.
+
+    Source: Blei et al. (2003), eqs. 6, 7 and section 5.3.
+    """
     item_factors = jnp.exp(expected_log(concentrations))  # (N, K)
     new_concentrations, new_topics = prior, []
     for topic, counts in zip(topics, words, strict=True):

@@ -1,4 +1,4 @@
-"""What mmcli knows of an observation: data that enter the graph. It has no mathematics."""
+"""Specification of an observation: data that enter the graph. It has no mathematics."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ from mmcli.modules.spec import InputSpec, Kind, ModuleSpec, Options, Port
 
 
 class ObservationOptions(Options):
-    pass
+    """Options of an observation: none."""
 
 
 def output(_options: ObservationOptions, ports: Sequence[Port]) -> Port:

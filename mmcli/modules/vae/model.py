@@ -24,8 +24,8 @@ from mmcli.modules.numerics import bernoulli_nll
 from mmcli.modules.spec import Port, Rule
 from mmcli.modules.vae.spec import VaeOptions
 
-# Variance of a Gaussian output, where columns come in units of their own variance: more, and what columns do not share
-# is lost as noise; less, and what is noise takes up the latent variable.
+# Variance of a Gaussian output, where columns come in units of their own variance: more, and structure of single
+# columns is lost as noise; less, and noise takes up the latent variable.
 NOISE = 0.1
 
 
@@ -37,6 +37,8 @@ class Dense(NamedTuple):
 
 
 class VaeParams(NamedTuple):
+    """Weights of encoder and decoder."""
+
     encoder: Dense  # (X, H)
     code: Dense  # (H, 2 D): mean, then log variance
     decoder: Dense  # (D, H)
@@ -51,11 +53,15 @@ class VaeState(NamedTuple):
 
 
 def dense(layer: Dense, x: Array) -> Array:
+    """Apply an affine layer to x (..., in): (..., out)."""
     return x @ layer.weights + layer.bias[None, :]
 
 
 def init_dense(key: Array, fan_in: int, fan_out: int) -> Dense:
-    """Uniform in +-1/sqrt(fan_in), as PyTorch's nn.Linear and so the reference's layers start."""
+    """Draw weights (fan_in, fan_out) and bias (fan_out,) uniform in +-1/sqrt(fan_in).
+
+    PyTorch's nn.Linear, and so the reference's layers, start like this.
+    """
     weights_key, bias_key = jax.random.split(key)
     limit = fan_in**-0.5
     return Dense(
@@ -114,10 +120,12 @@ def losses(
 
 
 def adam(options: VaeOptions) -> optax.GradientTransformation:
+    """Optimiser of the weights."""
     return optax.adam(options.learning_rate)
 
 
 def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
+    """Draw the weights and create the optimiser's state."""
     keys = jax.random.split(key, 4)
     num_columns = of_kind(inputs.parents[0], Points).values.shape[1]
     params = VaeParams(
@@ -130,7 +138,7 @@ def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
 
 
 def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[VaeState, Array]:
-    """One pass over the items in random batches; the loss, nats an item, while they passed."""
+    """Run one pass over the items in random batches; the loss during the pass, () nats an item."""
     items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
     num_items = len(items.weight)
     batch_size = min(options.batch_size, num_items)
@@ -177,7 +185,7 @@ def send(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs, sent:
     """Outputs with `sent` (N, D) as the forward message."""
     weight = inputs.parents[0].weight
     z = latent_mean(state, inputs)
-    # To the parent goes what the rest of the graph expects of it; in Serket's form, its reconstruction.
+    # The parent receives the expectation of the rest of the graph; in Serket's form, its reconstruction.
     source = of_kind(inputs.child, Points).values if rule == "cavity" else z
     prediction = Points(predict(options, state.params, source), jnp.ones_like(weight))
     return Outputs(
@@ -186,12 +194,14 @@ def send(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs, sent:
 
 
 def infer(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs) -> Outputs:
+    """Compute the outputs for given weights; the mean of q(z | x) is sent forward."""
     return send(options, rule, state, inputs, latent_mean(state, inputs))
 
 
 def finish(
     options: VaeOptions, rule: Rule, key: Array, state: VaeState, inputs: Inputs, trace: Array
 ) -> tuple[VaeState, Outputs, Info]:
+    """Compute the outputs after the last epoch; z (N, D) is sent forward as its mean or a draw, by the options."""
     items = of_kind(inputs.parents[0], Points)
     sent = latent_mean(state, inputs)
     if options.sends == "sample":
@@ -202,6 +212,7 @@ def finish(
 
 
 def sample(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[Points]:
+    """Draw z (N, D), from the child's message or from N(0, I), and decode it to E[x | z], (N, X)."""
     prior = of_kind(inputs.child, Points)
     # A child's point is the latent variable itself; where there is none, it is drawn from N(0, I).
     noise = (1 - prior.weight[:, None]) * jax.random.normal(key, prior.values.shape)
@@ -209,10 +220,10 @@ def sample(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> 
 
 
 def build(options: VaeOptions, _ports: tuple[Port, ...], rule: Rule) -> Module[VaeState]:
-    """The module for one input.
+    """Build the module for one input.
 
     `Info.trace` is the loss of each epoch, nats an item; `Info.objective` the evidence lower bound of all items in
-    the last epoch. Missing items teach nothing and sit at their prior mean.
+    the last epoch. Missing items do not enter the loss; their latent variable is at the prior mean.
     """
     return iterated(
         partial(init, options),

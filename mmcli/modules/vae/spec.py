@@ -1,4 +1,4 @@
-"""What mmcli knows of the variational autoencoder before it is built."""
+"""Specification of the variational autoencoder: options, ports and reports."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -21,6 +21,8 @@ from mmcli.modules.spec import (
 
 
 class VaeOptions(Options):
+    """Options of a variational autoencoder."""
+
     latent_dim: PositiveInt = Field(description="dimensions of the latent space")
     hidden_dim: PositiveInt = Field(128, description="units of the hidden layer of encoder and decoder")
     epochs: PositiveInt = Field(200, description="passes over the data in one update")
@@ -31,24 +33,27 @@ class VaeOptions(Options):
         "bernoulli",
         description="p(x | z): bernoulli for data in [0, 1], gaussian for others, of a tenth of each column's variance",
     )
-    sends: Literal["mean", "sample"] = Field("mean", description="what goes forward: the mean of q(z | x) or a draw")
+    sends: Literal["mean", "sample"] = Field("mean", description="forward message: the mean of q(z | x) or a draw")
 
 
 def output(options: VaeOptions, _ports: Sequence[Port]) -> Port:
+    """Port to the child: points of the latent space."""
     return Port(Kind.POINTS, options.latent_dim)
 
 
 def bounds(options: VaeOptions) -> tuple[float, float] | None:
+    """Range that the data have to lie in; None where any is allowed."""
     return (0.0, 1.0) if options.likelihood == "bernoulli" else None
 
 
 def memory(options: VaeOptions, load: Load) -> int:
+    """Bytes that a module needs at its peak, about."""
     (width,), (stored,), hidden = load.widths, load.stored, options.hidden_dim
     weights = (width + 1 + options.latent_dim * 3) * hidden + (hidden + 1) * width
     batch = min(options.batch_size, load.num_items) * (width + 2 * hidden)
     training = stored + 10 * weights + batch  # old and new weights, their two moments, gradients
-    answering = 4 * stored + 2 * load.num_items * hidden + 6 * weights
-    return 4 * (max(training, answering) + 4 * load.num_items * options.latent_dim + 2 * options.epochs)
+    inference = 4 * stored + 2 * load.num_items * hidden + 6 * weights
+    return 4 * (max(training, inference) + 4 * load.num_items * options.latent_dim + 2 * options.epochs)
 
 
 SPEC = ModuleSpec(
