@@ -25,7 +25,7 @@ TASKS = Path("/proc/self/task")  # the threads of this process, on Linux
 
 T = TypeVar("T")
 
-_running: set[Future[Any]] = set()
+_running: set[object] = set()  # a mark for each task that is computed or waits for its turn
 
 
 class Worker:
@@ -36,9 +36,10 @@ class Worker:
 
     def submit(self, function: Callable[..., T], *arguments: Any) -> Future[T]:
         """Submit a call to the thread."""
+        task = object()
+        _running.add(task)  # before the thread has it: a signal may raise here between the two
         call = self._pool.submit(function, *arguments)
-        _running.add(call)
-        call.add_done_callback(_running.discard)
+        call.add_done_callback(lambda _: _running.discard(task))
         return call
 
     def leave(self) -> None:
