@@ -41,7 +41,9 @@ def graph(experiment: Experiment) -> str:
     rounds = "1 round" if config.rounds == 1 else f"{config.rounds} rounds"
     without = [
         f"\nlabels {name}: {counted(labels.num_unlabelled, 'item')} without a label, left out of measures"
-        for name, labels in datasets.labels.items()
+        for name, labels in {
+            config.modules[module].labels: labels for module, labels in datasets.labels.items()
+        }.items()
         if labels.num_unlabelled
     ]
     summary = f"{config.path}: sound; {datasets.num_items} items, {rounds}, seed {config.seed}{''.join(without)}"

@@ -38,7 +38,7 @@ def test_datasets_are_those_of_files(tmp_path):
         assert here.observations[name].dtype == np.float32
         np.testing.assert_array_equal(here.observations[name], there.observations[name])
     np.testing.assert_array_equal(here.units["point"], there.units["point"])
-    assert here.labels["kinds"].texts() == there.labels["kinds"].texts()
+    assert here.labels["gmm"].texts() == there.labels["gmm"].texts()
     assert here.digests == {name: array.sha256 for name, array in given.items()}
 
 
