@@ -143,7 +143,7 @@ class LearnedRun:
             datasets = self.load(Sources({**masks, **sources}, self.config.places, "data"))
         except DataError as error:
             return {}, str(error).splitlines()[0]
-        return {module: datasets.labels[name] for module, name in named.items()}, ""
+        return dict(datasets.labels), ""
 
     @cached_property
     def units(self) -> dict[str, Units]:

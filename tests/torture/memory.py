@@ -20,7 +20,7 @@ from mmcli.workflows import memory
 from mmcli.workflows.check import check
 
 FACTOR = 1.5
-OBSERVATION = "data: {x: {file: x.npz, key: x}}\nrounds: 1\nmodules:\n  o: {type: observation, data: x}\n  m: "
+MODULES = "rounds: 1\nmodules:\n  o: {type: observation, data: x}\n  m: "
 CASES = {  # options, items, columns, share of values that are not zero
     "gmm": ("{type: gmm, inputs: [o], num_classes: 4, sweeps: 2, chains: 2}", 1000, 400, 1.0),
     "gmm of many items": ("{type: gmm, inputs: [o], num_classes: 50, sweeps: 2, chains: 8}", 200_000, 6, 1.0),
@@ -43,12 +43,12 @@ def write(folder: Path, options: str, num_items: int, num_columns: int, share: f
     if share < 1:
         rows = scipy.sparse.random_array((num_items, num_columns), density=share, format="csr", rng=rng)
         rows.data[:] = 1
-        parts = {"data": rows.data.astype(np.float32), "indices": rows.indices, "indptr": rows.indptr}
-        np.savez(folder / "x.npz", **{f"x_{name}": part for name, part in parts.items()}, x_shape=np.array(rows.shape))
+        scipy.sparse.save_npz(folder / "x.npz", rows.astype(np.float32))
     else:
         np.savez(folder / "x.npz", x=rng.random((num_items, num_columns), dtype=np.float32))
     config = folder / "x.yaml"
-    config.write_text(f"{OBSERVATION}{options}\n")
+    source = "{file: x.npz}" if share < 1 else "{file: x.npz, key: x}"
+    config.write_text(f"data: {{x: {source}}}\n{MODULES}{options}\n")
     return config
 
 

@@ -272,7 +272,7 @@ def test_arguments_that_contradict_each_other_give_one_line(arguments, text):
         ({"points": POINTS[:3]}, 'data["kinds"]: 30 rows, but data.points has 3; row t'),
         ({"points": POINTS.astype(str)}, 'data["points"]: holds values of type <U'),
         ({"kinds": POINTS}, 'data["kinds"]: 2 dimensions (30, 2); labels have 1'),
-        ({"has_kind": 2 * KINDS}, 'data["has_kind"]: 2 at row 15 (from 0) and 14 more; what says which rows'),
+        ({"has_kind": 2 * KINDS}, 'data["has_kind"]: 2 at row 15 (from 0) and 14 more; a mask holds 1 for'),
     ],
 )
 def test_a_fault_of_an_array_is_located_by_its_name(data, text):

@@ -161,7 +161,7 @@ def test_the_examples_of_load_run_hold(trained, monkeypatch):
 
 def test_the_example_of_the_readme_holds(trained):
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    lines = text.partition("The same from Python:\n\n")[2].partition("\n\n**")[0]
+    lines = text.partition("ones. In Python:\n\n")[2].partition("\n\n**")[0]
     code = textwrap.dedent(lines).replace('"runs/mnist_arabic-s0-001"', f'"{trained.run}"').replace("speech=", "words=")
 
     exec(compile(code, "README.md", "exec"), {"speech": WORDS})
