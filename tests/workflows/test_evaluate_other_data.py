@@ -454,7 +454,9 @@ def test_parameters_that_are_not_those_of_the_run(copy, command):
     done = command("evaluate", copy, "--without", "images")
 
     assert (done.code, done.out) == (4, "")
-    assert done.err.startswith("mmcli: error: run/module003_gmm/params.npz: damaged run: its SHA-256 differs from the recorded one")
+    assert done.err.startswith(
+        "mmcli: error: run/module003_gmm/params.npz: damaged run: its SHA-256 differs from the recorded one"
+    )
     assert done.err.count("\n") == 1
 
 
