@@ -24,8 +24,8 @@ from mmcli.modules.spec import ModuleSpec
 from mmcli.workflows import process
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
-# A shell that starts the tests in the background lets them, and all they start, ignore these.
-for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+# In the background of a shell, or under nohup, the tests and all that they start would ignore these.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     signal.signal(number, handler)
 # Compiling is most of what the tests do; runs in processes of their own compile as users' do.
 jax.config.update("jax_disable_most_optimizations", True)
