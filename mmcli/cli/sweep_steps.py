@@ -1,0 +1,112 @@
+"""Steps of `mmcli sweep`: its directory, its jobs, its results."""
+
+import json
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from mmcli.cli.signals import stop_requests
+from mmcli.cli.sweep_display import sweep_display
+from mmcli.cli.sweep_tables import sweep_csv, sweep_table
+from mmcli.errors import FailedPointsError, StoppedError
+from mmcli.launch.grid import parse_axes, parse_seeds, resolve
+from mmcli.launch.local import run_here
+from mmcli.launch.sweep import Sweep, is_sweep
+from mmcli.util.text import counted, listed
+from mmcli.workflows.check import check_data
+from mmcli.workflows.process import num_cores
+from mmcli.workflows.sweep import summarise
+
+RUNS = Path("runs")  # folder of sweeps without an output of their own
+
+
+def open_sweep(path: Path) -> Sweep:
+    """Open the sweep in a directory.
+
+    Raises:
+        UsageError: there is none.
+        DamagedRunError: it is damaged.
+    """
+    return Sweep.open(path)
+
+
+def find_or_create(
+    config: Path,
+    seeds: str | None,
+    grid: Sequence[str],
+    overrides: Sequence[str],
+    output: Path | None,
+    *,
+    trust_code: bool,
+) -> Sweep:
+    """Open the sweep that a command line asks for, or make it once config and data have passed every check.
+
+    Raises:
+        ConfigError, DataError: of config, grid or data.
+        UsageError: the directory is something else, or a sweep of other points.
+        DamagedRunError: it is damaged.
+    """
+    axes = parse_axes(grid)
+    points = resolve(str(config), axes, None if seeds is None else parse_seeds(seeds), overrides, trust_code=trust_code)
+    path = output or RUNS / f"{config.stem}-sweep"
+    if is_sweep(path):
+        sweep = Sweep.open(path)
+        sweep.refuse_other(points)
+        return sweep
+    # The data of the first point: those of others are checked by their own processes.
+    data = check_data(points[0].config, points[0].graph).datasets.digests
+    asked = {"config": str(config.absolute()), "seeds": seeds, "grid": {axis.key: axis.values for axis in axes}}
+    return Sweep.create(path, points, data, asked, trust_code=trust_code)
+
+
+def train_points(sweep: Sweep, slots: int | None, threads: int, *, fail_fast: bool) -> None:
+    """Train the points that are not finished, in processes of this machine.
+
+    Raises:
+        UsageError: another process works on the sweep.
+        StoppedError: a signal; the runs are saved.
+    """
+    slots = slots or max(1, num_cores() // threads)
+    with sweep.lock() as is_locked, stop_requests() as stop:
+        click.echo(f"sweep {sweep.path}", err=True)
+        if not is_locked:
+            click.echo("this file system has no locks: see that no other process works on this sweep", err=True)
+        waiting = [point for point in sweep.points if sweep.state(point).status != "finished"]
+        num_done = len(sweep.points) - len(waiting)
+        jobs = [sweep.job(point, threads) for point in waiting]
+        with sweep_display(sweep, num_done, min(slots, max(1, len(jobs)))) as watcher:
+            outcomes = run_here(jobs, slots, watcher, stop, fail_fast=fail_fast)
+        number = stop()
+        num_done += sum(outcome.code == 0 for outcome in outcomes)
+        if number is not None and num_done < len(sweep.points):
+            raise StoppedError(
+                f"stopped by {signal.Signals(number).name}; {num_done} of {counted(len(sweep.points), 'point')} "
+                f"finished, runs under way are saved; continue with: mmcli sweep {sweep.path}",
+                number,
+            )
+
+
+def print_results(sweep: Sweep, *, as_json: bool, as_csv: bool, plot: Path | None) -> None:
+    """Print the results of a sweep so far.
+
+    Raises:
+        FailedPointsError: points failed; the results are printed all the same.
+        UsageError: the plot cannot be drawn.
+    """
+    summary = summarise(sweep)
+    if as_json:
+        click.echo(json.dumps({"sweep": str(sweep.path), **summary.record()}))
+    else:
+        click.echo(sweep_csv(summary) if as_csv else sweep_table(summary))
+    if plot is not None:
+        from mmcli.workflows.sweep_plot import draw_sweep  # imports matplotlib
+
+        draw_sweep(summary, plot)
+    if summary.failed:
+        logs = listed(str(sweep.log(result.point)) for result in summary.failed)
+        raise FailedPointsError(
+            f"{len(summary.failed)} of {counted(len(sweep.points), 'point')} failed; their logs: {logs}; "
+            f"`mmcli sweep {sweep.path}` tries them again"
+        )
