@@ -19,20 +19,19 @@ from mmcli.util.progress import BAR_WIDTH, live_console
 
 
 @contextmanager
-def sweep_display(sweep: Sweep, num_done: int, slots: int) -> Iterator[JobWatcher]:
+def sweep_display(sweep: Sweep, num_done: int) -> Iterator[JobWatcher]:
     """Watcher for stderr.
 
     Args:
         sweep: whose jobs are watched.
         num_done: points that finished before.
-        slots: jobs at a time.
     """
     points = {point.name: point for point in sweep.points}
     console = live_console()
     if console is None:
         yield JobLines(points, num_done)
         return
-    board = SweepBoard(sweep, points, num_done, slots, console)
+    board = SweepBoard(sweep, points, num_done, console)
     with Live(get_renderable=board.render, console=console, refresh_per_second=2):
         yield board
 
@@ -64,8 +63,8 @@ class JobLines:
 class SweepBoard:
     """The live board: points done and failed, time left, and the jobs under way."""
 
-    def __init__(self, sweep: Sweep, points: Mapping[str, Point], num_done: int, slots: int, console: Console) -> None:
-        self._sweep, self._points, self._slots = sweep, points, slots
+    def __init__(self, sweep: Sweep, points: Mapping[str, Point], num_done: int, console: Console) -> None:
+        self._sweep, self._points = sweep, points
         self._num_done, self._num_failed = num_done, 0
         self._seconds: list[float] = []  # of the jobs that ended by themselves
         self._begun = time.monotonic()
@@ -94,7 +93,7 @@ class SweepBoard:
         now = time.monotonic()
         num_waiting = len(self._points) - self._num_done - self._num_failed - len(self._running)
         under_way = sum(max(0.0, mean - (now - start)) for start in self._running.values())
-        return (num_waiting * mean + under_way) / self._slots
+        return (num_waiting * mean + under_way) / max(1, len(self._running))
 
     def render(self) -> Group:
         """The board as it is now; asked for twice a second, in a thread of its own."""

@@ -11,13 +11,17 @@ from mmcli.cli.signals import stop_requests
 from mmcli.cli.sweep_display import sweep_display
 from mmcli.cli.sweep_tables import sweep_csv, sweep_table
 from mmcli.errors import FailedPointsError, StoppedError
+from mmcli.launch.dask import run_on_cluster
 from mmcli.launch.grid import parse_axes, parse_seeds, resolve
 from mmcli.launch.local import run_here
-from mmcli.launch.sweep import Sweep, is_sweep
+from mmcli.launch.slurm import write_script
+from mmcli.launch.sweep import LOGS, Sweep, is_sweep
 from mmcli.util.text import counted, listed
 from mmcli.workflows.check import check_data
 from mmcli.workflows.process import num_cores
 from mmcli.workflows.sweep import summarise
+
+__all__ = ["find_or_create", "open_sweep", "print_results", "train_points", "write_script"]
 
 RUNS = Path("runs")  # folder of sweeps without an output of their own
 
@@ -61,14 +65,13 @@ def find_or_create(
     return Sweep.create(path, points, data, asked, trust_code=trust_code)
 
 
-def train_points(sweep: Sweep, slots: int | None, threads: int, *, fail_fast: bool) -> None:
-    """Train the points that are not finished, in processes of this machine.
+def train_points(sweep: Sweep, slots: int | None, threads: int, scheduler: str | None, *, fail_fast: bool) -> None:
+    """Train the points that are not finished, in processes of this machine or of a cluster's workers.
 
     Raises:
-        UsageError: another process works on the sweep.
+        UsageError: another process works on the sweep; the scheduler does not answer.
         StoppedError: a signal; the runs are saved.
     """
-    slots = slots or max(1, num_cores() // threads)
     with sweep.lock() as is_locked, stop_requests() as stop:
         click.echo(f"sweep {sweep.path}", err=True)
         if not is_locked:
@@ -76,8 +79,12 @@ def train_points(sweep: Sweep, slots: int | None, threads: int, *, fail_fast: bo
         waiting = [point for point in sweep.points if sweep.state(point).status != "finished"]
         num_done = len(sweep.points) - len(waiting)
         jobs = [sweep.job(point, threads) for point in waiting]
-        with sweep_display(sweep, num_done, min(slots, max(1, len(jobs)))) as watcher:
-            outcomes = run_here(jobs, slots, watcher, stop, fail_fast=fail_fast)
+        with sweep_display(sweep, num_done) as watcher:
+            if scheduler is None:
+                here = slots or max(1, num_cores() // threads)
+                outcomes = run_here(jobs, here, watcher, stop, fail_fast=fail_fast)
+            else:
+                outcomes = run_on_cluster(scheduler, sweep.path, jobs, slots, watcher, stop, fail_fast=fail_fast)
         number = stop()
         num_done += sum(outcome.code == 0 for outcome in outcomes)
         if number is not None and num_done < len(sweep.points):
@@ -105,8 +112,8 @@ def print_results(sweep: Sweep, *, as_json: bool, as_csv: bool, plot: Path | Non
 
         draw_sweep(summary, plot)
     if summary.failed:
-        logs = listed(str(sweep.log(result.point)) for result in summary.failed)
+        names = listed(result.point.name for result in summary.failed)
         raise FailedPointsError(
-            f"{len(summary.failed)} of {counted(len(sweep.points), 'point')} failed; their logs: {logs}; "
-            f"`mmcli sweep {sweep.path}` tries them again"
+            f"{len(summary.failed)} of {counted(len(sweep.points), 'point')} failed: {names}; "
+            f"logs are in {sweep.path / LOGS}, and `mmcli sweep {sweep.path}` tries them again"
         )

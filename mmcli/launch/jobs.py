@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,9 +16,9 @@ from mmcli.util.text import shown
 POLL_SECONDS = 0.1
 MAX_TAIL = 8192  # bytes of a log in which its last line is looked for
 MAX_ERROR = 300  # characters
+CACHE = "JAX_COMPILATION_CACHE_DIR"
+THRESHOLD = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # 0 keeps every program
 
-_CACHE = "JAX_COMPILATION_CACHE_DIR"
-_THRESHOLD = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"
 _PREFIX = re.compile(r"^mmcli: (error: )?")
 
 
@@ -27,14 +26,14 @@ class Job(NamedTuple):
     """What a process needs to begin or resume a run, on any host that shares the folder. Paths are absolute."""
 
     name: str
-    arguments: tuple[str, ...]  # of mmcli
+    command: tuple[str, ...]  # `mmcli train ... --resume`
     lock: Path  # which the process holds while it works on the run
     log: Path
     compiled: Path  # folder of compiled programs that jobs share, unless the environment names one
 
     def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
         """Environment of the process."""
-        own = {} if _CACHE in inherited else {_CACHE: str(self.compiled), _THRESHOLD: "0"}
+        own = {} if CACHE in inherited else {CACHE: str(self.compiled), THRESHOLD: "0"}
         return {**inherited, **own}
 
 
@@ -92,14 +91,15 @@ def execute(job: Job, is_stopped: Callable[[], bool]) -> Outcome:
     """Run a job from start to end; `is_stopped` is asked every POLL_SECONDS."""
     process = Process(job)
     try:
-        while (outcome := process.poll()) is None:
+        while True:
             if is_stopped():
                 process.stop()
+            if (outcome := process.poll()) is not None:
+                return outcome
             time.sleep(POLL_SECONDS)
     except BaseException:
         process.stop()
         raise
-    return outcome
 
 
 def exit_code(log: Path) -> int | None:
@@ -123,7 +123,7 @@ def _spawn(job: Job) -> subprocess.Popen[bytes]:
     _code_file(job.log).unlink(missing_ok=True)
     with job.log.open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "mmcli", *job.arguments],
+            job.command,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,9 +15,10 @@ from mmcli.launch.jobs import Job, exit_code, failure
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.reader import LOCK, RunFiles, is_run
 from mmcli.util import atomic
-from mmcli.util.text import listed, shown
+from mmcli.util.text import shown
 from mmcli.util.version import __version__
 
+PROGRAM = (sys.executable, "-m", "mmcli")  # also on other hosts, which share this folder
 MANIFEST = "sweep.json"
 CONFIGS, POINTS, LOGS, COMPILED = "configs", "points", "logs", "compiled"
 
@@ -81,7 +83,7 @@ class Sweep:
         run = path / POINTS / point.name
         return Job(
             name=point.name,
-            arguments=("train", str(path / CONFIGS / f"{point.name}.yaml"), "-o", str(run), *options),
+            command=(*PROGRAM, "train", str(path / CONFIGS / f"{point.name}.yaml"), "-o", str(run), *options),
             lock=run / LOCK,
             log=path / LOGS / f"{point.name}.log",
             compiled=path / COMPILED,
@@ -110,7 +112,7 @@ class Sweep:
         changed = [file for file, digest in digests.items() if self.data.get(file, digest) != digest]
         match meta["status"]:
             case "finished" if changed:
-                error = f"learned from data that changed since the sweep began: {listed(changed)}"
+                error = f"learned from data that changed since the sweep began: {shown(', '.join(changed), 300)}"
                 return State("failed", history, f"{error}; restore them, and remove {path}")
             case "failed":
                 return State("failed", history, meta["error"])
