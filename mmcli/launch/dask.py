@@ -62,7 +62,7 @@ def run_on_cluster(
             answered = now if client.status == "running" else answered
             if now - answered > ANSWER_SECONDS:
                 raise UsageError(
-                    f"--scheduler {shown(address)}: no longer answers; runs under way may end by themselves, "
+                    f"--scheduler {shown(address)}: no longer answers; runs under way are asked to stop, "
                     "and the same command continues"
                 )
             while waiting and len(running) < (slots or _num_threads(client)):
@@ -94,7 +94,7 @@ def _connect(address: str) -> Any:
     try:
         from distributed import Client
     except ImportError:
-        raise UsageError("--scheduler needs the package distributed: pip install 'mmcli[cluster]'") from None
+        raise UsageError("--scheduler needs the package distributed: pip install distributed") from None
     try:
         return Client(address, timeout=ANSWER_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:

@@ -1,5 +1,7 @@
 """Seeds and grids of the command line."""
 
+import sys
+
 import pytest
 
 from mmcli.launch.grid import parse_axes, parse_seeds, resolve
@@ -115,6 +117,17 @@ def test_command_lines_that_are_refused(config, command, arguments, error):
     done = command("sweep", *arguments)
 
     assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {error}\n")
+
+
+def test_a_cluster_needs_its_package(config, command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+
+    done = command("sweep", config, "--seeds", "0", "--scheduler", "tcp://host:8786")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.splitlines()[-1] == (
+        "mmcli: error: --scheduler needs the package distributed: pip install distributed"
+    )
 
 
 def test_faults_of_config_and_data_come_before_anything_is_made(config, command, tmp_path):
