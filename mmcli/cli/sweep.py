@@ -29,7 +29,7 @@ from mmcli.errors import UsageError
     "-j",
     "--jobs",
     type=click.IntRange(1, 4096),
-    help="Runs at a time [as many as the machine has cores, or the cluster threads].",
+    help="Runs at a time [as many as there are cores and memory for; on a cluster, its threads].",
 )
 @click.option("--threads", type=click.IntRange(1, 1024), default=1, help="CPU threads of each run [1].")
 @click.option(

@@ -17,8 +17,8 @@ from mmcli.launch.local import run_here
 from mmcli.launch.slurm import write_script
 from mmcli.launch.sweep import LOGS, Sweep, is_sweep
 from mmcli.util.text import counted, listed
+from mmcli.workflows import memory, process
 from mmcli.workflows.check import check_data
-from mmcli.workflows.process import num_cores
 from mmcli.workflows.sweep import summarise
 
 __all__ = ["find_or_create", "open_sweep", "print_results", "train_points", "write_script"]
@@ -60,9 +60,10 @@ def find_or_create(
         sweep.refuse_other(points)
         return sweep
     # The data of the first point: those of others are checked by their own processes.
-    data = check_data(points[0].config, points[0].graph).datasets.digests
+    checked = check_data(points[0].config, points[0].graph)
+    _, num_bytes = memory.needed(checked.graph, checked.datasets)
     asked = {"config": str(config.absolute()), "seeds": seeds, "grid": {axis.key: axis.values for axis in axes}}
-    return Sweep.create(path, points, data, asked, trust_code=trust_code)
+    return Sweep.create(path, points, checked.datasets.digests, num_bytes, asked, trust_code=trust_code)
 
 
 def train_points(sweep: Sweep, slots: int | None, threads: int, scheduler: str | None, *, fail_fast: bool) -> None:
@@ -72,6 +73,9 @@ def train_points(sweep: Sweep, slots: int | None, threads: int, scheduler: str |
         UsageError: another process works on the sweep; the scheduler does not answer.
         StoppedError: a signal; the runs are saved.
     """
+    here = slots or int(min(max(1, process.num_cores() // threads), memory.num_that_fit(sweep.memory)))
+    if scheduler is None:
+        memory.refuse_too_many(f"-j {here}", here, sweep.memory)
     with sweep.lock() as is_locked, stop_requests() as stop:
         click.echo(f"sweep {sweep.path}", err=True)
         if not is_locked:
@@ -81,7 +85,6 @@ def train_points(sweep: Sweep, slots: int | None, threads: int, scheduler: str |
         jobs = [sweep.job(point, threads) for point in waiting]
         with sweep_display(sweep, num_done) as watcher:
             if scheduler is None:
-                here = slots or max(1, num_cores() // threads)
                 outcomes = run_here(jobs, here, watcher, stop, fail_fast=fail_fast)
             else:
                 outcomes = run_on_cluster(scheduler, sweep.path, jobs, slots, watcher, stop, fail_fast=fail_fast)

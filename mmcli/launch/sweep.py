@@ -48,16 +48,19 @@ class State(NamedTuple):
 class Sweep:
     """A sweep on disk."""
 
-    def __init__(self, path: Path, points: Sequence[Point], data: Mapping[str, str], *, trust_code: bool) -> None:
+    def __init__(
+        self, path: Path, points: Sequence[Point], data: Mapping[str, str], memory: float, *, trust_code: bool
+    ) -> None:
         """Take over what the manifest holds.
 
         Args:
             path: its directory.
             points: in the order of the manifest.
             data: SHA-256 of each data file when the sweep was made, by path.
+            memory: bytes that a run needs, about.
             trust_code: whether module types that configs name by import path are imported.
         """
-        self.path, self.points, self.data, self.trust_code = path, points, data, trust_code
+        self.path, self.points, self.data, self.memory, self.trust_code = path, points, data, memory, trust_code
 
     @property
     def keys(self) -> list[str]:
@@ -127,6 +130,7 @@ class Sweep:
         path: Path,
         points: Sequence[Resolved],
         data: Mapping[str, str],
+        memory: float,
         asked: Mapping[str, Any],
         *,
         trust_code: bool,
@@ -137,6 +141,7 @@ class Sweep:
             path: where nothing is, or the rest of a sweep that was killed while it was made.
             points: of the sweep.
             data: SHA-256 of each data file, by path.
+            memory: bytes that a run needs, about.
             asked: command line, for readers of the manifest.
             trust_code: whether module types that configs name by import path are imported.
 
@@ -150,13 +155,14 @@ class Sweep:
             (path / CONFIGS).mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise atomic.unwritable(path, error) from None
-        sweep = cls(path, _named(points), data, trust_code=trust_code)
+        sweep = cls(path, _named(points), data, memory, trust_code=trust_code)
         for point, resolved in zip(sweep.points, points, strict=True):
             atomic.write(sweep.config(point), dump_config(resolved.config).encode())
         manifest = {
             "mmcli": __version__,
             **asked,
             "trust_code": trust_code,
+            "memory": round(memory),
             "data": dict(data),
             "points": [point._asdict() for point in sweep.points],
         }
@@ -176,7 +182,8 @@ class Sweep:
         try:
             manifest = json.loads(atomic.read(path / MANIFEST))
             points = [Point(**point) for point in manifest["points"]]
-            sweep = cls(path, points, dict(manifest["data"]), trust_code=bool(manifest["trust_code"]))
+            data, memory = dict(manifest["data"]), float(manifest["memory"])
+            sweep = cls(path, points, data, memory, trust_code=bool(manifest["trust_code"]))
             if not points or len({point.name for point in points}) < len(points):
                 raise ValueError("no points, or two of one name")
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -19,6 +19,7 @@ from sweeps import attempts, status, wait_for
 from mmcli.cli.sweep_display import SweepBoard
 from mmcli.launch.jobs import Outcome
 from mmcli.launch.sweep import Sweep
+from mmcli.workflows import memory, process
 from mmcli.workflows.sweep import summarise
 from mmcli.workflows.sweep_plot import sweep_panel
 
@@ -241,6 +242,23 @@ def test_a_damaged_run_fails_its_point_only(config, jobs, command):
     assert done.code == 6
     assert "runs/x-sweep/points/000/meta.json: damaged run" in done.out.splitlines()[2]
     assert done.out.splitlines()[3].endswith("finished")
+
+
+def test_runs_share_the_memory_of_the_machine(config, jobs, command, monkeypatch):
+    jobs(**{"0": "fail"})
+    monkeypatch.setattr(memory, "shared_limits", lambda: iter([memory.Limit(1e9, "this machine has")]))
+    monkeypatch.setattr(process, "num_cores", lambda: 64)
+
+    refused = command("sweep", config, "--seeds", "0-3", "-j", "9")
+    done = command("sweep", config, "--seeds", "0-3", "--fail-fast")
+
+    assert (refused.code, refused.out) == (2, "")
+    assert refused.err == (
+        "mmcli: error: -j 9: 9 runs at a time would take about 4.1 GB of memory, and this machine has 1.0 GB; "
+        "at most 2 fit\n"
+    )
+    assert done.code == 6
+    assert set(attempts()) <= {"000", "001"}
 
 
 def test_csv_is_in_long_form(config, jobs, command):
