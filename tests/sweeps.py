@@ -1,4 +1,4 @@
-"""What tests of sweeps look at: processes started, and the state of a point."""
+"""Observations of a sweep for tests: processes started, and the status of a point."""
 
 import json
 import time

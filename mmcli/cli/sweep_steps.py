@@ -110,7 +110,7 @@ def print_results(sweep: Sweep, *, as_json: bool, as_csv: bool, plot: Path | Non
         click.echo(json.dumps({"sweep": str(sweep.path), **summary.record()}))
     else:
         click.echo(sweep_csv(summary) if as_csv else sweep_table(summary))
-    if plot is not None:
+    if plot is not None and (summary.finished or not summary.failed):  # failures are the error, not an empty plot
         from mmcli.workflows.sweep_plot import draw_sweep  # imports matplotlib
 
         draw_sweep(summary, plot)

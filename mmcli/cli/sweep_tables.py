@@ -46,7 +46,7 @@ def sweep_csv(summary: Summary) -> str:
 
 
 def settings_text(settings: dict[str, Any], seed: int) -> str:
-    """What a point differs by, for a line of a log."""
+    """Settings and seed of a point, for a line of a log."""
     parts = [f"{shown(key.removeprefix('modules.'), 60)} {_setting(value)}" for key, value in settings.items()]
     return ", ".join([*parts, f"seed {seed}"])
 

@@ -23,7 +23,7 @@ _PREFIX = re.compile(r"^mmcli: (error: )?")
 
 
 class Job(NamedTuple):
-    """What a process needs to begin or resume a run, on any host that shares the folder. Paths are absolute."""
+    """Command and files of a process that begins or resumes a run, on any host that shares them. Paths are absolute."""
 
     name: str
     command: tuple[str, ...]  # `mmcli train ... --resume`

@@ -51,7 +51,7 @@ class Sweep:
     def __init__(
         self, path: Path, points: Sequence[Point], data: Mapping[str, str], memory: float, *, trust_code: bool
     ) -> None:
-        """Take over what the manifest holds.
+        """Hold the contents of a manifest.
 
         Args:
             path: its directory.
