@@ -89,6 +89,12 @@ class DamagedRunError(MmcliError):
     exit_code = 4
 
 
+class FailedPointsError(MmcliError):
+    """Points of a sweep failed; each has its error and its log, and all others are done."""
+
+    exit_code = 6
+
+
 class StoppedError(MmcliError):
     """A signal asked a run to stop; all it has learned is saved."""
 

@@ -90,7 +90,7 @@ def _spreads(comparison: Comparison) -> str:
             for measure, spread in spreads.items():
                 rows.append([*head, f"{shown(module)} {measure.upper()}", *map(_figure, spread)])
                 head = [""] * len(head)
-        rows.append([*head, "seconds", *(f"{value:.1f}" for value in group.seconds)])
+        rows.append([*head, "seconds", *("" if value is None else f"{value:.1f}" for value in group.seconds)])
     return aligned(rows)
 
 

@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 import yaml
 
 from mmcli.config.mapping import NAME, MappingReader
-from mmcli.config.model import Config, DataSource, ModuleConfig, Place, Places
+from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Place, Places
 from mmcli.config.problems import Problems, dotted, got
 from mmcli.config.schema import Checker
 from mmcli.config.source import CoreDumper, Reader, is_stream, read_text
-from mmcli.util.text import shown
+from mmcli.util.text import listed, shown, suggestion
 
 __all__ = [
     "Config",
@@ -37,6 +37,7 @@ def load_config(
     seed: int | None = None,
     rounds: int | None = None,
     *,
+    grid: Sequence[str] = (),
     arrays: Mapping[str, str] | None = None,
     is_resolved: bool = False,
     trust_code: bool = False,
@@ -49,6 +50,7 @@ def load_config(
         overrides: "modules.vae.epochs=20": a value in YAML, checked as if it stood in the file.
         seed: replaces the file's, and any override.
         rounds: the same.
+        grid: as `overrides`, and after them, for a point of a sweep: errors name --grid, and no entry is made.
         arrays: SHA-256 of each array in memory by its name under `data`, where it takes the place of a file.
         is_resolved: whether mmcli wrote it: a $ in a path is then an ordinary character.
         trust_code: whether module types that it names by import path are imported.
@@ -60,9 +62,10 @@ def load_config(
     root, reader = _read_root(source)
     problems = reader.problems
     _put_arrays(root, reader.places, arrays or {}, problems)
-    for number, text in enumerate(overrides):
-        _override(root, reader.places, text, number, problems)
-    for number, (key, value) in enumerate({"seed": seed, "rounds": rounds}.items(), len(overrides)):
+    options = [*(("--set", text) for text in overrides), *(("--grid", text) for text in grid)]
+    for number, (option, text) in enumerate(options):
+        _override(root, reader.places, option, text, number, problems)
+    for number, (key, value) in enumerate({"seed": seed, "rounds": rounds}.items(), len(options)):
         if value is not None:
             place = Place(True, number, 0, f"--{key} {value}", (key,))
             _assign(root, reader.places, (key,), value, place, problems)
@@ -159,19 +162,36 @@ def _written(sources: Mapping[str, DataSource]) -> dict[str, dict[str, str | boo
     return written
 
 
-def _override(root: dict[str, Any], places: Places, text: str, number: int, problems: Problems) -> None:
+def _override(root: dict[str, Any], places: Places, option: str, text: str, number: int, problems: Problems) -> None:
     """Apply one KEY=VALUE of the command line."""
-    place = Place(True, number, 0, f"--set {shown(text, 80)}")
+    place = Place(True, number, 0, f"{option} {shown(text, 80)}")
     path, equals, value_text = text.partition("=")
     keys = tuple(path.strip().split("."))
     if not equals or not all(keys):
         problems.add(place, (), "must be KEY=VALUE, such as modules.vae.epochs=20")
         return
     place = place._replace(names=keys)
+    if option == "--grid" and (unknown := _first_missing(root, keys)) is not None:
+        problems.add(place, keys, unknown)
+        return
     num_problems = len(problems.found)
     value = Reader(lambda *_: place, problems, keys).read(value_text)
     if len(problems.found) == num_problems:
         _assign(root, places, keys, value, place, problems)
+
+
+def _first_missing(root: Mapping[str, Any], keys: Keys) -> str | None:
+    """Problem of the first entry on the path to a value that the config lacks; None where all are there."""
+    target: Any = root
+    for depth, key in enumerate(keys[:-1], 1):
+        if not isinstance(target, Mapping):
+            break  # `_assign` reports it
+        if key not in target:
+            parent = dotted(keys[: depth - 1])
+            hint = suggestion(str(key), target) or f"; there are {listed(target)}"
+            return f"no entry {shown(str(key), 60)}{parent and f' under {parent}'}{hint}"
+        target = target[key]
+    return None
 
 
 def _assign(

@@ -118,6 +118,17 @@ for _name, (_pattern, _first) in _CORE_SCALARS.items():
         _yaml.add_implicit_resolver(_TAG + _name, re.compile(rf"(?:{_pattern.pattern})\Z"), _first_characters)
 
 
+def split_values(text: str) -> list[str] | None:
+    """Split values in YAML that commas separate: "8, [1, 2], 'a, b'" has three. None where the text is no such list."""
+    try:
+        node = _CoreLoader(f"[{text}]").get_single_node()
+    except (yaml.MarkedYAMLError, yaml.reader.ReaderError):
+        return None
+    if not isinstance(node, yaml.SequenceNode) or node.end_mark.index != len(text) + 2 or text.rstrip().endswith(","):
+        return None
+    return [text[value.start_mark.index - 1 : value.end_mark.index - 1] for value in node.value]
+
+
 @dataclass
 class Reader:
     """Converts one YAML text to plain values: dict, tuple, str, int, float, bool, None.

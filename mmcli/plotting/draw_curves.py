@@ -40,19 +40,20 @@ def draw_grid(panel: CurveGrid) -> Figure:
     legend_columns = min(len(labels), int(width / label_width))
     height = PANE[1] * num_rows + 0.3 + 0.2 * math.ceil(len(labels) / legend_columns)
     figure = Figure(figsize=(width, height), layout="constrained")
-    grid = figure.subplots(num_rows, num_columns, sharex=True, sharey=True, squeeze=False)
+    grid = figure.subplots(num_rows, num_columns, sharex=True, sharey=panel.shares_y, squeeze=False)
     for place, (axes, pane) in enumerate(zip(grid.flat, panel.panes, strict=False)):
         _draw_lines(axes, pane)
         axes.set_title(pane.title, fontsize=11, parse_math=False)
         axes.tick_params(labelbottom=True, labelleft=True)
-        if place % num_columns:
+        if panel.shares_y and place % num_columns:
             axes.set_ylabel("")
     for axes in grid.flat[len(panel.panes) :]:
         axes.remove()
     handles = [Line2D([], [], linewidth=2, markersize=5, **line_look(index)) for index in range(len(labels))]
     if len(labels) > NUM_LINES:
         handles[NUM_LINES] = Line2D([], [], linestyle="none")  # the number of further lines has no line itself
-    add_legend(figure, handles, labels, ncols=legend_columns, fontsize=9, handlelength=3)  # long enough to show a dash
+    if any(labels):
+        add_legend(figure, handles, labels, ncols=legend_columns, fontsize=9, handlelength=3)  # long enough for a dash
     return figure
 
 
@@ -68,5 +69,8 @@ def _draw_lines(axes: Axes, panel: Curves) -> None:
     axes.set(xlabel=panel.x_label, ylabel=panel.y_label)
     if panel.bounds is not None:
         axes.set_ylim(*panel.bounds)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+    if panel.x_names:
+        axes.set_xticks(range(len(panel.x_names)), panel.x_names, parse_math=False)
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")

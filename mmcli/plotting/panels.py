@@ -46,19 +46,21 @@ class Line(NamedTuple):
 
 @dataclass(frozen=True)
 class Curves(Panel):
-    """Lines over rounds or iterations."""
+    """Lines over rounds or iterations, or over values that have names."""
 
     lines: tuple[Line, ...]
     x_label: str
     y_label: str
     bounds: tuple[float, float] | None = None  # of the y axis
+    x_names: tuple[str, ...] = ()  # of x = 0, 1, ...; none where x is a number
 
 
 @dataclass(frozen=True)
 class CurveGrid(Panel):
-    """Curves side by side, which share their axes and one legend: line i of each has the same label."""
+    """Curves side by side, which share the x axis and one legend: line i of each has the same label."""
 
     panes: tuple[Curves, ...]
+    shares_y: bool = True  # whether the y axis is shared as well
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
@@ -18,6 +19,7 @@ from mmcli.errors import SaveError, UsageError
 from mmcli.util.text import shown
 
 TEMPORARY = ".tmp"  # suffix of a file that is still being written
+_PROBE_SECONDS = 0.1  # for which a lock is tried again: `is_locked` holds it for a moment
 _REMEDIES = {
     errno.EACCES: "; its owner has to give access, or name another path",
     errno.EPERM: "; its owner has to give access, or name another path",
@@ -290,17 +292,39 @@ def locked(path: Path) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock file `path`; False where that cannot be found out."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # the file system has no locks
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def _take(path: Path) -> tuple[int, bool]:
     """Open lock file, and whether it is locked.
 
     Raises:
         UsageError: another process holds it.
     """
+    deadline = time.monotonic() + _PROBE_SECONDS
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            if time.monotonic() < deadline:
+                os.close(descriptor)
+                time.sleep(_PROBE_SECONDS / 10)
+                continue
             with os.fdopen(descriptor, "rb") as file:
                 holder = re.fullmatch(rb"host ([\w.-]+) pid (\d+)\n", file.read(300))
             who = f"process {holder[2].decode()} on {holder[1].decode()}" if holder else "another process"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from mmcli.data.dataset import Datasets
+    from mmcli.data.memory import ArrayData
 
 
 class Experiment(NamedTuple):
@@ -70,16 +71,32 @@ def check(
     )
     _refuse_unused(given, loaded)
     graph = build_graph(loaded)
-    from mmcli.data.dataset import load_datasets
-    from mmcli.workflows import memory, relocation
-
     if resumed is not None:
+        from mmcli.workflows import relocation
+
         root = None if data_root is None else Path(data_root)
         loaded = relocation.relocated_for_resuming(loaded, graph, resumed, root)
-    datasets = load_datasets(loaded, graph, given)
-    graph.refuse_misfits(datasets.widths, loaded.places)
-    memory.refuse_what_cannot_fit(loaded, graph, datasets)
-    return Experiment(loaded, graph, datasets)
+    return check_data(loaded, graph, given)
+
+
+def check_data(config: Config, graph: Graph, given: "Mapping[str, ArrayData] | None" = None) -> Experiment:
+    """Load and check the data of a config that has passed all other checks.
+
+    Args:
+        config: with the paths of its data files.
+        graph: of the config.
+        given: arrays in memory by name, from `given_arrays`.
+
+    Raises:
+        ConfigError, DataError: every problem, one line each; also a run that cannot fit in memory.
+    """
+    from mmcli.data.dataset import load_datasets
+    from mmcli.workflows import memory
+
+    datasets = load_datasets(config, graph, given or {})
+    graph.refuse_misfits(datasets.widths, config.places)
+    memory.refuse_what_cannot_fit(config, graph, datasets)
+    return Experiment(config, graph, datasets)
 
 
 def _is_in(config: ConfigSource, run: Path) -> bool:

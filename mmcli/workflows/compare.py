@@ -6,7 +6,7 @@ import re
 import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from mmcli.config.reader import read_settings
 from mmcli.errors import ConfigError
@@ -55,12 +55,18 @@ class Run(NamedTuple):
 
 
 class Spread(NamedTuple):
-    """Variation of a figure; `deviation` is the sample's standard deviation."""
+    """Variation of a figure; `deviation` is the sample's standard deviation, None of one value."""
 
     mean: float
     minimum: float
     maximum: float
-    deviation: float
+    deviation: float | None
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Spread of one value or more."""
+        deviation = statistics.stdev(values) if len(values) > 1 else None
+        return cls(statistics.fmean(values), min(values), max(values), deviation)
 
 
 class Group(NamedTuple):
@@ -208,9 +214,5 @@ def _group(runs: list[Run], modules: Sequence[str]) -> Group:
             latest = [run.latest(module)[measure] for run in runs]
             values = [value for value in latest if value is not None]
             if len(values) > 1:
-                measured.setdefault(module, {})[measure] = _spread(values)
-    return Group(runs, measured, _spread([run.seconds for run in runs]))
-
-
-def _spread(values: Sequence[float]) -> Spread:
-    return Spread(statistics.fmean(values), min(values), max(values), statistics.stdev(values))
+                measured.setdefault(module, {})[measure] = Spread.of(values)
+    return Group(runs, measured, Spread.of([run.seconds for run in runs]))

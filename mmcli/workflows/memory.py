@@ -1,5 +1,6 @@
 """Check of a run's memory: its need, estimated from sizes alone, against the limits of this process."""
 
+import math
 import resource
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from mmcli.config.model import Config
 from mmcli.config.problems import located
 from mmcli.data.dataset import Datasets
 from mmcli.data.rows.protocol import as_rows
-from mmcli.errors import ConfigError
+from mmcli.errors import ConfigError, UsageError
 from mmcli.modules.spec import MAX_COUNT, Load
 
 # Bytes of a process that trains a tiny model: in memory, and of addresses, which libraries and threads reserve more of.
@@ -74,13 +75,32 @@ def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
     return loads
 
 
+def refuse_too_many(option: str, num_runs: int, num_bytes: float) -> None:
+    """Refuse more runs at a time than fit into the memory that they share.
+
+    Args:
+        option: that asks for them.
+        num_runs: at a time.
+        num_bytes: that each needs, about.
+
+    Raises:
+        UsageError: with the number that fits.
+    """
+    fits = num_that_fit(num_bytes)
+    if num_runs > fits:
+        limit = min(shared_limits(), key=lambda limit: limit.num_bytes)
+        load = f"{num_runs} runs at a time would take about {_gigabytes(num_runs * num_bytes)} of memory"
+        raise UsageError(f"{option}: {load}, and {limit.source} {_gigabytes(limit.num_bytes)}; at most {fits:g} fit")
+
+
+def num_that_fit(num_bytes: float) -> float:
+    """Runs of so many bytes that fit beside each other, at least 1; infinite where no limit is known."""
+    return max(1, min((limit.num_bytes // num_bytes for limit in shared_limits()), default=math.inf))
+
+
 def limits() -> Iterator[Limit]:
     """Memory that the machine, its control groups and the limits of this process allow."""
-    lines = _lines(Path("/proc/meminfo"))
-    sizes = {line.split()[0]: float(line.split()[1]) for line in lines if line.endswith("kB")}
-    if "MemTotal:" in sizes:
-        yield Limit(1024 * (sizes["MemTotal:"] + sizes.get("SwapTotal:", 0)), "this machine has")
-    yield from control_group_limits(Path("/sys/fs/cgroup"), _lines(Path("/proc/self/cgroup")))
+    yield from shared_limits()
     for kind, option, taken in (
         (resource.RLIMIT_AS, "v", ADDRESSES - PROCESS),
         (resource.RLIMIT_DATA, "d", 0),
@@ -88,6 +108,15 @@ def limits() -> Iterator[Limit]:
         most, _ = resource.getrlimit(kind)
         if most != resource.RLIM_INFINITY:
             yield Limit(max(most - taken, 0), f"`ulimit -{option}` leaves")
+
+
+def shared_limits() -> Iterator[Limit]:
+    """Memory that the machine and control groups allow, for all their processes together."""
+    lines = _lines(Path("/proc/meminfo"))
+    sizes = {line.split()[0]: float(line.split()[1]) for line in lines if line.endswith("kB")}
+    if "MemTotal:" in sizes:
+        yield Limit(1024 * (sizes["MemTotal:"] + sizes.get("SwapTotal:", 0)), "this machine has")
+    yield from control_group_limits(Path("/sys/fs/cgroup"), _lines(Path("/proc/self/cgroup")))
 
 
 def control_group_limits(root: Path, memberships: list[str]) -> Iterator[Limit]:
