@@ -43,11 +43,10 @@ class Job(NamedTuple):
 
 def compute_baselines(name: str, data: Path, seeds: Sequence[int]) -> list[Result]:
     """Results of all baselines on a set."""
-    items = load(data)
-    results = []
+    items, num_classes, results = load(data), size_of(data).num_classes, []
     for method, views, points, cluster in baselines(items, SOURCES[name].kinds):
         for seed in seeds:
-            found = agreement(cluster(points, items.num_classes, seed), items.labels)
+            found = agreement(cluster(points, num_classes, seed), items.labels)
             results.append(Result(name, method, views, seed, found.acc, found.ari, found.nmi))
     return results
 
@@ -107,17 +106,18 @@ def do(jobs: Sequence[Job], results: Results, num_workers: int) -> bool:
 
 
 def tables(files: Mapping[str, Path], results: Results, arguments: argparse.Namespace) -> str:
-    """The table, of the methods and seeds that the command names."""
+    """The table of all sets, of the methods and seeds that the command names."""
     of_sets = {}
     for name, data in files.items():
+        trained = {method: seeds_of(name, arguments) for method in TEMPLATES if method in arguments.methods}
+        others = [method for method in results.methods(name) if method not in TEMPLATES]
+        computed = dict.fromkeys(others if BASELINES in arguments.methods else [], arguments.baseline_seeds)
         num_items, num_classes = size_of(data)
-        cells: list[str] = []
-        for method in results.methods(name):
-            is_baseline = method not in TEMPLATES
-            if (BASELINES if is_baseline else method) in arguments.methods:
-                seeds = arguments.baseline_seeds if is_baseline else seeds_of(name, arguments)
-                cells += rows(TITLES.get(method, method), results.parts(name, method, seeds), len(seeds))
-        of_sets[f"{SOURCES[name].title}: {num_items:,} items, {num_classes} classes"] = cells
+        of_sets[f"{SOURCES[name].title}: {num_items:,} items, {num_classes} classes"] = [
+            row
+            for method, seeds in (trained | computed).items()
+            for row in rows(TITLES.get(method, method), results.parts(name, method, seeds), len(seeds))
+        ]
     return table(of_sets)
 
 
@@ -134,18 +134,27 @@ def parse_seeds(text: str) -> range:
     return range(first, last + 1)
 
 
+def folder(text: str) -> Path:
+    """A folder that exists.
+
+    Raises:
+        ArgumentTypeError: it does not.
+    """
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text}: no such folder")
+    return Path(text)
+
+
 def parse() -> argparse.Namespace:
     """Arguments of the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     option = parser.add_argument
-    option(
-        "--data", type=Path, nargs="+", default=[], metavar="DIR", help="folders of data sets, in them or a level below"
-    )
+    option("--data", type=folder, nargs="+", default=[], metavar="DIR", help="folders of data, or of such folders")
     option("--only", nargs="+", choices=SOURCES, default=[*SOURCES], metavar="SET", help=", ".join(SOURCES))
     option("--methods", nargs="+", choices=[*TEMPLATES, BASELINES], default=[*TEMPLATES, BASELINES], help="[all]")
     option("--seeds", type=parse_seeds, metavar="A-B", help="[from 1000, as many as the set has by default]")
     option("--baseline-seeds", type=parse_seeds, default=range(10), metavar="A-B", help="[0-9]")
-    option("--configs", type=Path, default=Path("configs"), metavar="DIR", help="folder of the settings [%(default)s]")
+    option("--configs", type=folder, default=Path("configs"), metavar="DIR", help="settings of mmcli [%(default)s]")
     option("--jobs", type=int, default=1, metavar="N", help="jobs at a time, each on one thread [1]")
     option("-o", "--output", type=Path, default=Path("runs/suite"), metavar="DIR", help="[%(default)s]")
     return parser.parse_args()

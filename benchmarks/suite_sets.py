@@ -1,12 +1,12 @@
 """Data sets of the suite: where their files lie, and their items as mmcli and the baselines receive them.
 
-N items, D columns of a view, K classes.
+N items, D columns of a view.
 """
 
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -34,11 +34,6 @@ class DataSet(NamedTuple):
 
     views: dict[str, np.ndarray]  # (N, D) each
     labels: np.ndarray  # (N,)
-
-    @property
-    def num_classes(self) -> int:
-        """K, the number of distinct labels."""
-        return len(np.unique(self.labels))
 
 
 class Source(NamedTuple):
@@ -78,7 +73,7 @@ def places(name: str, folders: Sequence[Path]) -> Iterator[Path]:
 
 
 def as_kind(view: np.ndarray, kind: Kind) -> np.ndarray:
-    """Values of a view as a module accepts them: bytes of pixels become 0 to 1, whole counts whole numbers."""
+    """Values of a view as a module accepts them: bytes of pixels become 0 to 1, counts the smallest whole numbers."""
     match kind:
         case Kind.PIXELS:
             return (view / 255 if view.dtype.kind in "iu" else view).astype(np.float32)
@@ -125,6 +120,7 @@ def read_npz(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+@cache
 def read_tutorial(path: Path) -> dict[str, np.ndarray]:
     """The pairs of Serket's tutorial, from its data.zip."""
     members = {"images": "data/data1.txt", "speech": "data/data2.txt", LABELS: "data/category.txt"}

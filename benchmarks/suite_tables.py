@@ -48,7 +48,7 @@ class Results:
         write_named(self._path, "".join(lines).encode())
 
     def methods(self, name: str) -> list[str]:
-        """Methods with results on a set, in the order in which they came."""
+        """Methods with results on a set, in the order in which they were added."""
         return list(dict.fromkeys(result.method for result in self._found.values() if result.set == name))
 
     def parts(self, name: str, method: str, seeds: Sequence[int]) -> dict[str, list[Result]]:
