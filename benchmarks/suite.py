@@ -42,12 +42,13 @@ class Job(NamedTuple):
 
 
 def compute_baselines(name: str, data: Path, seeds: Sequence[int]) -> list[Result]:
-    """Results of all baselines on a set."""
+    """Results of all baselines on a set, on one thread."""
     items, num_classes, results = load(data), size_of(data).num_classes, []
-    for method, views, points, cluster in baselines(items, SOURCES[name].kinds):
-        for seed in seeds:
-            found = agreement(cluster(points, num_classes, seed), items.labels)
-            results.append(Result(name, method, views, seed, found.acc, found.ari, found.nmi))
+    with threadpool_limits(1):  # here and not around all jobs: OpenMP's limit is that of a thread
+        for method, views, points, cluster in baselines(items, SOURCES[name].kinds):
+            for seed in seeds:
+                found = agreement(cluster(points, num_classes, seed), items.labels)
+                results.append(Result(name, method, views, seed, found.acc, found.ari, found.nmi))
     return results
 
 
@@ -174,8 +175,7 @@ def main() -> None:
         jobs = [job for name, data in files.items() for job in plan(name, data, results, arguments)]
     except (MmcliError, ValueError) as error:
         sys.exit(f"suite.py: {error}")
-    with threadpool_limits(1):
-        all_done = do(jobs, results, arguments.jobs)
+    all_done = do(jobs, results, arguments.jobs)
     print(f"    python {shlex.join(sys.argv)}\n")
     print(tables(files, results, arguments))
     print(f"\nA cell is mean (minimum..maximum) over seeds. Failed: ACC below {FAILED} of the best seed's in the row.")
