@@ -12,21 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from seeds import has_finished, mmcli
 from sklearn.svm import SVC
+from training import mmcli, train
 
 from mmcli import load_run
-from mmcli.config.reader import dump_config, load_config
+from mmcli.config.reader import load_config
 
 MISSING = 0.3  # of the rows of each sense; no item lacks both
-
-
-def train(config: Path, run: Path, overrides: list[str], seed: int) -> None:
-    """Train one seed where that has not been done."""
-    if has_finished(run, dump_config(load_config(config, overrides, seed=seed))):
-        return
-    options = [word for override in overrides for word in ("--set", override)]
-    mmcli("train", str(config), "--seed", str(seed), "--threads", "1", "-o", str(run), "--force", *options)
 
 
 def hide_rows(file: Path, num_items: int, seed: int) -> list[str]:
@@ -57,7 +49,7 @@ def acc(run: Path, output: Path, *options: str) -> dict[str, float]:
 def measure(config: Path, output: Path, seed: int) -> dict[str, float]:
     """All figures of a seed."""
     whole, holes = output / f"seed-{seed}", output / f"missing-{seed}"
-    train(config, whole, [], seed)
+    train(config, [], seed, whole)
     learned, scratch = acc(whole, output), output / f"recog-{seed}"
     figures = {"learned, both senses": learned["mlda"]}
     for name, options in {
@@ -71,7 +63,7 @@ def measure(config: Path, output: Path, seed: int) -> dict[str, float]:
     with np.load(load_config(config).data["images"].file) as arrays:
         num_items = len(arrays["images"])
     overrides = hide_rows(output / f"missing-{seed}.npz", num_items, seed)
-    train(config, holes, overrides, seed)
+    train(config, overrides, seed, holes)
     figures["learned, 30 % of each sense missing"] = acc(holes, output)["mlda"]
     figures["the same, held out, both senses"] = acc(holes, scratch, "--test")["mlda"]
     return figures

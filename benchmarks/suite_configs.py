@@ -1,0 +1,97 @@
+"""A config for any data set: the kinds of its views decide the graph, a config for the pairs the settings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from suite_sets import LABELS, Kind
+
+from mmcli.config.reader import dump_config, load_config, plain_config
+
+Modules: TypeAlias = dict[str, dict[str, Any]]  # by name, as under `modules` of a config
+
+RECOMMENDED = "recommended"
+ALL_KINDS = "mnist_arabic_tuned.yaml"
+# Config with the settings of a method, by the kinds of a set's views; a set of other kinds is left out by the method.
+TEMPLATES: dict[str, dict[frozenset[Kind], str]] = {
+    RECOMMENDED: {
+        frozenset({Kind.PIXELS, Kind.HAC}): ALL_KINDS,
+        frozenset({Kind.PIXELS}): ALL_KINDS,
+        frozenset({Kind.COUNTS}): ALL_KINDS,
+        frozenset({Kind.FEATURES}): ALL_KINDS,
+    },
+    "mnist_arabic": {frozenset({Kind.PIXELS, Kind.HAC}): "mnist_arabic.yaml"},
+    "serket_compat": {frozenset({Kind.PIXELS, Kind.HAC}): "serket_compat.yaml"},
+}
+LINKS = frozenset({"type", "data", "inputs", "labels"})  # what is no setting of a module
+
+
+def template(method: str, kinds: Mapping[str, Kind], folder: Path) -> Path | None:
+    """Config in `folder` that has the settings of a method for views of such kinds; None if the method has none."""
+    name = TEMPLATES[method].get(frozenset(kinds.values()))
+    return folder / name if name else None
+
+
+def config_text(data: Path, kinds: Mapping[str, Kind], num_classes: int, settings: Path) -> str:
+    """Config of a set, every default filled in.
+
+    Args:
+        data: an .npz with an array for each view, by its name, and labels.
+        kinds: kind of each view.
+        num_classes: of every module that finds classes.
+        settings: a config; its first module of a type has the settings of all modules of that type.
+
+    Raises:
+        ConfigError: `settings` has a fault, or its settings do not fit the graph.
+        ValueError: `settings` has no module of a type that the views need.
+    """
+    plain = plain_config(load_config(settings))
+    modules = graph(kinds)
+    for module in modules.values():
+        module.update(options(module, modules, plain["modules"], settings))
+        if "num_classes" in module:
+            module.update(num_classes=num_classes, labels=LABELS)
+    arrays = {name: {"file": str(data.resolve()), "key": name} for name in (*kinds, LABELS)}
+    kept = {key: value for key, value in plain.items() if key != "test"}
+    return dump_config(load_config(kept | {"data": arrays, "modules": modules}))
+
+
+def graph(kinds: Mapping[str, Kind]) -> Modules:
+    """Modules over the views, without settings, in the order of updates.
+
+    Pixels -> vae -> gmm, features -> gmm; an mlda joins all counts and the gmms, unless there is one gmm alone.
+    """
+    modules: Modules = {name: {"type": "observation", "data": name} for name in kinds}
+    joined = [name for name, kind in kinds.items() if kind in (Kind.HAC, Kind.COUNTS)]
+    dense = [name for name in kinds if name not in joined]
+    for name in dense:
+        suffix = f"_{name}" if len(dense) > 1 else ""
+        points = name
+        if kinds[name] is Kind.PIXELS:
+            points = f"vae{suffix}"
+            modules[points] = {"type": "vae", "inputs": [name]}
+        modules[f"gmm{suffix}"] = {"type": "gmm", "inputs": [points]}
+        joined.append(f"gmm{suffix}")
+    if len(joined) > 1 or not dense:
+        modules["mlda"] = {"type": "mlda", "inputs": joined}
+    return modules
+
+
+def options(module: dict[str, Any], modules: Modules, templates: Modules, settings: Path) -> dict[str, Any]:
+    """Options of a module of `modules`: those of the first of its type in `templates`, a weight an input as there.
+
+    Raises:
+        ValueError: `templates` have no module of the type, or no weight for an input of such a type.
+    """
+    like = next((like for like in templates.values() if like["type"] == module["type"]), None)
+    if like is None:
+        raise ValueError(f"{settings}: no module of type {module['type']}; add one, it has the settings of that type")
+    found = {key: value for key, value in like.items() if key not in LINKS}
+    if isinstance(found.get("weights"), list):
+        like_types = [templates[name]["type"] for name in like["inputs"]]
+        weights = dict(zip(like_types, found["weights"], strict=True))
+        types = [modules[name]["type"] for name in module["inputs"]]
+        if lacking := [name for name in types if name not in weights]:
+            raise ValueError(f"{settings}: no weight for an input of type {lacking[0]}; leave weights out, or add one")
+        found["weights"] = [weights[name] for name in types]
+    return found
