@@ -21,8 +21,8 @@ class MappingReader:
         problems: where faults go; values that no YAML file can hold are left out.
     """
 
-    def __init__(self) -> None:
-        self.problems = Problems()
+    def __init__(self, problems: Problems) -> None:
+        self.problems = problems
         self.places = Places({}, {})
         self._num_values = 0
 

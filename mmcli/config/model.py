@@ -11,13 +11,20 @@ Keys: TypeAlias = tuple[str | int, ...]  # ("modules", "vae", "epochs"); an inde
 
 
 class Place(NamedTuple):
-    """Place where a key or value was written; places sort in reading order, the command line last."""
+    """Place where a key or value was written."""
 
     on_command_line: bool
     line: int  # from 1; the number of the option on the command line
     column: int  # from 1, in characters
     text: str  # "configs/x.yaml:12:5" or "--set modules.vae.epochs=many"
     names: Keys = ()  # the keys that the text already names
+    depth: int = 0  # of a file that the config extends: 1 for its base, 2 for the base of that
+    folder: Path | None = None  # that relative paths of such a file start from; None for those of the config
+
+    @property
+    def order(self) -> tuple[bool, int, int, int]:
+        """Sort key for reading order: what is extended first, the command line last."""
+        return self.on_command_line, -self.depth, self.line, self.column
 
 
 @dataclass(frozen=True)

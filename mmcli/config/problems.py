@@ -36,7 +36,7 @@ class Problems:
 
     def error(self) -> ConfigError:
         """Error with all problems, one line each; a ModuleTypeError where nothing but types is at fault."""
-        in_order = sorted(self.found, key=lambda problem: problem.place[:3])
+        in_order = sorted(self.found, key=lambda problem: problem.place.order)
         error = ModuleTypeError if all(problem.is_of_type for problem in self.found) else ConfigError
         return error([located(problem.place, problem.keys, problem.text) for problem in in_order])
 

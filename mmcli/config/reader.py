@@ -1,17 +1,16 @@
 """A config file -> a checked, frozen `Config`, and back. All problems of a file are reported together."""
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import yaml
 
-from mmcli.config.mapping import NAME, MappingReader
+from mmcli.config.extends import EXTENDS, ConfigSource, path_of, read_alone, read_extended
 from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Place, Places
 from mmcli.config.problems import Problems, dotted, got
 from mmcli.config.schema import Checker
-from mmcli.config.source import CoreDumper, Reader, is_stream, read_text
+from mmcli.config.source import CoreDumper, Reader
 from mmcli.util.text import listed, shown, suggestion
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "settings_of",
 ]
 
-ConfigSource: TypeAlias = str | os.PathLike[str] | Mapping[str, Any]  # of a YAML file, or what it would hold
 _OF_ROWS = ("known", "missing")  # what an entry of `data` says of rows, wherever they come from
 
 
@@ -46,7 +44,7 @@ def load_config(
 
     Args:
         source: a path as the user typed it, and as errors show it. - is stdin; paths in a config from a pipe are
-            relative to the working directory, as those of a mapping are.
+            relative to the working directory, as those of a mapping are, and those of a file that it extends to that.
         overrides: "modules.vae.epochs=20": a value in YAML, checked as if it stood in the file.
         seed: replaces the file's, and any override.
         rounds: the same.
@@ -59,28 +57,21 @@ def load_config(
         ModuleTypeError: there is no fault but types that cannot be used.
         ConfigError: every problem of the file and the overrides, one line each, in the order of the file.
     """
-    root, reader = _read_root(source)
-    problems = reader.problems
-    _put_arrays(root, reader.places, arrays or {}, problems)
+    problems = Problems()
+    root, places = read_extended(source, problems)
+    _put_arrays(root, places, arrays or {}, problems)
     options = [*(("--set", text) for text in overrides), *(("--grid", text) for text in grid)]
     for number, (option, text) in enumerate(options):
-        _override(root, reader.places, option, text, number, problems)
+        _override(root, places, option, text, number, problems)
     for number, (key, value) in enumerate({"seed": seed, "rounds": rounds}.items(), len(options)):
         if value is not None:
             place = Place(True, number, 0, f"--{key} {value}", (key,))
-            _assign(root, reader.places, (key,), value, place, problems)
-    checker = Checker(problems, reader.places, is_resolved=is_resolved, trust_code=trust_code)
-    config = checker.config(_named(source), root)
+            _assign(root, places, (key,), value, place, problems)
+    checker = Checker(problems, places, is_resolved=is_resolved, trust_code=trust_code)
+    config = checker.config(path_of(source), root)
     if problems.found:
         raise problems.error()
     return config
-
-
-def _named(source: ConfigSource) -> Path:
-    """The path that paths are relative to, whose stem names a run."""
-    if isinstance(source, Mapping):
-        return Path(NAME)
-    return Path("stdin" if is_stream(os.fspath(source)) else source)
 
 
 def read_settings(path: Path) -> dict[str, Any]:
@@ -91,10 +82,7 @@ def read_settings(path: Path) -> dict[str, Any]:
     Raises:
         ConfigError: not a mapping in YAML.
     """
-    root, reader = _read_file(path)
-    if reader.problems.found:
-        raise reader.problems.error()
-    return dict(_leaves(root, ""))
+    return dict(_leaves(read_alone(path), ""))
 
 
 def settings_of(plain: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,6 +158,9 @@ def _override(root: dict[str, Any], places: Places, option: str, text: str, numb
     if not equals or not all(keys):
         problems.add(place, (), "must be KEY=VALUE, such as modules.vae.epochs=20")
         return
+    if keys[0] == EXTENDS:
+        problems.add(place, (), f"{EXTENDS} is read before {option}; write it into a config")
+        return
     place = place._replace(names=keys)
     if option == "--grid" and (unknown := _first_missing(root, keys)) is not None:
         problems.add(place, keys, unknown)
@@ -219,30 +210,6 @@ def _put_arrays(root: dict[str, Any], places: Places, arrays: Mapping[str, str],
         kept = {key: value for key, value in entry.items() if key in _OF_ROWS} if isinstance(entry, dict) else {}
         place = Place(True, number, 0, f'data["{shown(name, 60)}"]', ("data", name))
         _assign(root, places, ("data", name), {"array": array, **kept}, place, problems)
-
-
-def _read_root(source: ConfigSource) -> tuple[dict[str, Any], Reader | MappingReader]:
-    if not isinstance(source, Mapping):
-        return _read_file(source)
-    reader = MappingReader()
-    return reader.read(source), reader
-
-
-def _read_file(path: str | os.PathLike[str]) -> tuple[dict[str, Any], Reader]:
-    """Read the values of a config file; return also the reader, which holds their places and problems.
-
-    Raises:
-        ConfigError: not a mapping in YAML.
-    """
-    name = shown(os.fspath(path))
-    problems = Problems()
-    reader = Reader(lambda line, column: Place(False, line, column, f"{name}:{line}:{column}"), problems)
-    root = reader.read(read_text(os.fspath(path)))
-    if not isinstance(root, dict):
-        if not problems.found:
-            problems.add(reader.places.of(()), (), f"must be a mapping with the key modules (got {got(root)})")
-        raise problems.error()
-    return root, reader
 
 
 def _leaves(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:

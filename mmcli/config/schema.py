@@ -1,69 +1,23 @@
-"""Schema of a config, by pydantic, with its errors in plain words. The options of a type come from its spec."""
+"""Check of a config by pydantic, with its errors in plain words. The options of a type come from its spec."""
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from mmcli.config.entries import MAX_NAME, NAME_CHARACTERS, Array, File, Learner, Observation, Rows, Top
 from mmcli.config.graph import find_problems
 from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places
+from mmcli.config.paths import expanded
 from mmcli.config.problems import Problems, described, got
 from mmcli.modules.registry import UnknownTypeError, UnusableTypeError, find_spec, type_names
-from mmcli.modules.spec import ModuleSpec, Options, PositiveInt
-from mmcli.util.text import closest, listed, shown, suggestion
+from mmcli.modules.spec import ModuleSpec, Options
+from mmcli.util.text import closest, listed, suggestion
 
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-_MAX_NAME = 64  # a folder of a run directory is named after it
-
-_VARIABLE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")  # $NAME or ${NAME}
-
-_Path = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", json_schema_extra={"format": "path"})]
-_Name = Annotated[str, Field(min_length=1, json_schema_extra={"format": "name"})]
 _AnyOptions = TypeVar("_AnyOptions", bound=Options)
-
-
-class _Top(Options):
-    seed: int = Field(0, ge=0, le=2**32 - 1)
-    rounds: PositiveInt = 5
-    messages: Literal["cavity", "serket"] = "cavity"
-    checkpoint_every: PositiveInt = 1
-    data: dict[str, Any] = Field(default_factory=dict)
-    test: dict[str, Any] = Field(default_factory=dict)
-    modules: dict[str, Any] = Field(min_length=1)
-
-
-class _Rows(Options):
-    known: _Name | None = None
-    missing: Literal["nan"] | None = None
-
-
-class _File(_Rows):
-    file: _Path
-    key: _Name | None = None
-    header: bool | None = None
-
-
-class _Array(_Rows):
-    """What mmcli writes of an array that was in memory."""
-
-    array: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", json_schema_extra={"format": "SHA-256"})]
-
-
-class _Observation(Options):
-    type: _Name
-    data: _Name
-
-
-class _Learner(Options):
-    type: _Name
-    inputs: tuple[_Name, ...] = Field(min_length=1)
-    labels: _Name | None = None
-    sequence: _Name | None = None
-    targets: tuple[_Name, ...] = ()
 
 
 class Checker:
@@ -80,7 +34,7 @@ class Checker:
 
     def config(self, path: Path, root: Mapping[str, Any]) -> Config:
         """Build the config; valid only if `problems` stays empty."""
-        top = self._read(_Top, root, (), _Top.model_fields)
+        top = self._read(Top, root, (), Top.model_fields)
         # Where `data` is not a mapping, no name can be reported as unknown.
         names = top.data if isinstance(root.get("data", {}), dict) else None
         modules = {name: self._module(name, raw, names) for name, raw in getattr(top, "modules", {}).items()}
@@ -113,39 +67,29 @@ class Checker:
         keys: Keys = (section, name)
         values = self._entry(keys, raw, "file")
         if values is not None and "array" in values:
-            array = self._read(_Array, values, keys, _Array.model_fields)
+            array = self._read(Array, values, keys, Array.model_fields)
             self._refuse_unknown_mask(array, keys, names)
             return DataSource(name, Path(name), None, array.known, array.missing, array=getattr(array, "array", ""))
-        source, written = _File.model_construct(), ""
+        source, written = File.model_construct(), ""
         if values is not None:
             file = values.get("file")
             text = {"file": file.encode(errors="backslashreplace").decode()} if isinstance(file, str) else {}
-            source = self._read(_File, {**values, **text}, keys, _File.model_fields)  # pydantic's text is UTF-8
+            source = self._read(File, {**values, **text}, keys, File.model_fields)  # pydantic's text is UTF-8
             written = file if hasattr(source, "file") and isinstance(file, str) else ""
         self._refuse_unknown_mask(source, keys, names)
-        file = Path(os.path.realpath(self._unfolded(folder, written, keys)))
+        where = (*keys, "file")
+        start = self._places.of(where).folder or folder
+        try:
+            path = start / written if self._is_resolved else expanded(written, start)
+        except ValueError as error:
+            self._add(where, str(error))
+            path = start / written
+        file = Path(os.path.realpath(path))
         return DataSource(name, file, source.key, source.known, source.missing, source.header)
 
-    def _refuse_unknown_mask(self, rows: _Rows, keys: Keys, names: Mapping[str, Any]) -> None:
+    def _refuse_unknown_mask(self, rows: Rows, keys: Keys, names: Mapping[str, Any]) -> None:
         if rows.known is not None and rows.known not in names:
             self._add((*keys, "known"), _no_data(rows.known, names))
-
-    def _unfolded(self, folder: Path, written: str, keys: Keys) -> Path:
-        """Expand ~ and $NAME in a path, as a shell would; a path that exists as written is kept."""
-        literal = folder / written
-        if os.path.lexists(literal) or self._is_resolved:
-            return literal
-        names = [name.strip("${}") for name in _VARIABLE.findall(written)]
-        unknown = next((name for name in names if name not in os.environ), None)
-        if unknown is not None:
-            self._add((*keys, "file"), f"no environment variable {unknown}; set it, or write the path out")
-            return literal
-        path = Path(_VARIABLE.sub(lambda name: os.environ[name[0].strip("${}")], written))
-        try:
-            return folder / path.expanduser()
-        except RuntimeError:  # no such user, or no home folder
-            self._add((*keys, "file"), f"no home folder {shown(path.parts[0], 60)}; write the path out")
-            return literal
 
     def _module(self, name: str, raw: Any, data: Mapping[str, Any] | None) -> ModuleConfig | None:
         """Read an entry of `modules`; None if its type or its inputs cannot be read."""
@@ -157,7 +101,7 @@ class Checker:
         if spec is None:
             return None
         option_model = spec.options
-        link_model: type[_Learner] | type[_Observation] = _Observation if spec.is_source else _Learner
+        link_model: type[Learner] | type[Observation] = Observation if spec.is_source else Learner
         own = {key: value for key, value in values.items() if key in option_model.model_fields}
         rest = {key: value for key, value in values.items() if key not in own}
         unused = {"sequence": spec.items != "sequence", "targets": not spec.targets}
@@ -169,7 +113,7 @@ class Checker:
         for field, reference in (("labels", labels), ("data", shows), ("sequence", sequence)):
             if reference is not None and data is not None and reference not in data:
                 self._add((*keys, field), _no_data(reference, data))
-        inputs = getattr(links, "inputs", None if link_model is _Learner else ())
+        inputs = getattr(links, "inputs", None if link_model is Learner else ())
         if inputs is None:
             return None
         return ModuleConfig(name, values["type"], inputs, labels, shows, options, spec, sequence, targets)
@@ -177,8 +121,8 @@ class Checker:
     def _entry(self, keys: Keys, raw: Any, needs: str) -> Mapping[str, Any] | None:
         """Values of an entry of `data` or `modules`, its name checked; None if it is no mapping."""
         name = str(keys[-1])
-        if not 1 <= len(name) <= _MAX_NAME or not _NAME_CHARACTERS.issuperset(name):
-            self._add(keys, f"a name has 1 to {_MAX_NAME} letters, digits, _ and -; rename it", at_key=True)
+        if not 1 <= len(name) <= MAX_NAME or not NAME_CHARACTERS.issuperset(name):
+            self._add(keys, f"a name has 1 to {MAX_NAME} letters, digits, _ and -; rename it", at_key=True)
         if isinstance(raw, dict):
             return raw
         self._add(keys, f"must be a mapping with the key {needs} (got {got(raw)})")

@@ -39,13 +39,17 @@ _CORE_SCALARS: dict[str, tuple[re.Pattern[str], str]] = {  # type: its forms, an
 }
 
 
-def read_text(path: str) -> str:
+def read_text(path: str, name: str | None = None) -> str:
     """Read the text of a config file.
+
+    Args:
+        path: of the file.
+        name: of the file in errors; its path where that is left out.
 
     Raises:
         ConfigError: missing, not a regular file, unreadable, too large, or not UTF-8.
     """
-    name = shown(path)
+    name = shown(path if name is None else name)
     try:
         mode = 0 if is_stream(path) else Path(path).stat().st_mode
         if stat.S_ISDIR(mode):
