@@ -39,6 +39,7 @@ from mmcli.util.workers import are_busy
         "generate": "Make one sense from others, or of a class.",
         "modules": "List the types of modules, or the options of one TYPE.",
         "report": "Write a page about a run, finished or not, and print its path.",
+        "schema": "Print a JSON Schema of configs, for editors.",
         "sweep": "Train CONFIG under many seeds and settings, and compare the runs.",
         "train": "Train the model in CONFIG and print the run directory.",
     },

@@ -36,7 +36,7 @@ def modules(type_name: str | None, new: str | None, output: Path | None) -> None
     else:
         usable, unusable = list_types()
         click.echo(module_types(usable))
-        for line in _faults(unusable):
+        for line in faults(unusable):
             click.echo(f"mmcli: {line}", err=True)
 
 
@@ -70,7 +70,7 @@ def module_type(name: str) -> str:
     return f"{name}: {spec.summary}\nfrom {_origin(spec)}; {_neighbours(spec)}\n\n{options}"
 
 
-def _faults(unusable: Mapping[str, str]) -> list[str]:
+def faults(unusable: Mapping[str, str]) -> list[str]:
     """Faults of the packages that offer types, a line each; `unusable` has reasons by type."""
     broken = [f"type {name} cannot be used: {text}" for name, text in unusable.items()]
     hidden = [

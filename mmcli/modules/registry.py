@@ -21,7 +21,7 @@ GROUP = "mmcli.modules"
 # Where the spec of each type of mmcli's own is, as "package.module:attribute".
 BUILT_IN = {name: f"mmcli.modules.{name}.spec:SPEC" for name in ("observation", "vae", "gmm", "mlda")}
 
-_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
+IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 
 
 class UnknownTypeError(LookupError):
@@ -51,7 +51,7 @@ def find_spec(name: str, *, trust_code: bool = False) -> ModuleSpec:
     if name in BUILT_IN:
         spec: ModuleSpec = _load(BUILT_IN[name])
         return spec
-    if _PATH.fullmatch(name):
+    if IMPORT_PATH.fullmatch(name):
         if not trust_code:
             raise UnusableTypeError("code outside the types that are installed; --trust-code imports and runs it")
         return _imported(name, None, _origin_of(name))
