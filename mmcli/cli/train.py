@@ -6,6 +6,7 @@ import click
 
 from mmcli.cli.data_root import data_root_option
 from mmcli.cli.session import Session
+from mmcli.cli.settings import settings_options
 from mmcli.cli.signals import stop_requests
 from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import OutputError, UsageError
@@ -16,11 +17,7 @@ from mmcli.errors import OutputError, UsageError
 @click.option(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Run directory [next runs/CONFIG-sSEED-NNN]."
 )
-@click.option("--seed", type=int, help="Seed of all random draws, instead of the config's.")
-@click.option("--rounds", type=int, help="Number of rounds, instead of the config's.")
-@click.option(
-    "--set", "overrides", metavar="KEY=VALUE", multiple=True, help="Any value of the config: modules.vae.epochs=20."
-)
+@settings_options
 @click.option("--resume", is_flag=True, help="Resume the run at DIR, if there is one that has not finished.")
 @data_root_option
 @trust_code_option

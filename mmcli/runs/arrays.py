@@ -8,14 +8,14 @@ from numpy.lib import format as npy
 MAX_TEXT_COLUMNS = 100  # a wider array is .npy, not text
 
 
-def suffix_of(array: np.ndarray) -> str:
-    """Suffix of the file of an array."""
-    return ".npy" if array.ndim > 2 or (array.ndim == 2 and array.shape[1] > MAX_TEXT_COLUMNS) else ".txt"
+def suffix_of(shape: tuple[int, ...]) -> str:
+    """Suffix of the file of an array of that shape."""
+    return ".npy" if len(shape) > 2 or (len(shape) == 2 and shape[1] > MAX_TEXT_COLUMNS) else ".txt"
 
 
 def encode(array: np.ndarray) -> tuple[str, bytes]:
     """Suffix and content of the file of an array."""
-    suffix = suffix_of(array)
+    suffix = suffix_of(array.shape)
     header = npy_header(array, len(array)) if suffix == ".npy" else b""
     return suffix, header + encode_rows(array)
 
@@ -30,7 +30,7 @@ def npy_header(array: np.ndarray, num_rows: int) -> bytes:
 
 def encode_rows(array: np.ndarray) -> bytes:
     """Encode rows as in the file; those of a .npy without its header."""
-    if suffix_of(array) == ".npy":
+    if suffix_of(array.shape) == ".npy":
         return array.tobytes()
     buffer = io.BytesIO()
     digits = 9 if array.dtype.itemsize <= 4 else 17  # enough digits to read the same float back

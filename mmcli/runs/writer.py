@@ -207,7 +207,7 @@ class RunDirectory(RunFiles):
 
         def append(folder: str, arrays: Mapping[str, np.ndarray]) -> None:
             for name, array in arrays.items():
-                suffix = suffix_of(array)
+                suffix = suffix_of(array.shape)
                 file = f"{folder}/{name}_recog{suffix}"
                 if file not in appends:
                     atomic.make_folder(self.path / folder)

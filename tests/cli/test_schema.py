@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from jsonschema import Draft7Validator
+from pydantic import ConfigDict
 from tiny import TINY
 
 from mmcli.config.json_schema import config_schema
@@ -88,7 +89,7 @@ def test_types_of_packages_take_part(command, register):
         size: int
 
     class OddOptions(Options):
-        model_config = {"arbitrary_types_allowed": True}
+        model_config = ConfigDict(arbitrary_types_allowed=True)
         part: PartOptions
         table: np.ndarray | None = None  # JSON has no such type
         way: Literal["up", "down"] = "up"

@@ -65,7 +65,10 @@ CHANGES = {
         ("message: cavity", "1:1: message: unknown key (did you mean messages?)"),
         (
             "qqq: 1",
-            "1:1: qqq: unknown key; the keys here are extends, seed, rounds, messages, checkpoint_every, data, test, modules",
+            (
+                "1:1: qqq: unknown key; the keys here are extends, seed, rounds, messages, checkpoint_every, data, "
+                "test, modules"
+            ),
         ),
         ("3: 1", "1:1: (3): a key must be text; put it in quotes"),
         ("? [a]\n: 1", "1:3: (a mapping or list): a key must be text; put it in quotes"),

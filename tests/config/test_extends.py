@@ -22,6 +22,9 @@ modules:
 """
 
 
+pytestmark = pytest.mark.usefixtures("folder")
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A base in a folder of its own, with a data file beside it."""
@@ -58,7 +61,7 @@ def test_values_are_merged_and_paths_are_of_the_file_that_has_them(folder):
     assert config.where("modules", "gmm", "num_classes") == "bases/base.yaml:9:49"
 
 
-def test_a_resolved_config_extends_nothing_and_requests_the_same_run(folder):
+def test_a_resolved_config_extends_nothing_and_requests_the_same_run():
     Path("top.yaml").write_text("extends: bases/base.yaml\nseed: 4\n")
     config = load_config("top.yaml")
     Path("elsewhere").mkdir()
@@ -68,7 +71,7 @@ def test_a_resolved_config_extends_nothing_and_requests_the_same_run(folder):
     assert load_config("elsewhere/full.yaml") == config
 
 
-def test_levels_a_mapping_and_standard_input_extend_alike(folder):
+def test_levels_a_mapping_and_standard_input_extend_alike():
     Path("middle.yaml").write_text("extends: bases/base.yaml\nseed: 9\nrounds: 4\n")
     Path("top.yaml").write_text("extends: middle.yaml\nrounds: 6\n")
     report = "from mmcli.config.reader import *; print(dump_config(load_config('-')), end='')"
@@ -87,7 +90,7 @@ def test_levels_a_mapping_and_standard_input_extend_alike(folder):
     assert piped.stdout == dump_config(config)
 
 
-def test_null_removes_an_entry_another_type_replaces_it_and_new_modules_come_last(folder):
+def test_null_removes_an_entry_another_type_replaces_it_and_new_modules_come_last():
     Path("top.yaml").write_text(
         "extends: bases/base.yaml\ntest: null\n"
         "modules:\n"
@@ -106,7 +109,7 @@ def test_null_removes_an_entry_another_type_replaces_it_and_new_modules_come_las
     assert replaced.modules["gmm"].labels is None
 
 
-def test_errors_keep_the_file_in_which_they_stand(folder):
+def test_errors_keep_the_file_in_which_they_stand():
     Path("bases/base.yaml").write_text(BASE.replace("num_classes: 2", "num_clases: 2").replace("seed: 3", "seed: -3"))
 
     assert problems_of("extends: bases/base.yaml\nmodules: {gmm: {sweeps: 0}}\n", "rounds=0") == (
@@ -117,7 +120,7 @@ def test_errors_keep_the_file_in_which_they_stand(folder):
     )
 
 
-def test_what_is_missing_after_another_type_is_missing_there(folder):
+def test_what_is_missing_after_another_type_is_missing_there():
     assert problems_of("extends: bases/base.yaml\nmodules:\n  gmm: {type: vae, inputs: [seen]}\n") == (
         "top.yaml:3:3: modules.gmm.latent_dim: missing; it must be a whole number, at least 1",
     )
@@ -136,7 +139,7 @@ def test_what_is_missing_after_another_type_is_missing_there(folder):
         ("[a.yaml]", "extends: must be a path (got a list)"),
     ],
 )
-def test_a_base_that_cannot_be_had_is_named_where_it_is_extended(folder, extends, problem):
+def test_a_base_that_cannot_be_had_is_named_where_it_is_extended(extends, problem):
     Path("bases/up.yaml").write_text("rounds: 2\nextends: ../top.yaml\n")
 
     found = problems_of(f"extends: {extends}\n{BASE}")
@@ -149,7 +152,7 @@ def test_a_base_that_cannot_be_had_is_named_where_it_is_extended(folder, extends
         assert found == (f"top.yaml:1:10: {problem}",)
 
 
-def test_a_base_that_is_no_config_is_at_fault_itself(folder):
+def test_a_base_that_is_no_config_is_at_fault_itself():
     Path("bases/list.yaml").write_text("- 1\n")
     Path("bases/broken.yaml").write_text("seed: 1\nseed: 2\nmodules: [\n")
 
@@ -159,7 +162,7 @@ def test_a_base_that_is_no_config_is_at_fault_itself(folder):
     assert problems_of("extends: bases/broken.yaml\n")[0].startswith("bases/broken.yaml:4:1: not YAML:")
 
 
-def test_extends_cannot_be_set_from_the_command_line(folder):
+def test_extends_cannot_be_set_from_the_command_line():
     assert problems_of(BASE, "extends=bases/base.yaml") == (
         "--set extends=bases/base.yaml: extends is read before --set; write it into a config",
     )
