@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "data": {"config", "data/formats", "data/rows", "errors", "modules", "util"},
     "data/formats": {"data/rows", "errors", "util"},
     "engine": {"config", "data/rows", "errors", "modules", "util"},
-    "ingest": {"data", "data/formats", "errors", "ingest/features", "modules", "plotting", "util"},
+    "ingest": {"config", "data", "data/formats", "errors", "ingest/features", "modules", "plotting", "util"},
     "ingest/features": {"errors"},
     "ingest/fetch": {"data", "data/formats", "errors", "ingest", "ingest/features", "util"},
     "mmcli": {"util", "workflows"},

@@ -37,6 +37,7 @@ from mmcli.util.workers import are_busy
         "data": "Make data files from sources on disk or on the web.",
         "evaluate": "Find classes, and compare them with labels.",
         "generate": "Make one sense from others, or of a class.",
+        "init": "Write a config to begin from, and print its path.",
         "modules": "List the types of modules, or the options of one TYPE.",
         "report": "Write a page about a run, finished or not, and print its path.",
         "schema": "Print a JSON Schema of configs, for editors.",
