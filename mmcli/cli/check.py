@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from mmcli.cli.example import example
 from mmcli.cli.settings import settings_options
 from mmcli.cli.tables import aligned
 from mmcli.cli.trust_code import trust_code_option
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from mmcli.workflows.plan import Plan
 
 
-@click.command()
+@click.command(epilog=example("mmcli check configs/tiny.yaml", "mmcli check configs/tiny.yaml --plan"))
 @click.argument("config", type=click.Path(path_type=Path))
 @settings_options
 @click.option("--resolved", is_flag=True, help="Print the config with every default filled in.")

@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from mmcli.cli.example import example
 from mmcli.cli.tables import aligned, stacked
 from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
 from mmcli.workflows.compare import Comparison, Run, compare_runs
 
 
-@click.command()
+@click.command(epilog=example("mmcli compare runs/* --plot acc.png"))
 @click.argument("run_dirs", metavar="RUN_DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a run a line.")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from mmcli.cli.example import example
 from mmcli.cli.lazy import LazyGroup
 from mmcli.errors import UsageError
 from mmcli.ingest.places import place
@@ -42,6 +43,7 @@ OUTPUT = click.option("-o", "--output", metavar="OUT.npz", required=True, type=F
 
 @click.group(
     cls=LazyGroup,
+    epilog=example("mmcli data images photos -o images.npz", "mmcli data show images.npz"),
     modules="mmcli.cli.data_",
     summaries={
         "fetch": "Download recordings and images, pair them, write training and held-out data; print where they are.",

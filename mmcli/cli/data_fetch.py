@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data import FILE, SEED, log
+from mmcli.cli.example import example
 
 
-@click.command()
+@click.command(epilog=example("mmcli data fetch mnist-arabic"))
 @click.argument("name", metavar="NAME", type=click.Choice(["mnist-arabic"]))
 @click.option(
     "-o",

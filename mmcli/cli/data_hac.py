@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data import FILE, FILES, LABEL_BY, OUTPUT, SEED, STRICT, log
+from mmcli.cli.example import example
 from mmcli.ingest.sounds import make_hac
 
 
@@ -25,7 +26,7 @@ class Lags(click.ParamType[tuple[int, ...]]):
         return lags
 
 
-@click.command()
+@click.command(epilog=example("mmcli data hac recordings -o speech.npz"))
 @FILES
 @OUTPUT
 @click.option(

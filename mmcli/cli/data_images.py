@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data import FILE, FILES, LABEL_BY, OUTPUT, STRICT, log
+from mmcli.cli.example import example
 from mmcli.ingest.images import make_images
 
 
@@ -29,7 +30,7 @@ class Size(click.ParamType[tuple[int, int]]):
         return numbers[0], numbers[-1]
 
 
-@click.command()
+@click.command(epilog=example("mmcli data images photos -o images.npz --size 28"))
 @FILES
 @OUTPUT
 @click.option("--size", type=Size(), help="Pixels, as 28 or 32x24, that images are resized to [as they are].")

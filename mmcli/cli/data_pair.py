@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data import HEADER, OUTPUT, SEED, log
+from mmcli.cli.example import example
 from mmcli.ingest.pairing import make_pairs, outputs_of
 
 
-@click.command()
+@click.command(epilog=example("mmcli data pair images.npz speech.npz --held-out 0.2 -o pairs.npz"))
 @click.argument("files", nargs=-1, required=True, metavar="[NAME=]FILE...")
 @OUTPUT
 @click.option("--by", type=click.Choice(["label", "row"]), help="What is paired [label, where all files have labels].")

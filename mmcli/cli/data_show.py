@@ -7,13 +7,14 @@ from typing import Any
 import click
 
 from mmcli.cli.data import FILE, HEADER
+from mmcli.cli.example import example
 from mmcli.cli.tables import aligned
 from mmcli.ingest import contents as ingest
 from mmcli.ingest.contents import Contents, Holding
 from mmcli.util.text import counted, listed, shown
 
 
-@click.command()
+@click.command(epilog=example("mmcli data show pairs.npz --plot pairs.png"))
 @click.argument("file", type=FILE)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--plot", metavar="OUT.png", type=FILE, help="Draw images of each label, or the mean row of each.")

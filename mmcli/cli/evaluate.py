@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mmcli.cli.data_root import data_root_option
+from mmcli.cli.example import example
 from mmcli.cli.options import data_options
 from mmcli.cli.session import Session
 from mmcli.cli.trust_code import trust_code_option
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 MAX_NAME = 24  # characters of a label in a table
 
 
-@click.command()
+@click.command(
+    epilog=example("mmcli evaluate runs/tiny-s0-001", "mmcli evaluate runs/tiny-s0-001 --test --without speech")
+)
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @data_options
 @click.option("--without", metavar="NAME", multiple=True, help="Hide a sense, by its name in the config's data.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data_root import data_root_option
+from mmcli.cli.example import example
 from mmcli.cli.options import data_options
 from mmcli.cli.session import Session
 from mmcli.cli.trust_code import trust_code_option
@@ -14,7 +15,12 @@ from mmcli.util.progress import following
 from mmcli.workflows import generate as workflow
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "mmcli generate runs/tiny-s0-001 --to images --from speech --test -o made.npz",
+        "mmcli generate runs/tiny-s0-001 --to images --class 3 -n 20 --sample -o threes.npz",
+    )
+)
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--to", metavar="SENSE", required=True, help="The sense to make, by its name in the config's data.")
 @data_options

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from mmcli.cli.example import example
 from mmcli.cli.tables import aligned
 from mmcli.errors import UsageError
 from mmcli.ingest.proposal import propose
@@ -14,7 +15,7 @@ from mmcli.workflows import examples
 PROPOSED = "model.yaml"
 
 
-@click.command()
+@click.command(epilog=example("mmcli init tiny -o first", "mmcli init --from images.npz speech.npz"))
 @click.argument("names", nargs=-1, metavar="[EXAMPLE | FILES...]")
 @click.option("--list", "as_list", is_flag=True, help="List the examples.")
 @click.option("--from", "from_files", is_flag=True, help="Propose a config for the arrays of FILES.")

@@ -9,6 +9,7 @@ from types import FrameType
 import click
 
 from mmcli.cli import environment
+from mmcli.cli.example import example
 from mmcli.cli.lazy import LazyGroup
 from mmcli.cli.session import Session
 from mmcli.cli.signals import handled, leave
@@ -30,10 +31,17 @@ from mmcli.util.workers import are_busy
 
 @click.group(
     cls=LazyGroup,
+    epilog=example(
+        "mmcli init tiny                  # an example config and its data; --list lists the others",
+        "mmcli train configs/tiny.yaml    # prints the run directory: runs/tiny-s0-001",
+        "mmcli evaluate runs/tiny-s0-001",
+        "mmcli report runs/tiny-s0-001    # prints the page: runs/tiny-s0-001/report/report.html",
+    ),
     modules="mmcli.cli.",
     summaries={
         "check": "Check CONFIG and its data without computing anything.",
         "compare": "Put runs side by side.",
+        "completion": "Print shell code that completes commands and options.",
         "data": "Make data files from sources on disk or on the web.",
         "evaluate": "Find classes, and compare them with labels.",
         "generate": "Make one sense from others, or of a class.",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from mmcli.cli.example import example
 from mmcli.cli.tables import aligned
 from mmcli.config.problems import described
 from mmcli.errors import UsageError
@@ -14,7 +15,7 @@ from mmcli.util.text import counted, listed, shown, suggestion
 from mmcli.workflows.new_type import write_package
 
 
-@click.command()
+@click.command(epilog=example("mmcli modules gmm", "mmcli modules --new pca"))
 @click.argument("type_name", metavar="[TYPE]", required=False)
 @click.option("--new", metavar="NAME", help="Write a package with a type NAME of your own, to begin from.")
 @click.option(

@@ -6,12 +6,13 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data_root import data_root_option
+from mmcli.cli.example import example
 from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import UsageError
 from mmcli.workflows import report as workflow
 
 
-@click.command()
+@click.command(epilog=example("mmcli report runs/tiny-s0-001 --open"))
 @click.argument("run_dir", type=click.Path(path_type=Path))
 @click.option("--open", "in_browser", is_flag=True, help="Show the page in the browser.")
 @click.option(

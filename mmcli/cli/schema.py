@@ -4,12 +4,13 @@ import json
 
 import click
 
+from mmcli.cli.example import example
 from mmcli.cli.modules import faults
 from mmcli.config.json_schema import config_schema
 from mmcli.modules.registry import list_types
 
 
-@click.command()
+@click.command(epilog=example("mmcli schema > mmcli.schema.json"))
 def schema() -> None:
     """Print a JSON Schema of configs, for editors.
 

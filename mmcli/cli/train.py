@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data_root import data_root_option
+from mmcli.cli.example import example
 from mmcli.cli.session import Session
 from mmcli.cli.settings import settings_options
 from mmcli.cli.signals import stop_requests
@@ -12,7 +13,12 @@ from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import OutputError, UsageError
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "mmcli train configs/tiny.yaml",
+        "mmcli train configs/tiny.yaml --seed 3 --set modules.vae.epochs=20 -o runs/short",
+    )
+)
 @click.argument("config", type=click.Path(path_type=Path))
 @click.option(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Run directory [next runs/CONFIG-sSEED-NNN]."
