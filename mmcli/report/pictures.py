@@ -85,7 +85,7 @@ def _prototypes(source: str, shown: Shown, name: str, classes: Classes) -> Pictu
         name=f"prototypes-{source}-{name}",
         title=f"Classes of {name} in {source}",
         alt=f"Mean pictures of the {len(ids)} classes of {name}: of what was observed and of its reconstructions.",
-        note="The mean over all items of a class; the number is the class.",
+        note="The mean over all items of a class, which is named below.",
         strips=tuple(strips),
     )
 

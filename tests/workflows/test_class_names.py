@@ -200,6 +200,8 @@ def test_the_run_itself_and_its_report(command, learned, monkeypatch):
     figure = Path("run/report/figures/confusion-by_name.svg").read_text()
     assert all(name in figure for name in NAMES)
     assert str(2**62 + 1) in Path("run/report/figures/confusion-by_number.svg").read_text()
+    (agreement,) = Path("run/report/figures").glob("agreement-*.svg")
+    assert all(name in agreement.read_text() for name in [*NAMES, str(2**62 + 1)])
     page = Path("run/report/report.html").read_text()
     assert "6 items without a label are left out" in page
 
