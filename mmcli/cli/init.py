@@ -25,9 +25,9 @@ PROPOSED = "model.yaml"
 def init(names: tuple[str, ...], as_list: bool, from_files: bool, output: Path) -> None:
     """Write a config to begin from, and print its path.
 
-    EXAMPLE is a config of mmcli's own, written with its data; --list lists them. --from FILES proposes a config for
-    arrays of your own, by their kinds, and says on stderr why each module was chosen. Editors find a JSON Schema beside
-    the config. No file is overwritten.
+    EXAMPLE is a config of mmcli's own, written with its data; --list lists them [mnist_arabic_tuned]. --from FILES
+    proposes a config for arrays of your own, by their kinds, and prints the reason for each module on stderr. A JSON
+    Schema for editors goes beside the config. No file is overwritten.
     """
     if as_list:
         if names or from_files:

@@ -73,7 +73,8 @@ def propose(files: Sequence[Path], folder: Path) -> Proposal:
 
 def _source(file: Path, key: str, folder: Path) -> dict[str, Any]:
     """Entry of `data` for an array of a file."""
-    path = os.path.relpath(file, folder) if not file.is_absolute() else str(file)
+    real = Path(os.path.realpath(file.parent), file.name)  # a folder that is a link has another one above it
+    path = str(file) if file.is_absolute() else os.path.relpath(real, os.path.realpath(folder))
     return {"file": path} | ({"key": key} if key else {})
 
 

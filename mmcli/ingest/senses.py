@@ -25,7 +25,7 @@ FEWEST_PIXELS = 16  # columns; fewer from 0 to 1 are taken for real values
 
 
 class SenseKind(StrEnum):
-    """What the rows of an array are."""
+    """Kind of the rows of an array."""
 
     PIXELS = "pixels"  # 0 to 1
     COUNTS = "counts"  # whole numbers from 0
@@ -78,7 +78,7 @@ def find_senses(files: Sequence[Path]) -> Found:
         UsageError: there is no such file; or rows of two files are not those of the same items.
         DataError: a file cannot be read, or none of them holds a sense.
     """
-    contents = [each for file in files for each in _contents(file)]
+    contents = [each for file in dict.fromkeys(files) for each in _contents(file)]
     senses = [each for each in contents if isinstance(each, Sense)]
     columns = [each for each in contents if isinstance(each, LabelColumn)]
     left_out = [each for each in contents if isinstance(each, str)]

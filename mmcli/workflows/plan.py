@@ -1,4 +1,4 @@
-"""What a run will consist of and take: widths, messages, parameters, memory and disk. Nothing is computed.
+"""Plan of a run: widths, messages, parameters, memory and disk. Nothing is computed.
 
 Seconds are not among them: they depend on the machine, and the first round shows them.
 """

@@ -245,6 +245,18 @@ def test_rows_of_nan_are_missing_ones_and_an_item_needs_a_sense(command):
     assert (alone.code, alone.err) == (2, "mmcli: error: row 3 (from 0) is NaN in every array; drop such rows\n")
 
 
+def test_the_config_finds_its_data_from_another_folder_that_is_a_link(command, tmp_path):
+    np.save("few.npy", ARRAYS["few"])
+    (tmp_path / "deep/er").mkdir(parents=True)
+    Path("link").symlink_to(tmp_path / "deep/er")
+
+    done = command("init", "--from", "few.npy", "few.npy", "-o", "link")  # once, though it is named twice
+
+    assert done.out == "link/model.yaml\n"
+    assert yaml.safe_load(Path("link/model.yaml").read_text())["data"] == {"few": {"file": "../../few.npy"}}
+    assert command("check", "link/model.yaml").code == 0
+
+
 def test_a_file_without_a_sense_is_refused_with_the_reasons(command):
     np.savez("x.npz", a=np.zeros((2, 2, 2)), b=np.array([0.5, 1.5]))
 
