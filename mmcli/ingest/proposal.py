@@ -2,7 +2,7 @@
 
 import os
 import textwrap
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,7 @@ def propose(files: Sequence[Path], folder: Path) -> Proposal:
     }
     labels = None
     if found.labels is not None:
-        labels = _free("labels", sources)
+        labels = _free("labels", set(sources))
         sources[labels] = (_source(found.labels.file, found.labels.key, folder), "labels: they only measure")
     modules = list(_modules(found, names, labels))
     lines = [
@@ -88,7 +88,7 @@ def _modules(found: Found, names: Sequence[str], labels: str | None) -> Iterator
     column = found.labels
     num_classes = NUM_CLASSES if column is None else max(2, len(LabelSet.of(column.labels).numbers))
     finds_classes = {"num_classes": num_classes} | ({} if labels is None else {"labels": labels})
-    is_only = len(found.senses) == 1
+    is_only, taken = len(found.senses) == 1, set(names)
     for name in names:
         yield _Module(name, {"type": "observation", "data": name}, "")
     joined: dict[str, int] = {}  # inputs of the mlda, and the weight of each
@@ -98,20 +98,23 @@ def _modules(found: Found, names: Sequence[str], labels: str | None) -> Iterator
             continue
         parent = name
         if sense.kind is SenseKind.PIXELS or sense.width > FEW_COLUMNS:
-            parent = _free("vae" if is_only else f"vae_{name}", names)
+            parent = _free("vae" if is_only else f"vae_{name}", taken)
             entry = {"type": "vae", "inputs": [name], "latent_dim": min(LATENT_DIM, max(1, sense.width // 2))}
             yield _Module(parent, entry | _LIKELIHOODS[sense.kind], _why_vae(name, sense))
-        mixture = _free("gmm" if is_only else f"gmm_{name}", names)
+        mixture = _free("gmm" if is_only else f"gmm_{name}", taken)
         yield _Module(mixture, {"type": "gmm", "inputs": [parent], **finds_classes}, _why_gmm(name, parent, sense))
         joined[mixture] = CLASS_WEIGHT
     if not is_only or names[0] in joined:
         entry = {"type": "mlda", "inputs": [*joined], **finds_classes, "weights": [*joined.values()]}
-        yield _Module(_free("mlda", names), entry, _why_mlda(joined, is_only))
+        yield _Module(_free("mlda", taken), entry, _why_mlda(joined, is_only))
 
 
-def _free(name: str, taken: Collection[str]) -> str:
-    """The name, or one like it where that is taken."""
-    return name if name not in taken else _free(f"{name}_", taken)
+def _free(name: str, taken: set[str]) -> str:
+    """The name, or one like it where that is taken; it is taken from then on."""
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 _LIKELIHOODS = {SenseKind.PIXELS: {}, SenseKind.REAL: {"likelihood": "gaussian"}}
