@@ -5,12 +5,18 @@ from pathlib import Path
 
 import click
 
+from mmcli.cli.example import example
 from mmcli.cli.session import Session
 from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import UsageError
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "mmcli sweep configs/tiny.yaml --seeds 0-4 --grid modules.gmm.num_classes=8,10",
+        "mmcli sweep runs/tiny-sweep --status",
+    )
+)
 @click.argument("source", metavar="CONFIG|DIR", type=click.Path(path_type=Path))
 @click.option("--seeds", metavar="RANGE", help="Seeds of every combination, 0-19 or 3,5,8 [the config's].")
 @click.option(
