@@ -206,7 +206,10 @@ def _assemble(
         num_items,
         {},
         {module: found.units for module in shows if (found := observed[module]).units is not None},
-        tuple(reader.note(given[module], note) for module in given for note in observed[module].notes),
+        (
+            *(reader.note(given[module], note) for module in given for note in observed[module].notes),
+            *reader.heading_notes(),
+        ),
         {
             module: one_sequence(num_items) if name is None else sequences[name]
             for module, name in graph.sequences.items()
@@ -314,6 +317,16 @@ class _Reader:
             text = f"item {some.argmin()} (from 0) has none of its senses; leave it out of every array"
             self.report(first, DataError(text))
         return num_items
+
+    def heading_notes(self) -> list[str]:
+        """Notes on first lines that may name columns; none where other data have as many rows, which decides."""
+        notes = []
+        for name in sorted(self.taken):
+            doubt = self._access.heading_doubt(self.sources[name])
+            if doubt is None:
+                return []
+            notes.append(self.note(name, doubt))
+        return notes
 
     def _header_hint(self, sizes: Mapping[str, int]) -> str:
         """Remedy where a text has one row more than other data: its first line may name its columns."""
