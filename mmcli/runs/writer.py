@@ -63,7 +63,7 @@ class RunDirectory(RunFiles):
         try:
             _make_exclusively(path)
         except FileExistsError:
-            raise UsageError(f"{path}: exists already; --resume resumes it, --force sets it aside") from None
+            raise _taken(path) from None
         return cls(path)
 
     @classmethod
@@ -289,6 +289,16 @@ class RunDirectory(RunFiles):
         self._digests[name] = hashlib.sha256(content).hexdigest()
 
 
+def refuse_taken(path: Path) -> None:
+    """Refuse a path for a new run, as `RunDirectory.create` does, without making anything.
+
+    Raises:
+        UsageError: there is something at `path`.
+    """
+    if atomic.is_there(path):
+        raise _taken(path)
+
+
 def set_aside(path: Path) -> Path | None:
     """Rename a run directory to the first free of `path`.old-001, .old-002, ...; None where there is nothing.
 
@@ -304,6 +314,10 @@ def set_aside(path: Path) -> Path | None:
         aside = atomic.set_aside(path)
         atomic.remove(aside / LOCK)
     return aside
+
+
+def _taken(path: Path) -> UsageError:
+    return UsageError(f"{path}: exists already; --resume resumes it, --force sets it aside")
 
 
 def _history_line(record: Mapping[str, Any]) -> bytes:
