@@ -12,7 +12,7 @@ from scipy.sparse import issparse
 from mmcli.data.formats import heading_doubt
 from mmcli.data.formats.whole_numbers import is_rounded
 from mmcli.data.labels import LABEL_NAMES, LABELS
-from mmcli.errors import DataError, UsageError
+from mmcli.errors import DataError, ModuleError, UsageError
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
 from mmcli.ingest.panels import count_labels, is_labels, is_whole_numbers, make_panels
 from mmcli.ingest.places import kind_at
@@ -173,14 +173,17 @@ def _takers(low: float, high: float, kinds: Collection[Kind]) -> list[str]:
         if taken not in kinds or (taken is Kind.COUNTS and low < 0):
             continue
         defaults = spec.options.model_construct()
-        if _within(spec.inputs.bounds(defaults), low, high):
-            plain.append(name)
+        try:
+            if _within(spec.inputs.bounds(defaults), low, high):
+                plain.append(name)
+                continue
+            with_option += [
+                f"{name} with {option}: {choice}"
+                for option, choice in _choices(spec.options)
+                if _within(spec.inputs.bounds(defaults.model_copy(update={option: choice})), low, high)
+            ]
+        except ModuleError:  # bounds of another package's type fail, or depend on an option without a default
             continue
-        with_option += [
-            f"{name} with {option}: {choice}"
-            for option, choice in _choices(spec.options)
-            if _within(spec.inputs.bounds(defaults.model_copy(update={option: choice})), low, high)
-        ]
     return plain + with_option
 
 
