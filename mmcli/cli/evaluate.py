@@ -62,7 +62,7 @@ def evaluate(
                 output=output,
                 data_root=data_root,
                 trust_code=trust_code,
-                notify=_note,
+                notify=session.note,
                 watch=watch,
             )
     elif output is not None:
@@ -70,14 +70,10 @@ def evaluate(
             "-o needs other data: --data, --test or --without; classes of the training data are in RUN_DIR"
         )
     else:
-        found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, notify=_note)
+        found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, notify=session.note)
     if found.unwritten is not None:
         click.echo(f"{found.written}: may only be read ({found.unwritten}): results are printed, not written", err=True)
     click.echo(json.dumps(found.record) if as_json else evaluation(found))
-
-
-def _note(line: str) -> None:
-    click.echo(f"mmcli: {line}", err=True)
 
 
 def evaluation(evaluation: Evaluation) -> str:

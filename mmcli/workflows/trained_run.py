@@ -52,6 +52,7 @@ def load_run(
     data: Mapping[str, ArrayLike] | None = None,
     data_root: str | Path | None = None,
     trust_code: bool = False,
+    notify: Callable[[str], None] | None = None,
 ) -> "TrainedRun":
     """Load a finished run from its directory.
 
@@ -75,6 +76,7 @@ def load_run(
         data_root: folder to search for data files of the run that were moved, by the end of each path and its SHA-256.
         trust_code: whether module types that the run's config names by import path, package.module:SPEC, are
             imported, which runs their code.
+        notify: receives a line for each module type that now comes from another package or version.
 
     Raises:
         ModuleTypeError: a module type of the run cannot be used here.
@@ -87,7 +89,10 @@ def load_run(
     config, graph = read_graph(run, root, trust_code=trust_code)
     arrays = given_arrays(data)
     _refuse_other_arrays(run, config, arrays)
-    return TrainedRun(run, config, graph, data_root=root, arrays=arrays)
+    loaded = TrainedRun(run, config, graph, data_root=root, arrays=arrays)
+    for line in loaded.plugin_changes if notify is not None else ():
+        notify(line)
+    return loaded
 
 
 def _refuse_other_arrays(run: RunDirectory, config: Config, arrays: Mapping[str, ArrayData]) -> None:
