@@ -19,7 +19,7 @@ from jax import Array
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
 from mmcli.data.rows.protocol import Rows, as_rows
-from mmcli.engine.devices import own_settings, start
+from mmcli.engine.devices import memory_errors, own_settings, start
 from mmcli.engine.program import module_key, watched_seconds
 from mmcli.engine.pytrees import restore
 from mmcli.engine.routing import (
@@ -103,6 +103,7 @@ class Recognizer:
 
         Raises:
             ValueError: the parameters are not those of this module.
+            MemoryShortError: memory ran out.
         """
         rows = {data: jax.ShapeDtypeStruct((num_learned, width), float) for data, width in self._widths.items()}
         known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_learned,), float))
@@ -112,7 +113,9 @@ class Recognizer:
             inputs = receive(self._program, initial_state(self._program, given), name)
             return self._program.modules[name].init(jax.random.key(0), inputs)
 
-        self._states[name] = restore(jax.eval_shape(init, Given(rows, known, starts)), params)
+        shapes = jax.eval_shape(init, Given(rows, known, starts))
+        with memory_errors(f"module {name}", _memory_remedy(1)):
+            self._states[name] = restore(shapes, params)
 
     def recognize(
         self,
@@ -137,6 +140,7 @@ class Recognizer:
 
         Raises:
             StalledError: no processor time was used for so long.
+            MemoryShortError: memory ran out.
         """
         wanted, bounds = frozenset(senses), batch_bounds(given.num_items, list(given.starts.values()))
         rows_of = {name: as_rows(rows) for name, rows in given.observations.items()}
@@ -153,10 +157,13 @@ class Recognizer:
                 key = None if seed is None else (seed, number)
                 # In a thread of its own: a signal does not wait for it, and it is watched.
                 call = thread.submit(self._recognize_batch, wanted, part, capacities, of_classes, key)
+                where = f"prediction of items {first} to {last - 1} (from 0)"
                 try:
-                    yield result(call, limit)
+                    with memory_errors(where, _memory_remedy(last - first)):
+                        found = result(call, limit)
                 except StalledError as error:
                     raise StalledError(f"{error}; {AGAIN}") from None
+                yield found
 
     @own_settings()  # of a batch, not of the generator: whoever asks for batches keeps settings of their own
     def _recognize_batch(
@@ -260,6 +267,12 @@ def batch_bounds(num_items: int, starts: Sequence[np.ndarray]) -> list[int]:
         else:
             break
     return [*bounds, num_items]
+
+
+def _memory_remedy(num_items: int) -> str:
+    """Remedy where a batch of so many items does not fit in memory."""
+    longer = f", or divide the sequence of {num_items} rows" if num_items > BATCH else ""
+    return f"free some, or use a machine with more{longer}"
 
 
 def _padded_size(num_items: int) -> int:
