@@ -6,7 +6,8 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import CHAIN, ChainOptions, filtered
+from toy_models import filtered
+from toys import CHAIN, ChainOptions
 
 from mmcli import load_run
 from mmcli.engine.recognizer import BATCH, batch_bounds
