@@ -59,6 +59,13 @@ def test_recognition_does_without_the_targets(run, arrays, command):
         np.testing.assert_allclose(np.loadtxt(run / "module002_linear" / "predicted_recog.txt"), learned, atol=1e-5)
 
 
+def test_the_report_draws_the_targets(run, command):
+    page = Path(command("report", run).out.strip()).read_text()
+
+    assert "Messages go from point to linear (3 points), want to linear (target, 2 points)." in page
+    assert "A dashed arrow from a target has no other beside it." in page
+
+
 def test_a_target_is_no_sense(run, arrays):
     trained = load_run(run)
 
