@@ -34,11 +34,8 @@ def guarded(spec: ModuleSpec) -> ModuleSpec:
         low, high = map(float, found)
         return low, high
 
-    def scales_counts(options: Any) -> bool:
-        return bool(spec.inputs.scales_counts(options))
-
     guard = partial(_guarded, spec)
-    inputs = replace(spec.inputs, bounds=guard(bounds), scales_counts=guard(scales_counts))
+    inputs = replace(spec.inputs, bounds=guard(bounds))
     return replace(spec, inputs=inputs, output=guard(output), check=guard(check), memory=guard(memory))
 
 
