@@ -90,8 +90,9 @@ def load_run(
     arrays = given_arrays(data)
     _refuse_other_arrays(run, config, arrays)
     loaded = TrainedRun(run, config, graph, data_root=root, arrays=arrays)
-    for line in loaded.plugin_changes if notify is not None else ():
-        notify(line)
+    if notify is not None:
+        for line in loaded.plugin_changes:
+            notify(line)
     return loaded
 
 
