@@ -27,7 +27,7 @@ def check_import(spec: ModuleSpec) -> None:
     command = [sys.executable, "-c", _REPORT, json.dumps([module, sys.path])]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode == 3:
-        remedy = "import jax in the module of `build` alone, which is imported later"
+        remedy = "import jax in the module of `build` alone"
         raise AssertionError(f"module type {spec.name}: importing its spec, {module}, imports jax; {remedy}")
     if done.returncode != 0:
         reason = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]

@@ -34,7 +34,7 @@ def test_a_source_has_nothing_to_check():
     [
         (
             "import jax\nfrom toys import GroupsOptions\n",
-            "importing its spec, of_jax, imports jax; import jax in the module of `build` alone, which is imported later",
+            "importing its spec, of_jax, imports jax; import jax in the module of `build` alone",
         ),
         (
             "import nowhere\n",
