@@ -12,7 +12,7 @@ from mmcli.config.problems import located
 from mmcli.data.labels import Labels, translated
 from mmcli.data.selection import Request, Sources, choose
 from mmcli.errors import DataError, UsageError
-from mmcli.runs.reader import Stage
+from mmcli.runs.layout import Stage
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import shown
 from mmcli.workflows.trained_run import TrainedRun, Watch, load_run

@@ -11,7 +11,8 @@ from mmcli.config.model import Config
 from mmcli.config.reader import dump_config
 from mmcli.data.dataset import Datasets
 from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError
-from mmcli.runs.writer import RunDirectory, refuse_taken, set_aside
+from mmcli.runs.places import refuse_taken, set_aside
+from mmcli.runs.writer import RunDirectory
 from mmcli.util.atomic import is_there, require_room
 from mmcli.util.text import counted
 from mmcli.workflows import process

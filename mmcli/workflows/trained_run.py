@@ -15,7 +15,7 @@ from mmcli.data.memory import ArrayData, given_arrays
 from mmcli.data.rows import sparse
 from mmcli.data.units import Units, in_data_units
 from mmcli.errors import ConfigError, DataError, ModuleTypeError, UsageError
-from mmcli.runs.reader import CONFIG
+from mmcli.runs.layout import CONFIG
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
 from mmcli.workflows.learned_run import LearnedRun
