@@ -55,7 +55,7 @@ def evaluate(
     if without or request != Request():
         session.report_ignored()
         with following("finding classes") as watch:
-            found = workflow.recognize(
+            found = workflow.predict(
                 run_dir,
                 request,
                 without=without,

@@ -193,7 +193,7 @@ class RunDirectory(RunFiles):
             self._put(f"{folder}/{name}_{kind}{suffix}", content)
 
     @contextmanager
-    def recognized(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
+    def predicted(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
         """Write predictions on other items, batch by batch; files appear after the last, in place of all older ones.
 
         Yields a function of a module's folder and its arrays of the next items, which writes them as `write_arrays`
@@ -217,9 +217,9 @@ class RunDirectory(RunFiles):
 
         with ExitStack() as whole:
             yield append
-            self._forget_recognized()
+            self._forget_predicted()
 
-    def _forget_recognized(self) -> None:
+    def _forget_predicted(self) -> None:
         """Delete predictions on other data."""
         folders = [path for path in self.path.iterdir() if _FOLDER.fullmatch(path.name) and not path.is_symlink()]
         for path in (

@@ -86,7 +86,7 @@ def evaluate(
     return Evaluation(measures, {}, {}, {}, datasets.num_items, record, path, unwritten)
 
 
-def recognize(
+def predict(
     path: Path,
     request: Request,
     *,
@@ -128,8 +128,8 @@ def recognize(
     names = {name: run.names(name) for name in run.classifiers}
     own = {name: _translated(run, name, chosen, labels, datasets.labels[name]) for name, labels in measured.items()}
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
-    with nullcontext(_drop) if unwritten is not None else directory.recognized(datasets.num_items) as append:
-        for batch in run.recognize(datasets, watch=watch):
+    with nullcontext(_drop) if unwritten is not None else directory.predicted(datasets.num_items) as append:
+        for batch in run.predict_batches(datasets, watch=watch):
             for name, arrays in batch.items.items():
                 found = dict(arrays)
                 if name in names:

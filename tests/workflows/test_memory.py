@@ -11,7 +11,7 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 from mmcli.engine.devices import memory_errors
-from mmcli.engine.recognizer import Recognizer
+from mmcli.engine.predictor import Predictor
 from mmcli.errors import MemoryShortError
 from mmcli.modules.api import Inputs, report
 from mmcli.modules.counts import on_device
@@ -190,7 +190,7 @@ def test_another_error_of_jax_stays_what_it_is():
 )
 def test_memory_that_runs_out_in_a_prediction_is_told_with_its_items(arguments, trained, command, monkeypatch):
     # 64 TB, which no allocator gives.
-    monkeypatch.setattr(Recognizer, "_settle", lambda *_: jnp.zeros((2**22, 2**22)).block_until_ready())
+    monkeypatch.setattr(Predictor, "_settle", lambda *_: jnp.zeros((2**22, 2**22)).block_until_ready())
     monkeypatch.chdir(trained.run.parents[1])
     name, *options = arguments
 

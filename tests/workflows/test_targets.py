@@ -1,4 +1,4 @@
-"""Supervised types, from a config to recognition: they learn from their targets and predict without them."""
+"""Supervised types, from a config to prediction: they learn from their targets and predict without them."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_targets_are_learned_and_missing_ones_left_out(run, arrays):
     np.testing.assert_allclose(learned, arrays["wanted"], atol=0.06)
 
 
-def test_recognition_does_without_the_targets(run, arrays, command):
+def test_prediction_does_without_the_targets(run, arrays, command):
     learned = np.loadtxt(run / "module002_linear" / "predicted_learn.txt")
     np.savez("without.npz", points=arrays["points"])
     np.savez("wrong.npz", points=arrays["points"], wanted=np.full((N, 7), 1e30))
