@@ -32,7 +32,9 @@ class ModuleTypeError(ConfigError):
 
 
 class ModuleError(MmcliError):
-    """A module type does not do what its spec declares."""
+    """A module type does not do what its spec declares, or a function of its spec fails."""
+
+    exit_code = 2
 
 
 class DataError(MmcliError):

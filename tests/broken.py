@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import toys
+import toy_models
 from jax import Array
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs, iterated
@@ -21,7 +21,7 @@ def replaced(change: Callable[[Module[Any]], dict[str, Any]]) -> Callable[..., M
     """The type with the functions that `change` gives of the whole one's."""
 
     def build(*arguments: Any) -> Module[Any]:
-        whole = toys.build(*arguments)
+        whole = toy_models.build(*arguments)
         return whole._replace(**change(whole))
 
     return build
@@ -32,15 +32,15 @@ def inferred(change: Callable[[Outputs, Inputs], Outputs]) -> Callable[..., Modu
 
     def build(options: Any, ports: Any, rule: Any) -> Module[Any]:
         def infer(state: Any, inputs: Inputs) -> Outputs:
-            return change(toys.infer(rule, state, inputs), inputs)
+            return change(toy_models.infer(rule, state, inputs), inputs)
 
         def finish(_key: Array, state: Any, inputs: Inputs, trace: Array) -> Any:
-            return state, infer(state, inputs), toys.finish(rule, _key, state, inputs, trace)[2]
+            return state, infer(state, inputs), toy_models.finish(rule, _key, state, inputs, trace)[2]
 
-        whole = toys.build(options, ports, rule)
+        whole = toy_models.build(options, ports, rule)
         return iterated(
             whole.init,
-            toys.step,
+            toy_models.step,
             infer,
             iterations=options.steps,
             finish=finish,
@@ -55,8 +55,8 @@ def stepped(change: Callable[[Array, Any, Inputs], tuple[Any, Array]]) -> Callab
     """The type with another step."""
 
     def build(options: Any, ports: Any, rule: Any) -> Module[Any]:
-        finish = functools.partial(toys.finish, rule)
-        whole = toys.build(options, ports, rule)
+        finish = functools.partial(toy_models.finish, rule)
+        whole = toy_models.build(options, ports, rule)
         return iterated(
             whole.init,
             change,
@@ -80,7 +80,7 @@ def moved(outputs: Outputs, **changes: Any) -> Outputs:
 def shrink_at_each_call(whole: Module[Any]) -> dict[str, Any]:
     def advance(work: Any, inputs: Inputs, until: Array) -> Any:
         work = whole.advance(work, inputs, until)
-        return work._replace(state=toys.GroupsState(0.99 * work.state.centres))
+        return work._replace(state=toy_models.GroupsState(0.99 * work.state.centres))
 
     return {"advance": advance}
 
@@ -95,14 +95,14 @@ def start_over(whole: Module[Any]) -> dict[str, Any]:
 def widen_state(whole: Module[Any]) -> dict[str, Any]:
     def end(work: Any, inputs: Inputs) -> Any:
         state, outputs, info = whole.end(work, inputs)
-        return toys.GroupsState(state.centres.astype(jnp.float16)), outputs, info
+        return toy_models.GroupsState(state.centres.astype(jnp.float16)), outputs, info
 
     return {"end": end}
 
 
 def weaken_state(whole: Module[Any]) -> dict[str, Any]:
     def init(key: Array, inputs: Inputs) -> Any:
-        return toys.GroupsState(jnp.full(whole.init(key, inputs).centres.shape, 1.0))  # weak: `full` of a number
+        return toy_models.GroupsState(jnp.full(whole.init(key, inputs).centres.shape, 1.0))  # weak: `full` of a number
 
     return {"init": init}
 
@@ -117,21 +117,21 @@ idle = replaced(lambda _whole: {"iterations": 0})
 
 
 def unseeded_step(key: Array, state: Any, inputs: Inputs) -> tuple[Any, Array]:
-    state, value = toys.step(key, state, inputs)
-    return toys.GroupsState(state.centres + np.random.default_rng().normal(size=state.centres.shape) / 1e3), value
+    state, value = toy_models.step(key, state, inputs)
+    return toy_models.GroupsState(state.centres + np.random.default_rng().normal(size=state.centres.shape) / 1e3), value
 
 
 def own_key_step(_key: Array, state: Any, inputs: Inputs) -> tuple[Any, Array]:
-    return toys.step(jax.random.key(0), state, inputs)
+    return toy_models.step(jax.random.key(0), state, inputs)
 
 
 def counting_step(key: Array, state: Any, inputs: Inputs) -> tuple[Any, Array]:
-    state, value = toys.step(key, state, inputs)
+    state, value = toy_models.step(key, state, inputs)
     return state, value + next(counter)
 
 
 def calling_step(key: Array, state: Any, inputs: Inputs) -> tuple[Any, Array]:
-    state, value = toys.step(key, state, inputs)
+    state, value = toy_models.step(key, state, inputs)
     return state, jax.pure_callback(lambda value: value, value, value)
 
 
@@ -146,11 +146,11 @@ calling = stepped(calling_step)
 def counting_missing_step(key: Array, state: Any, inputs: Inputs) -> tuple[Any, Array]:
     points = of_kind(inputs.parents[0], Points)
     everything = inputs._replace(parents=(points._replace(weight=jnp.ones_like(points.weight)),))
-    return toys.step(key, state, everything)
+    return toy_models.step(key, state, everything)
 
 
 def vector_step(key: Array, state: Any, inputs: Inputs) -> tuple[Any, Array]:
-    state, value = toys.step(key, state, inputs)
+    state, value = toy_models.step(key, state, inputs)
     return state, jnp.stack([value, value])
 
 
@@ -249,7 +249,7 @@ no_distribution = inferred(unnormalized)
 
 def negative_counts(options: Any, ports: Any, rule: Any) -> Module[Any]:
     """Of counts, and what it sends back is below 0."""
-    whole = toys.build(options, ports, rule)
+    whole = toy_models.build(options, ports, rule)
 
     def as_points(inputs: Inputs) -> Inputs:
         return inputs._replace(parents=(Points(*inputs.parents[0]),))
@@ -261,7 +261,7 @@ def negative_counts(options: Any, ports: Any, rule: Any) -> Module[Any]:
 
     return iterated(
         lambda key, inputs: whole.init(key, as_points(inputs)),
-        lambda key, state, inputs: toys.step(key, state, as_points(inputs)),
+        lambda key, state, inputs: toy_models.step(key, state, as_points(inputs)),
         infer,
         iterations=options.steps,
         finish=lambda _key, state, inputs, trace: (state, infer(state, inputs), Info(None, trace)),
@@ -273,7 +273,7 @@ def negative_counts(options: Any, ports: Any, rule: Any) -> Module[Any]:
 
 
 def narrow_sample(key: Array, state: Any, inputs: Inputs) -> Any:
-    (message,) = toys.sample(key, state, inputs)
+    (message,) = toy_models.sample(key, state, inputs)
     return (message._replace(values=message.values[:, 1:]),)
 
 
@@ -312,6 +312,6 @@ def build_deaf(_options: Any, _ports: Any, _rule: Any) -> Module[Any]:
     """As if all rows were one sequence."""
 
     def infer(state: Any, inputs: Inputs) -> Outputs:
-        return toys.running_infer(state, inputs._replace(starts=jnp.zeros_like(inputs.starts)))
+        return toy_models.running_infer(state, inputs._replace(starts=jnp.zeros_like(inputs.starts)))
 
-    return iterated(toys.running_init, toys.running_step, infer, iterations=1)
+    return iterated(toy_models.running_init, toy_models.running_step, infer, iterations=1)

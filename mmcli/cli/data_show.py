@@ -22,7 +22,12 @@ from mmcli.util.text import counted, listed, shown
 def show(file: Path, as_json: bool, plot: Path | None, header: bool | None) -> None:
     """List the arrays of FILE: shapes, ranges, zeros, labels, and the role that each can have in a graph."""
     held = ingest.show(file, plot, header)
-    click.echo(json.dumps(held.record()) if as_json else contents(held))
+    if as_json:
+        click.echo(json.dumps(held.record()))
+        return
+    click.echo(contents(held))
+    for note in held.notes:
+        click.echo(note, err=True)
 
 
 def contents(contents: Contents) -> str:

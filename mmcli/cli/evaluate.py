@@ -58,14 +58,14 @@ def evaluate(
     if without or request != Request():
         session.report_ignored()
         with following("finding classes") as watch:
-            found = workflow.recognize(
+            found = workflow.predict(
                 run_dir,
                 request,
                 without=without,
                 output=output,
                 data_root=data_root,
                 trust_code=trust_code,
-                notify=_note,
+                notify=session.note,
                 watch=watch,
             )
     elif output is not None:
@@ -73,14 +73,10 @@ def evaluate(
             "-o needs other data: --data, --test or --without; classes of the training data are in RUN_DIR"
         )
     else:
-        found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, notify=_note)
+        found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, notify=session.note)
     if found.unwritten is not None:
         click.echo(f"{found.written}: may only be read ({found.unwritten}): results are printed, not written", err=True)
     click.echo(json.dumps(found.record) if as_json else evaluation(found))
-
-
-def _note(line: str) -> None:
-    click.echo(f"mmcli: {line}", err=True)
 
 
 def evaluation(evaluation: Evaluation) -> str:

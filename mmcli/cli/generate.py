@@ -70,6 +70,13 @@ def generate(
     source = workflow.Source(request, senses, of_class, num_items, (seed or 0) if sample else None)
     with following(f"making {to}") as watch:
         written = workflow.generate(
-            run_dir, to, source, output, data_root=data_root, trust_code=trust_code, watch=watch
+            run_dir,
+            to,
+            source,
+            output,
+            data_root=data_root,
+            trust_code=trust_code,
+            notify=session.note,
+            watch=watch,
         )
     click.echo(written)

@@ -18,4 +18,8 @@ class Session:
     def report_ignored(self) -> None:
         """Name the variables that would have changed what a command computes."""
         if self.ignored:
-            click.echo(f"mmcli: ignored, so that they change nothing: {listed(self.ignored)}", err=True)
+            self.note(f"ignored, so that they change nothing: {listed(self.ignored)}")
+
+    def note(self, line: str) -> None:
+        """Print a remark on stderr."""
+        click.echo(f"mmcli: {line}", err=True)

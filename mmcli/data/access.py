@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.config.model import DataSource
-from mmcli.data.formats import line_of, stream_array
+from mmcli.data.formats import heading_doubt, line_of, stream_array
 from mmcli.data.formats.opening import digest
 from mmcli.data.labels import Labels, make_labels, read_labels
 from mmcli.data.memory import AGAIN, ArrayData, row_source
@@ -43,6 +43,10 @@ class Access:
     def line_of(self, source: DataSource, row: int) -> int | None:
         """The line of a text, from 1, that holds a row, from 0; None for what is no text."""
         return line_of(source.file, row, source.header) if source.array is None else None
+
+    def heading_doubt(self, source: DataSource) -> str | None:
+        """Remark on a text whose first line may name its columns; None where one reading is left."""
+        return heading_doubt(source.file, source.header) if source.array is None else None
 
     def digests(self, sources: Iterable[DataSource]) -> dict[str, str]:
         """SHA-256 of each file by its path, of an array by its name."""

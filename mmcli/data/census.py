@@ -53,7 +53,8 @@ class Census:
             DataError: a row holds more or fewer words than a node can weigh.
         """
         for node in nodes:
-            option = f"modules.{node.name}.weights"
+            scaled_by = node.spec.inputs.scale_option
+            remedy = f"set modules.{node.name}.{scaled_by}" if scaled_by else ""
             if not self._num_rows:
                 return
             if node.spec.inputs.scales_counts(node.config.options):
@@ -69,12 +70,13 @@ class Census:
                 text = (
                     f"row {self._most.number} (from 0) sums to {self._most.words:g}, more words than float32 can weigh"
                 )
-                raise DataError(f"{text} ({MOST:g}); scale the array, or set {option}")
+                raise DataError(f"{text} ({MOST:g}); scale the array{remedy and ', or '}{remedy}")
             mean = self._total / self._num_rows
+            remedy = remedy or "scale the array"
             if mean < FEW:
-                yield f"rows sum to {mean:.2g} on average, less than a word an item: priors decide; set {option}"
+                yield f"rows sum to {mean:.2g} on average, less than a word an item: priors decide; {remedy}"
             elif mean > MANY:
-                yield f"rows sum to {mean:.2g} on average: so many words freeze the search for classes; set {option}"
+                yield f"rows sum to {mean:.2g} on average: so many words freeze the search for classes; {remedy}"
 
 
 def _words(row: _Row) -> float:

@@ -16,14 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.data.formats import array_names, read_array
-from mmcli.data.masks import dimensions
-from mmcli.data.rows.protocol import as_rows
-from mmcli.data.validation import WrongValueError
+from mmcli.data.label_values import INT64, label_column, refuse_labels, whole_labels
 from mmcli.errors import DataError
 from mmcli.util.text import counted, listed
 
 LABELS, LABEL_NAMES = "labels", "label_names"  # arrays of an .npz: labels, and the names of their numbers
-INT64 = np.iinfo(np.int64)
 
 
 class Labels(NamedTuple):
@@ -144,7 +141,7 @@ def make_labels(array: Any, names: Any = None, known: NDArray[np.bool_] | None =
     Raises:
         DataError: what is wrong, with the remedy; WrongValueError where a row is at fault.
     """
-    column = _column(array)
+    column = label_column(array)
     given = np.ones(len(column), bool) if known is None else known.copy()
     if len(given) != len(column):
         raise DataError(f"{counted(len(column), 'label')}, but their mask has {len(given)}")
@@ -152,12 +149,12 @@ def make_labels(array: Any, names: Any = None, known: NDArray[np.bool_] | None =
         return _from_text(column, given & (column != ""))
     if column.dtype.kind == "f":
         given &= ~np.isnan(column)
-    numbers = _whole(column, given)
+    numbers = whole_labels(column, given)
     if names is None:
         return Labels(numbers, given, {})
     texts = _names(names)
     misnamed = given & ((numbers < 0) | (numbers >= len(texts)))
-    _refuse(column, misnamed, f"{LABEL_NAMES} names the labels 0 to {len(texts) - 1}; add what is missing there")
+    refuse_labels(column, misnamed, f"{LABEL_NAMES} names the labels 0 to {len(texts) - 1}; add what is missing there")
     unnamed = [number for number, text in enumerate(texts) if not text]
     given &= ~np.isin(numbers, unnamed)
     return Labels(np.where(given, numbers, 0), given, {number: text for number, text in enumerate(texts) if text})
@@ -264,72 +261,3 @@ def _from_text(column: NDArray[Any], given: NDArray[np.bool_]) -> Labels:
             return Labels(numbers, given, {})
     numbers[given] = places
     return Labels(numbers, given, dict(enumerate(names)))
-
-
-def _whole(column: NDArray[Any], given: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """(N,) int64 of whole numbers of any type; 0 where `given` (N,) is False.
-
-    Raises:
-        DataError: a number is not whole, rounded, or too large.
-    """
-    kept = np.where(given, column, np.zeros((), column.dtype))
-    if kept.dtype.kind == "f":
-        _refuse(column, kept != np.floor(kept), "labels are whole numbers; number the classes")
-        _refuse(column, np.isinf(kept), "labels are whole numbers; number the classes")
-        bits = min(np.finfo(kept.dtype).nmant + 1, 63)
-        inexact = np.abs(kept) >= 2.0**bits  # 2^bits may be 2^bits + 1 rounded
-        remedy = "number the classes, or save an .npz of int64 or text"
-        remedy = f"{kept.dtype} holds whole numbers exactly below 2^{bits}; {remedy}"
-        _refuse(column, inexact, remedy)
-    if kept.dtype.kind == "u":
-        _refuse(column, kept > INT64.max, "labels are below 2^63; number the classes, or save an .npz of text")
-    return kept.astype(np.int64)
-
-
-def _refuse(column: NDArray[Any], wrong: NDArray[np.bool_], remedy: str) -> None:
-    """Refuse wrong labels.
-
-    Raises:
-        WrongValueError: there are any; with the first, exactly as stored.
-    """
-    if wrong.any():
-        row, count = int(wrong.argmax()), int(np.count_nonzero(wrong))
-        value = column[row]
-        is_whole = column.dtype.kind != "f" or (np.isfinite(value) and value == np.floor(value))
-        text = str(int(value)) if is_whole else f"{value:g}"
-        more = f" and {count - 1} more" if count > 1 else ""
-        raise WrongValueError(f"{text} at row {row} (from 0){more}; {remedy}", row)
-
-
-def _column(array: Any) -> NDArray[Any]:
-    """(N,) of an array (N,) or (N, 1).
-
-    Raises:
-        DataError: it has another shape, or is sparse.
-    """
-    if as_rows(array).is_sparse:
-        raise DataError("a sparse matrix; labels are one an item: array.toarray().argmax(axis=1) of one-hot rows")
-    if array.ndim == 2 and array.shape[1] == 1:
-        array = array[:, 0]
-    if array.ndim != 1:
-        raise DataError(f"{dimensions(array)}; labels have 1{_remedy(array)}")
-    column: NDArray[Any] = array
-    return column
-
-
-def _remedy(array: NDArray[Any]) -> str:
-    """Remedy for labels of another shape."""
-    if array.ndim != 2 or not array.size:
-        return ", one an item"
-    if array.shape[0] == 1:
-        return ": array.ravel()"
-    if array.dtype.kind != "U":
-        ones = (array == 1).sum(axis=1)
-        if ((array == 0) | (array == 1)).all():
-            if (ones == 1).all():
-                return "; these rows are one-hot: array.argmax(axis=1)"
-            row = int((ones != 1).argmax())
-            return f"; an item has one label, but row {row} (from 0) has {counted(int(ones[row]), 'one')}"
-        if (array >= 0).all() and np.allclose(array.sum(axis=1), 1, atol=1e-3):
-            return "; these rows are shares of classes: array.argmax(axis=1)"
-    return "; take the column that holds them, array[:, k], or name it by key"

@@ -1,1 +1,1 @@
-"""Graphs of built modules: training, recognition and their state."""
+"""Graphs of built modules: training, prediction and their state."""

@@ -1,4 +1,4 @@
-"""The one schedule of messages, for training and for recognition: order of the modules, and receivers of messages.
+"""The one schedule of messages, for training and for prediction: order of the modules, and receivers of messages.
 
 In a round, or a pass, every module in `Program.order` receives the last messages of its neighbours, computes, and
 sends to its children and to its parents.
@@ -45,7 +45,7 @@ class Program(NamedTuple):
 
     @property
     def order(self) -> tuple[str, ...]:
-        """Names of the modules, each after its parents: the order of updates, and of a pass of recognition."""
+        """Names of the modules, each after its parents: the order of updates, and of a pass of prediction."""
         return tuple(self.modules)
 
 

@@ -280,11 +280,13 @@ def train_rounds(
     Raises:
         DivergedError: a number became NaN or infinite.
         StalledError: no processor time was used for so long.
+        MemoryShortError: memory ran out.
         ValueError: `saved` is not of such a run.
     """
     widths = {name: values.shape[1] for name, values in given.observations.items()}
     program = build_program(graph, widths, rule)
     root = jax.random.key(seed, impl=KEY_IMPL)
-    beginning = initial_state(program, given)
-    moment = Moment(beginning) if saved is None else load(program, root, beginning, saved)
+    with memory_errors("the observations", "give it fewer items or columns"):
+        beginning = initial_state(program, given)
+        moment = Moment(beginning) if saved is None else load(program, root, beginning, saved)
     return run(program, moment, root, rounds, watched_seconds(still_seconds))

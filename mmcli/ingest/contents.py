@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from mmcli.data.formats import heading_doubt
 from mmcli.data.formats.whole_numbers import is_rounded
 from mmcli.data.labels import LABEL_NAMES, LABELS
-from mmcli.errors import DataError, UsageError
+from mmcli.errors import DataError, ModuleError, UsageError
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
 from mmcli.ingest.panels import count_labels, is_labels, is_whole_numbers, make_panels
 from mmcli.ingest.places import kind_at
@@ -48,16 +49,18 @@ class Contents(NamedTuple):
         file: its path.
         holdings: by the name of the array; of a file of one array, by "".
         labels: number of items of each label, by the name of the array of labels.
+        notes: one line for each reading that is not the only one.
     """
 
     file: Path
     holdings: Mapping[str, Holding]
     labels: Mapping[str, Mapping[str, int]]
+    notes: tuple[str, ...] = ()
 
     def record(self) -> dict[str, Any]:
         """Plain values, for JSON."""
         arrays = {name: holding._asdict() for name, holding in self.holdings.items()}
-        return {"file": str(self.file), "arrays": arrays, "labels": self.labels}
+        return {"file": str(self.file), "arrays": arrays, "labels": self.labels, "notes": list(self.notes)}
 
 
 def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
@@ -79,6 +82,7 @@ def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
     try:
         arrays = read_arrays(file, header)
         refuse_header([file], header)
+        doubt = heading_doubt(file, header)
     except DataError as error:
         raise DataError(error.of(shown(str(file)))) from None
     readable = {name: array for name, array in arrays.items() if not isinstance(array, DataError)}
@@ -95,7 +99,7 @@ def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
         if not (panels := make_panels(readable)):
             raise DataError(f"{shown(str(file))}: holds no array of items by columns, so there is nothing to draw")
         write_named(plot, stacked(panels))
-    return Contents(file, holdings, labels)
+    return Contents(file, holdings, labels, () if doubt is None else (doubt,))
 
 
 def describe(name: str, array: Any) -> Holding:
@@ -169,14 +173,17 @@ def _takers(low: float, high: float, kinds: Collection[Kind]) -> list[str]:
         if taken not in kinds or (taken is Kind.COUNTS and low < 0):
             continue
         defaults = spec.options.model_construct()
-        if _within(spec.inputs.bounds(defaults), low, high):
-            plain.append(name)
+        try:
+            if _within(spec.inputs.bounds(defaults), low, high):
+                plain.append(name)
+                continue
+            with_option += [
+                f"{name} with {option}: {choice}"
+                for option, choice in _choices(spec.options)
+                if _within(spec.inputs.bounds(defaults.model_copy(update={option: choice})), low, high)
+            ]
+        except ModuleError:  # bounds of another package's type fail, or depend on an option without a default
             continue
-        with_option += [
-            f"{name} with {option}: {choice}"
-            for option, choice in _choices(spec.options)
-            if _within(spec.inputs.bounds(defaults.model_copy(update={option: choice})), low, high)
-        ]
     return plain + with_option
 
 

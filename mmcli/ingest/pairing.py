@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
-from mmcli.data.formats import takes_header
+from mmcli.data.formats import heading_doubt, takes_header
 from mmcli.data.labels import LABEL_NAMES, LABELS, Labels, LabelSet, make_labels, merged
 from mmcli.data.npz import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
@@ -81,6 +81,7 @@ def make_pairs(
         if os.path.realpath(path) in {os.path.realpath(part.file) for part in parts}:
             raise UsageError(f"{shown(str(path))}: is one of the files to be paired; name another with -o")
     _refuse_collisions(parts)
+    doubts = [heading_doubt(part.file, header) for part in parts]
     without = [part.file for part in parts if part.labels is None]
     if by == "label" and without:
         raise DataError(f"{shown(str(without[0]))}: has no labels; give it an array named labels, or pair --by row")
@@ -91,6 +92,7 @@ def make_pairs(
     if held_out is not None:
         chosen = _split(np.zeros(len(rows)) if labels is None else _in_groups(labels), held_out, rng)
     lines = [_summary(part, len(rows)) for part in parts]
+    lines += filter(None, doubts if all(doubts) else ())  # a file without a doubt has as many rows, which decides
     for path, pairs in zip(outputs, chosen, strict=True):
         own = None if labels is None else labels.of_rows(pairs)
         write_arrays(path, _arrays(parts, rows[pairs], own))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from mmcli.util import atomic
+from mmcli.util.locks import is_locked
 from mmcli.util.text import shown
 
 POLL_SECONDS = 0.1
@@ -65,7 +65,7 @@ class Process:
         if self._process is None:
             if self._is_stopped:
                 return self._outcome(128 + signal.SIGTERM)
-            if not atomic.is_locked(self.job.lock):
+            if not is_locked(self.job.lock):
                 self._process, self._started = _spawn(self.job), time.monotonic()
             return None
         code = self._process.poll()

@@ -13,8 +13,10 @@ from mmcli.errors import DamagedRunError, MmcliError, UsageError
 from mmcli.launch.grid import Resolved
 from mmcli.launch.jobs import Job, exit_code, failure
 from mmcli.runs.history import HistoryLine
-from mmcli.runs.reader import LOCK, RunFiles, is_run
+from mmcli.runs.layout import LOCK, is_run
+from mmcli.runs.reader import RunFiles
 from mmcli.util import atomic
+from mmcli.util.locks import is_locked, locked
 from mmcli.util.text import shown
 from mmcli.util.version import __version__
 
@@ -98,7 +100,7 @@ class Sweep:
         Raises:
             UsageError: another process holds it.
         """
-        return atomic.locked(self.path / LOCK)
+        return locked(self.path / LOCK)
 
     def state(self, point: Point) -> State:
         """State of a point; damage to its files is a failure of the point."""
@@ -119,7 +121,7 @@ class Sweep:
                 return State("failed", history, f"{error}; restore them, and remove {path}")
             case "failed":
                 return State("failed", history, meta["error"])
-            case "running" if not atomic.is_locked(path / LOCK):
+            case "running" if not is_locked(path / LOCK):
                 return State("failed", history, failure(log, code)) if code else State("interrupted", history)
             case status:
                 return State(status, history)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points, packages_distributions, version
 from typing import TYPE_CHECKING, Any
 
+from mmcli.modules.guard import guarded
 from mmcli.modules.spec import ModuleSpec, Options, Origin, Port, Rule
 
 if TYPE_CHECKING:
@@ -43,6 +44,9 @@ def find_spec(name: str, *, trust_code: bool = False) -> ModuleSpec:
     Args:
         name: of a type, or its import path, package.module:SPEC.
         trust_code: whether an import path may be imported, which runs its code.
+
+    Returns:
+        The spec; the functions of one that is not mmcli's own raise ModuleError where they fail.
 
     Raises:
         UnknownTypeError: there is none.
@@ -120,7 +124,7 @@ def _imported(path: str, name: str | None, origin: Origin) -> ModuleSpec:
         UnusableTypeError: somebody else's code fails, or is no spec of that name.
     """
     try:
-        return replace(_checked(_load(path), name), origin=origin)
+        return guarded(replace(_checked(_load(path), name), origin=origin))
     except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
         if name is None:

@@ -138,10 +138,6 @@ def _unbounded(_options: Any) -> None:
     return None
 
 
-def _unscaled(_options: Any) -> bool:
-    return False
-
-
 def _unknown(_options: Any, _load: Load) -> int:
     return 0
 
@@ -159,14 +155,19 @@ class InputSpec:
         minimum: fewest inputs.
         maximum: most inputs; None is any number.
         bounds: options -> lowest and highest value of an observed input, 0 among them, or None where any will do.
-        scales_counts: options -> whether rows of counts are scaled to a weight of their own.
+        scale_option: option that, where it is not None, scales rows of counts to a weight of their own; "" where there
+            is none.
     """
 
     kinds: tuple[Kind, ...] = ()
     minimum: int = 1
     maximum: int | None = None
     bounds: Callable[[Any], tuple[float, float] | None] = _unbounded
-    scales_counts: Callable[[Any], bool] = _unscaled
+    scale_option: str = ""
+
+    def scales_counts(self, options: Any) -> bool:
+        """Whether rows of counts are scaled to a weight of their own."""
+        return bool(self.scale_option) and getattr(options, self.scale_option) is not None
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,8 @@ class ModuleSpec:
     def _problems(self) -> Iterator[str]:
         if not (isinstance(self.options, type) and issubclass(self.options, Options)):
             yield "options is not a subclass of mmcli.modules.spec.Options"
+        elif self.inputs.scale_option and self.inputs.scale_option not in self.options.model_fields:
+            yield f"scale_option is {self.inputs.scale_option!r}, and there is no such option"
         if not self.is_source and ":" not in self.build:
             yield f"build is {self.build!r} where package.module:function is expected"
         names = [*self.reported(1), *([self.trace.name] if self.trace is not None else [])]

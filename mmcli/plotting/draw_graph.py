@@ -19,6 +19,7 @@ _BOX = (1.05, 0.54)  # inches
 _LAYER = 1.15  # inches between layers
 _COLUMN = 1.4  # inches between boxes, at least
 _SWEEPS = 6
+_DASHES = (0, (4, 2))  # points of ink and of paper
 
 _Point: TypeAlias = tuple[float, float]  # inches
 _Slot: TypeAlias = str | tuple[str, str, int]  # a box, or the slot of an arrow in a layer that it passes
@@ -44,13 +45,13 @@ def draw_graph(panel: GraphPanel) -> Figure:
         for layer, row in enumerate(slots)
         for index, slot in enumerate(row)
     }
-    num_children = {box.name: sum(box.name in other.parents for other in panel.boxes) for box in panel.boxes}
+    num_children = {box.name: sum(box.name in other.sources for other in panel.boxes) for box in panel.boxes}
     for box in panel.boxes:
-        for parent, message, backward in zip(box.parents, box.messages, box.backward, strict=True):
-            points = list(_points([centres[slot] for slot in routes[parent, box.name]]))
+        for source, message, backward in box.arrows:
+            points = list(_points([centres[slot] for slot in routes[source, box.name]]))
             # Labels are placed away from the point where arrows meet.
-            label_at = 0.28 if len(box.parents) > 1 else 0.72 if num_children[parent] > 1 else 0.42
-            _draw_arrow(axes, points, message, label_at, backward=backward)
+            label_at = 0.28 if len(box.sources) > 1 else 0.72 if num_children[source] > 1 else 0.42
+            _draw_arrow(axes, points, message, label_at, backward=backward, is_target=source in box.targets)
     for box in panel.boxes:
         _draw_box(axes, centres[box.name], box)
     return figure
@@ -60,17 +61,17 @@ def layout(boxes: Sequence[Box]) -> Layout:
     """Arrange boxes: a module just above its highest child, neighbours in the graph in nearby columns."""
     heights: dict[str, int] = {}
     for box in reversed(boxes):
-        heights[box.name] = 1 + max((heights[child.name] for child in boxes if box.name in child.parents), default=-1)
+        heights[box.name] = 1 + max((heights[child.name] for child in boxes if box.name in child.sources), default=-1)
     top = max(heights.values())
     layers = {name: top - height for name, height in heights.items()}
     rows: list[list[_Slot]] = [[name for name in layers if layers[name] == layer] for layer in range(top + 1)]
     routes: dict[tuple[str, str], list[_Slot]] = {}
     for box in boxes:
-        for parent in box.parents:
-            passed = range(layers[parent] + 1, layers[box.name])
+        for source in box.sources:
+            passed = range(layers[source] + 1, layers[box.name])
             for layer in passed:
-                rows[layer].append((parent, box.name, layer))
-            routes[parent, box.name] = [parent, *((parent, box.name, layer) for layer in passed), box.name]
+                rows[layer].append((source, box.name, layer))
+            routes[source, box.name] = [source, *((source, box.name, layer) for layer in passed), box.name]
     links = [link for route in routes.values() for link in pairwise(route)]
     for sweep in range(_SWEEPS):
         columns = {slot: (index + 0.5) / len(row) for row in rows for index, slot in enumerate(row)}
@@ -97,12 +98,14 @@ def _points(centres: Sequence[_Point]) -> Iterator[_Point]:
     yield centres[-1][0], centres[-1][1] - half
 
 
-def _draw_arrow(axes: Axes, points: Sequence[_Point], message: str, label_at: float, *, backward: bool) -> None:
-    """Draw the arrow of the forward message, beside it the backward one's, and the label over both."""
+def _draw_arrow(
+    axes: Axes, points: Sequence[_Point], message: str, label_at: float, *, backward: bool, is_target: bool
+) -> None:
+    """Draw the arrow of the forward message or the target, beside it the backward one's, and the label over both."""
     aside = 0.06 if backward else 0.0
-    ways: list[tuple[list[_Point], Any]] = [([(x + aside, y) for x, y in points], "-")]
+    ways: list[tuple[list[_Point], Any]] = [([(x + aside, y) for x, y in points], _DASHES if is_target else "-")]
     if backward:
-        ways.append(([(x - aside, y) for x, y in reversed(points)], (0, (4, 2))))
+        ways.append(([(x - aside, y) for x, y in reversed(points)], _DASHES))
     for way, dashes in ways:
         arrow = FancyArrowPatch(path=Path(way), arrowstyle="-|>", mutation_scale=9, linewidth=1.1, linestyle=dashes)
         arrow.set(facecolor="none", edgecolor=INK)

@@ -1,6 +1,6 @@
 """Figures as frozen plain values, before drawing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,8 +23,20 @@ class Box(NamedTuple):
     name: str
     type: str
     parents: tuple[str, ...]
-    messages: tuple[str, ...]  # label of the arrow from each parent: "18 points"
+    messages: tuple[str, ...]  # label of the arrow from each parent, then each target: "18 points"
     backward: tuple[bool, ...]  # whether each parent receives a backward message
+    targets: tuple[str, ...] = ()  # which receive none
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Boxes with an arrow to this one."""
+        return self.parents + self.targets
+
+    @property
+    def arrows(self) -> Iterator[tuple[str, str, bool]]:
+        """Source and label of each arrow, and whether a backward message lies beside it."""
+        backward = self.backward + (False,) * len(self.targets)
+        return zip(self.sources, self.messages, backward, strict=True)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import numpy as np
 
 from mmcli.config.graph import Graph
-from mmcli.modules.spec import ModuleSpec, Trace
+from mmcli.modules.spec import Kind, ModuleSpec, Trace
 from mmcli.plotting.panels import Bars, Box, Curves, GraphPanel, Line
 from mmcli.report.findings import Findings
 from mmcli.report.sections import Section, Table
@@ -26,21 +26,28 @@ def graph_section(graph: Graph, widths: Mapping[str, int] | None) -> Section:
     for node in graph.nodes.values():
         messages = tuple(f"{port.width} {port.kind}" for port in ports.get(node.name, ())) or tuple(node.kinds)
         backward = tuple(bool(graph.nodes[parent].parents) for parent in node.parents)
-        boxes.append(Box(node.name, node.type, node.parents, messages, backward))
+        messages += tuple(_target_label(node.kind_from(name), name, widths) for name in node.targets)
+        boxes.append(Box(node.name, node.type, node.parents, messages, backward, node.targets))
     arrows = [
-        f"{parent} {'to and from' if backward else 'to'} {box.name} ({message})"
+        f"{source} {'to and from' if backward else 'to'} {box.name} ({message})"
         for box in boxes
-        for parent, message, backward in zip(box.parents, box.messages, box.backward, strict=True)
+        for source, message, backward in box.arrows
     ]
+    has_targets = any(box.targets for box in boxes)
     panel = GraphPanel(
         name="graph",
         title="Modules and messages",
         alt=f"Graph of {len(boxes)} modules. Messages go from {', '.join(arrows)}.",
         note="Solid arrows are forward messages, dashed ones backward messages: a prediction of the same kind and "
-        "width. Observations receive none.",
+        f"width. Observations receive none.{' A dashed arrow from a target has no other beside it.' * has_targets}",
         boxes=tuple(boxes),
     )
     return Section("graph", "The graph", panels=(panel,))
+
+
+def _target_label(kind: Kind, target: str, widths: Mapping[str, int] | None) -> str:
+    """Label of the arrow from a target."""
+    return f"target, {kind if widths is None else f'{widths[target]} {kind}'}"
 
 
 def rounds_section(findings: Findings, graph: Graph) -> Section:

@@ -11,7 +11,8 @@ from mmcli.data.dataset import Datasets
 from mmcli.data.labels import Labels, LabelSet
 from mmcli.modules.spec import ClassReports, Role
 from mmcli.runs.history import HistoryLine
-from mmcli.runs.reader import HISTORY, RunFiles, Stage
+from mmcli.runs.layout import HISTORY, Stage
+from mmcli.runs.reader import RunFiles
 
 
 class Classes(NamedTuple):

@@ -20,24 +20,23 @@ from mmcli.errors import UsageError
 from mmcli.runs.arrays import encode, encode_rows, npy_header, suffix_of
 from mmcli.runs.checkpoint import Checkpoint
 from mmcli.runs.checkpoints import Shelf
-from mmcli.runs.reader import (
+from mmcli.runs.layout import (
     CHECKPOINTS,
     CONFIG,
     CONFUSION,
     EVALUATION,
-    FIGURES,
     HISTORY,
     LOCK,
     META,
-    PAGE,
     PARAMS,
-    REPORT,
     SUMS,
-    RunFiles,
     Stage,
     may_precede,
 )
+from mmcli.runs.places import make_exclusively, taken
+from mmcli.runs.reader import RunFiles
 from mmcli.util import atomic
+from mmcli.util.locks import locked
 
 _FOLDER = re.compile(r"module\d{3,}_[\w-]+", re.ASCII)  # of a module
 _RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
@@ -61,9 +60,9 @@ class RunDirectory(RunFiles):
             UsageError: there is something at `path`, or nothing can be made there.
         """
         try:
-            _make_exclusively(path)
+            make_exclusively(path)
         except FileExistsError:
-            raise UsageError(f"{path}: exists already; --resume resumes it, --force sets it aside") from None
+            raise taken(path) from None
         return cls(path)
 
     @classmethod
@@ -72,7 +71,7 @@ class RunDirectory(RunFiles):
         for number in count(1):
             path = parent / f"{stem}-{number:03d}"
             try:
-                _make_exclusively(path)
+                make_exclusively(path)
             except FileExistsError:
                 continue
             break
@@ -110,7 +109,7 @@ class RunDirectory(RunFiles):
         Raises:
             UsageError: another process holds it.
         """
-        return atomic.locked(self.path / LOCK)
+        return locked(self.path / LOCK)
 
     def start(self, config: str, facts: Mapping[str, Any]) -> None:
         """Write the resolved config and the meta data of a run that begins or resumes now."""
@@ -194,7 +193,7 @@ class RunDirectory(RunFiles):
             self._put(f"{folder}/{name}_{kind}{suffix}", content)
 
     @contextmanager
-    def recognized(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
+    def predicted(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
         """Write predictions on other items, batch by batch; files appear after the last, in place of all older ones.
 
         Yields a function of a module's folder and its arrays of the next items, which writes them as `write_arrays`
@@ -218,9 +217,9 @@ class RunDirectory(RunFiles):
 
         with ExitStack() as whole:
             yield append
-            self._forget_recognized()
+            self._forget_predicted()
 
-    def _forget_recognized(self) -> None:
+    def _forget_predicted(self) -> None:
         """Delete predictions on other data."""
         folders = [path for path in self.path.iterdir() if _FOLDER.fullmatch(path.name) and not path.is_symlink()]
         for path in (
@@ -244,35 +243,6 @@ class RunDirectory(RunFiles):
         """Write the picture of a module's confusion matrix."""
         self._put(f"{folder}/{CONFUSION[kind]}", png)
 
-    def report_folder(self, folder: Path | None) -> Path:
-        """Folder of a report: the one asked for, or report/ in the run directory.
-
-        Raises:
-            UsageError: the folder holds other things than a report.
-        """
-        folder = self.path / REPORT if folder is None else folder
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / PAGE).exists():
-            raise UsageError(f"{folder}: holds other things than a report; name another folder with -o")
-        return folder
-
-    def write_report(self, folder: Path, page: bytes, figures: Mapping[str, bytes]) -> Path:
-        """Write a page and its figures, by file name, in place of an older report; the path of the page.
-
-        Raises:
-            UsageError: the folder cannot be written.
-        """
-        try:
-            (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-            for old in (folder / FIGURES).iterdir():
-                if old.suffix in (".png", ".svg") and old.name not in figures:
-                    old.unlink()
-            for name, content in figures.items():
-                atomic.replace(folder / FIGURES / name, content)
-            atomic.replace(folder / PAGE, page)
-        except OSError as error:
-            raise UsageError(f"{folder}: cannot be written ({error.strerror}); name another folder with -o") from None
-        return folder / PAGE
-
     def _folders(self) -> list[Path]:
         """The run's own folder and those in it."""
         return [self.path, *(path for path in self.path.iterdir() if path.is_dir() and not path.is_symlink())]
@@ -289,36 +259,8 @@ class RunDirectory(RunFiles):
         self._digests[name] = hashlib.sha256(content).hexdigest()
 
 
-def set_aside(path: Path) -> Path | None:
-    """Rename a run directory to the first free of `path`.old-001, .old-002, ...; None where there is nothing.
-
-    Raises:
-        UsageError: `path` is neither a run directory nor an empty folder, or a process is at work in it.
-    """
-    path = path.absolute()  # "." has no name to append to
-    if not path.exists():
-        return None
-    if not path.is_dir() or (any(path.iterdir()) and not atomic.is_there(path / META)):
-        raise UsageError(f"{path}: no run directory, so --force leaves it alone; name another with -o")
-    with atomic.locked(path / LOCK):
-        aside = atomic.set_aside(path)
-        atomic.remove(aside / LOCK)
-    return aside
-
-
 def _history_line(record: Mapping[str, Any]) -> bytes:
     return json.dumps(record).encode() + b"\n"
-
-
-def _make_exclusively(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir()
-    except OSError as error:
-        if path.exists():
-            raise FileExistsError(path) from None
-        reason = f"{error.strerror}: {error.filename}"
-        raise UsageError(f"{path}: cannot be made ({reason}); name a place to write to with -o") from None
 
 
 def _now() -> str:

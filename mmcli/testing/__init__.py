@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mmcli.modules.spec import ModuleSpec, Options, Port
 from mmcli.testing.case import require, run_updates
+from mmcli.testing.checked_import import check_import
 from mmcli.testing.checks import CHECKS, check_spec
 from mmcli.testing.examples import Example, example_options, examples
 
@@ -22,7 +23,8 @@ def check_module(spec: ModuleSpec, options: Options | None = None, ports: Sequen
     A few random items go through two updates and through inference, for every kind of input that the type accepts,
     counts dense and sparse. Checked are:
 
-    - the spec: `output` and `check` answer with and without known widths, and 0 is within the bounds;
+    - the spec: `output` and `check` answer with and without known widths, 0 is within the bounds, and importing the
+      module of the options, in a process of its own, leaves jax unimported;
     - arrays: states and work keep their structure, nothing is traced twice, all numbers are finite, also where every
       message is missing and where there is one item;
     - messages: kinds, widths and weights are those declared; missing rows are neutral, distributions normalised; the
@@ -54,3 +56,4 @@ def check_module(spec: ModuleSpec, options: Options | None = None, ports: Sequen
                 check(case)
         except AssertionError as error:
             raise AssertionError(f"module type {spec.name} (inputs: {example}): {error}") from None
+    check_import(spec)

@@ -1,15 +1,11 @@
-"""Atomic writes: a file appears whole or not at all. And a lock that ends with its process."""
+"""Atomic writes: a file appears whole or not at all."""
 
 import errno
-import fcntl
 import hashlib
 import itertools
 import os
-import re
 import shutil
-import socket
 import stat
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from io import BufferedReader
@@ -19,7 +15,6 @@ from mmcli.errors import SaveError, UsageError
 from mmcli.util.text import shown
 
 TEMPORARY = ".tmp"  # suffix of a file that is still being written
-_PROBE_SECONDS = 0.1  # for which a lock is tried again: `is_locked` holds it for a moment
 _REMEDIES = {
     errno.EACCES: "; its owner has to give access, or name another path",
     errno.EPERM: "; its owner has to give access, or name another path",
@@ -269,73 +264,6 @@ def require_room(path: Path, size: float) -> None:
             f"{path}: {free / 1e6:.0f} MB are free where this run may need {size / 1e6:.0f}; "
             "free some, or name another place with -o"
         )
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock file `path`; yield False where the file system has no locks. A lock ends with its process.
-
-    Raises:
-        UsageError: another process holds it.
-        SaveError: it cannot be made.
-    """
-    with saving(path):
-        descriptor, is_held = _take(path)
-    try:
-        with saving(path):
-            os.ftruncate(descriptor, 0)
-            os.write(descriptor, f"host {socket.gethostname()} pid {os.getpid()}\n".encode())
-        yield is_held
-    finally:
-        with suppress(OSError):  # a lock file left behind locks nothing
-            path.unlink()
-        os.close(descriptor)
-
-
-def is_locked(path: Path) -> bool:
-    """Whether a process holds the lock file `path`; False where that cannot be found out."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # the file system has no locks
-        return False
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _take(path: Path) -> tuple[int, bool]:
-    """Open lock file, and whether it is locked.
-
-    Raises:
-        UsageError: another process holds it.
-    """
-    deadline = time.monotonic() + _PROBE_SECONDS
-    while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() < deadline:
-                os.close(descriptor)
-                time.sleep(_PROBE_SECONDS / 10)
-                continue
-            with os.fdopen(descriptor, "rb") as file:
-                holder = re.fullmatch(rb"host ([\w.-]+) pid (\d+)\n", file.read(300))
-            who = f"process {holder[2].decode()} on {holder[1].decode()}" if holder else "another process"
-            raise UsageError(f"{path.parent}: in use by {who}; wait for it, or stop it") from None
-        except OSError:
-            return descriptor, False
-        # The last holder may have deleted the file between the two calls: then this locks a file that no longer exists.
-        with suppress(FileNotFoundError):
-            if os.path.samestat(os.fstat(descriptor), path.stat()):
-                return descriptor, True
-        os.close(descriptor)
 
 
 @contextmanager

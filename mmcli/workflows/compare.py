@@ -11,7 +11,8 @@ from typing import Any, NamedTuple, Self
 from mmcli.config.reader import read_settings
 from mmcli.errors import ConfigError
 from mmcli.runs.history import HistoryLine
-from mmcli.runs.reader import CONFIG, HISTORY, RunFiles, is_run
+from mmcli.runs.layout import CONFIG, HISTORY, is_run
+from mmcli.runs.reader import RunFiles
 
 MEASURES = ("acc", "ari", "nmi")
 SEED = "seed"

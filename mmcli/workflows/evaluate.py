@@ -12,7 +12,7 @@ from mmcli.config.problems import located
 from mmcli.data.labels import Labels, translated
 from mmcli.data.selection import Request, Sources, choose
 from mmcli.errors import DataError, UsageError
-from mmcli.runs.reader import Stage
+from mmcli.runs.layout import Stage
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import shown
 from mmcli.workflows.trained_run import TrainedRun, Watch, load_run
@@ -58,14 +58,14 @@ def evaluate(
         path: of the run.
         data_root: as for `load_run`.
         trust_code: as for `load_run`.
-        notify: receives a line for each module type that is not the one that the run learned with.
+        notify: as for `load_run`.
 
     Raises:
         UsageError: no finished run at `path`, or none of its modules names labels.
         DataError: the data are not there, or not those the run learned from.
         DamagedRunError: files of the run are missing or unreadable.
     """
-    run = _loaded(path, data_root, trust_code, notify)
+    run = load_run(path, data_root=data_root, trust_code=trust_code, notify=notify)
     measured = _measured(run)
     if not measured:
         raise UsageError(f"{path}: no module of this run names labels, so there is nothing to compare its classes with")
@@ -86,7 +86,7 @@ def evaluate(
     return Evaluation(measures, {}, {}, {}, datasets.num_items, record, path, unwritten)
 
 
-def recognize(
+def predict(
     path: Path,
     request: Request,
     *,
@@ -108,7 +108,7 @@ def recognize(
         output: where files go; the run directory where it is None.
         data_root: as for `load_run`.
         trust_code: as for `load_run`.
-        notify: as for `evaluate`.
+        notify: as for `load_run`.
         watch: receives the number of items done, and of all.
 
     Raises:
@@ -117,7 +117,7 @@ def recognize(
         DamagedRunError: files of the run are missing or unreadable.
         SaveError: the files cannot be written.
     """
-    run = _loaded(path, data_root, trust_code, notify)
+    run = load_run(path, data_root=data_root, trust_code=trust_code, notify=notify)
     chosen = choose(run.config, request, without=without)
     datasets = run.load(chosen)
     directory = run.directory if output is None else RunDirectory.beside(output)
@@ -128,8 +128,8 @@ def recognize(
     names = {name: run.names(name) for name in run.classifiers}
     own = {name: _translated(run, name, chosen, labels, datasets.labels[name]) for name, labels in measured.items()}
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
-    with nullcontext(_drop) if unwritten is not None else directory.recognized(datasets.num_items) as append:
-        for batch in run.recognize(datasets, watch=watch):
+    with nullcontext(_drop) if unwritten is not None else directory.predicted(datasets.num_items) as append:
+        for batch in run.predict_batches(datasets, watch=watch):
             for name, arrays in batch.items.items():
                 found = dict(arrays)
                 if name in names:
@@ -171,14 +171,6 @@ def recognize(
         _write_confusions(directory, run.graph, measures, "recog")
         directory.write_evaluation(record, "recog")
     return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
-
-
-def _loaded(path: Path, data_root: Path | None, trust_code: bool, notify: Callable[[str], None] | None) -> TrainedRun:
-    run = load_run(path, data_root=data_root, trust_code=trust_code)
-    if notify is not None:
-        for line in run.plugin_changes:
-            notify(line)
-    return run
 
 
 def _drop(_folder: str, _arrays: Mapping[str, np.ndarray]) -> None:

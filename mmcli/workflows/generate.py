@@ -1,7 +1,7 @@
 """One sense from others, or of a class, as files."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -37,6 +37,7 @@ def generate(
     *,
     data_root: Path | None = None,
     trust_code: bool = False,
+    notify: Callable[[str], None] | None = None,
     watch: Watch | None = None,
 ) -> Path:
     """Make a sense and write it as .npz, and as a picture where its rows are square images.
@@ -48,6 +49,7 @@ def generate(
         output: the .npz; the picture lies beside it.
         data_root: as for `load_run`.
         trust_code: as for `load_run`.
+        notify: as for `load_run`.
         watch: receives the number of items done, and of all.
 
     Returns:
@@ -62,7 +64,7 @@ def generate(
     from_senses = bool(source.senses) or source.request != Request()
     if from_senses and source.of_class is not None:
         raise UsageError("--class makes a sense from nothing else; leave out --data, --test and --from, or --class")
-    run = load_run(path, data_root=data_root, trust_code=trust_code)
+    run = load_run(path, data_root=data_root, trust_code=trust_code, notify=notify)
     arrays = {to: _from_senses(run, to, source, watch)} if from_senses else _of_classes(run, to, source)
     write_arrays(output, arrays)
     side = math.isqrt(run.widths[run.senses[to]])

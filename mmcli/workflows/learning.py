@@ -17,7 +17,7 @@ from mmcli.modules.spec import Role
 from mmcli.runs import metrics
 from mmcli.runs.checkpoint import Checkpoint
 from mmcli.runs.history import HistoryLine
-from mmcli.runs.reader import CHECKPOINTS, Stage
+from mmcli.runs.layout import CHECKPOINTS, Stage
 from mmcli.runs.writer import RunDirectory
 from mmcli.util import workers
 from mmcli.util.text import listed

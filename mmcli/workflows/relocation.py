@@ -15,7 +15,8 @@ from mmcli.config.reader import Config, read_settings
 from mmcli.data.dataset import Datasets
 from mmcli.data.formats.opening import digest
 from mmcli.errors import DataError, MmcliError, UsageError
-from mmcli.runs.reader import RunFiles, is_run
+from mmcli.runs.layout import is_run
+from mmcli.runs.reader import RunFiles
 from mmcli.util.text import shown
 
 Recorded: TypeAlias = Mapping[tuple[str, str], str]  # (section, name of the data): SHA-256 of the file learned from

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmcli.data.dataset import load_datasets
 from mmcli.errors import DataError
+from mmcli.runs.report_files import report_folder, write_report
 from mmcli.runs.writer import RunDirectory
 from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing
 from mmcli.workflows.trained_run import read_graph
@@ -27,7 +28,7 @@ def report(path: Path, folder: Path | None = None, data_root: Path | None = None
         DamagedRunError: files of the run are missing or unreadable.
     """
     run = RunDirectory.look(path)
-    folder = run.report_folder(folder)
+    folder = report_folder(path, folder)
     config, graph = read_graph(run, data_root, trust_code=trust_code)
     datasets, problem, recorded = None, "", recorded_by(run)
     try:
@@ -42,4 +43,4 @@ def report(path: Path, folder: Path | None = None, data_root: Path | None = None
     from mmcli.report import content, page  # imports matplotlib
 
     written = page.make_page(content.gather(run, config, graph, datasets, problem))
-    return run.write_report(folder, written.html, written.figures)
+    return write_report(folder, written.html, written.figures)

@@ -8,7 +8,7 @@ from mmcli.config.reader import Config, config_differences, plain_config, settin
 from mmcli.data.dataset import Datasets
 from mmcli.errors import UsageError
 from mmcli.runs.checkpoint import VERSION, Checkpoint
-from mmcli.runs.reader import CONFIG
+from mmcli.runs.layout import CONFIG
 from mmcli.runs.writer import RunDirectory
 from mmcli.workflows.plugins import plugin_changes
 from mmcli.workflows.relocation import Recorded, recorded_by, recorded_digests, refuse_changed

@@ -11,8 +11,9 @@ from mmcli.config.model import Config
 from mmcli.config.reader import dump_config
 from mmcli.data.dataset import Datasets
 from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError
-from mmcli.runs.writer import RunDirectory, set_aside
-from mmcli.util.atomic import require_room
+from mmcli.runs.places import refuse_taken, set_aside
+from mmcli.runs.writer import RunDirectory
+from mmcli.util.atomic import is_there, require_room
 from mmcli.util.text import counted
 from mmcli.workflows import process
 from mmcli.workflows import resume as resuming
@@ -52,7 +53,7 @@ def train(
 
     Raises:
         UsageError: the run directory cannot be made, is in use, or is of another config; this process already computes
-            with another number of threads.
+            with another number of threads; there is no device of the kind that the environment asks for.
         DataError: the run learned from other data.
         DamagedRunError: the run cannot be resumed.
         SaveError: something cannot be written.
@@ -61,8 +62,12 @@ def train(
         StalledError: nothing was computed for minutes; the last checkpoint is kept.
     """
     config, graph, datasets = experiment
-    process.num_threads(threads, None)  # an error comes before anything is made
+    num_threads = process.num_threads(threads, None)  # an error comes before anything is made
     require_room(output or RUNS, ROOM + ROOM_PER_BYTE * datasets.num_bytes)
+    if output is not None and not (force or resume):
+        refuse_taken(output)
+    if output is None or not resume or not is_there(output):
+        _start_device(num_threads)
     aside = set_aside(output) if output is not None and force else None
     if output is None:
         run = RunDirectory.create_next(RUNS, f"{config.path.stem}-s{config.seed}")
@@ -85,6 +90,7 @@ def train(
         if checkpoint is not None and run.has_links:
             watcher.noted("files of this run are links: new files replace them, and their targets stay as they are")
         threads = process.num_threads(threads, resuming.threads_of(checkpoint))
+        _start_device(threads)
         facts = process.facts_of(config, datasets, threads)
         if checkpoint is not None:
             facts = resuming.restore(run, checkpoint, config, facts, watcher.noted)
@@ -95,6 +101,18 @@ def train(
             learn(experiment, run, watcher, stop, checkpoint)
         run.finish()
     return run.path
+
+
+def _start_device(threads: int) -> None:
+    """Start the device to compute on, before anything of a run is changed.
+
+    Raises:
+        UsageError: there is none of the kind that the environment asks for.
+    """
+    with process.threads_set(threads):
+        from mmcli.engine import devices  # imports jax
+
+        devices.start()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from mmcli.data.memory import ArrayData, given_arrays
 from mmcli.data.rows import sparse
 from mmcli.data.units import Units, in_data_units
 from mmcli.errors import ConfigError, DataError, ModuleTypeError, UsageError
-from mmcli.runs.reader import CONFIG
+from mmcli.runs.layout import CONFIG
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
 from mmcli.workflows.learned_run import LearnedRun
@@ -23,7 +23,7 @@ from mmcli.workflows.plugins import recorded_plugins
 from mmcli.workflows.relocation import recorded_by, relocated
 
 if TYPE_CHECKING:
-    from mmcli.engine.recognizer import Recognition, Recognizer
+    from mmcli.engine.predictor import PredictedBatch, Predictor
 
 Watch: TypeAlias = Callable[[int, int], None]  # called with the number of items done, and of all
 
@@ -52,6 +52,7 @@ def load_run(
     data: Mapping[str, ArrayLike] | None = None,
     data_root: str | Path | None = None,
     trust_code: bool = False,
+    notify: Callable[[str], None] | None = None,
 ) -> "TrainedRun":
     """Load a finished run from its directory.
 
@@ -75,6 +76,7 @@ def load_run(
         data_root: folder to search for data files of the run that were moved, by the end of each path and its SHA-256.
         trust_code: whether module types that the run's config names by import path, package.module:SPEC, are
             imported, which runs their code.
+        notify: receives a line for each module type that now comes from another package or version.
 
     Raises:
         ModuleTypeError: a module type of the run cannot be used here.
@@ -87,7 +89,11 @@ def load_run(
     config, graph = read_graph(run, root, trust_code=trust_code)
     arrays = given_arrays(data)
     _refuse_other_arrays(run, config, arrays)
-    return TrainedRun(run, config, graph, data_root=root, arrays=arrays)
+    loaded = TrainedRun(run, config, graph, data_root=root, arrays=arrays)
+    if notify is not None:
+        for line in loaded.plugin_changes:
+            notify(line)
+    return loaded
 
 
 def _refuse_other_arrays(run: RunDirectory, config: Config, arrays: Mapping[str, ArrayData]) -> None:
@@ -127,20 +133,20 @@ class TrainedRun(LearnedRun):
     """A trained graph that predicts classes and generates senses; `load_run` and `train` give one."""
 
     @cached_property
-    def _recognizer(self) -> "Recognizer":
-        from mmcli.engine.recognizer import Recognizer  # imports jax
+    def _predictor(self) -> "Predictor":
+        from mmcli.engine.predictor import Predictor  # imports jax
 
-        recognizer = Recognizer(self.graph, self.widths, self.config.messages)
+        predictor = Predictor(self.graph, self.widths, self.config.messages)
         for name, node in self.graph.nodes.items():
             if node.parents:
                 folder = self.graph.folder(name)
                 try:
-                    recognizer.restore(name, self.directory.params(folder), self.num_learned)
+                    predictor.restore(name, self.directory.params(folder), self.num_learned)
                 except ValueError as error:
                     raise self.directory.damaged(f"{folder}/params.npz", str(error)) from None
-        return recognizer
+        return predictor
 
-    def recognize(
+    def predict_batches(
         self,
         datasets: Datasets,
         evidence: Mapping[str, NDArray[np.float32]] | None = None,
@@ -148,14 +154,14 @@ class TrainedRun(LearnedRun):
         senses: Collection[str] = (),
         seed: int | None = None,
         watch: Watch | None = None,
-    ) -> "Iterator[Recognition]":
+    ) -> "Iterator[PredictedBatch]":
         """Outputs of every module, batch by batch; classes are numbered as found.
 
         Items are in the units of the data; a sense that is expected from standard units is in those. `evidence`, log
-        probabilities (N, K) of the classes of a module, `senses` and `seed` as for `Recognizer.recognize`.
+        probabilities (N, K) of the classes of a module, `senses` and `seed` as for `Predictor.predict`.
         """
         num_done = 0
-        for batch in self._recognizer.recognize(datasets.given, evidence, senses=senses, seed=seed):
+        for batch in self._predictor.predict(datasets.given, evidence, senses=senses, seed=seed):
             items = {name: in_data_units(self.graph, name, found, self.units) for name, found in batch.items.items()}
             yield batch._replace(items=items)
             num_done += batch.num_items
@@ -175,7 +181,7 @@ class TrainedRun(LearnedRun):
         """
         batches = [
             {name: [batch.items[name][stem] for stem in stems] for name, stems in self.classifiers.items()}
-            for batch in self.recognize(self._observed(senses))
+            for batch in self.predict_batches(self._observed(senses))
         ]
         predictions = {}
         for name in self.classifiers:
@@ -227,13 +233,13 @@ class TrainedRun(LearnedRun):
         seed: int | None,
         watch: Watch | None = None,
     ) -> NDArray[np.floating[Any]]:
-        """Generate a sense from datasets without it, and `evidence` on classes (see `recognize`)."""
+        """Generate a sense from datasets without it, and `evidence` on classes (see `predict_batches`)."""
         self.refuse_too_many(to, datasets.num_items)
         module = self.senses[to]
         units = self._units_made(module, is_drawn=seed is not None)
         made = np.empty((datasets.num_items, self.widths[module]), np.float32 if units is None else np.float64)
         rest = made
-        for batch in self.recognize(datasets, evidence, senses=[module], seed=seed, watch=watch):
+        for batch in self.predict_batches(datasets, evidence, senses=[module], seed=seed, watch=watch):
             rows_made = batch.senses[module]
             if units is not None:
                 rows_made = units.restored(rows_made)

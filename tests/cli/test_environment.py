@@ -1,6 +1,7 @@
 """No variable of the environment changes what a command computes, or ends it without a plain line."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,6 +139,22 @@ def test_a_device_that_is_not_here_is_named(command, variable, trained, tmp_path
     assert done.returncode == 2
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"mmcli: error: {variable}: no such device can be used here; set JAX_PLATFORMS=cpu")
+    assert not (tmp_path / "run").exists()
+    assert "run directory" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--force", "--resume"])
+def test_a_device_that_is_not_here_leaves_a_run_as_it_is(option, trained, tmp_path):
+    shutil.copytree(trained.run, tmp_path / "run")
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+
+    done = mmcli(
+        tmp_path, "train", trained.run / "../../tiny.yaml", "-o", "run", option, "--rounds", 3, JAX_PLATFORMS="cuda"
+    )
+
+    assert done.returncode == 2
+    assert "JAX_PLATFORMS=cuda: no such device can be used here" in done.stderr.splitlines()[-1]
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
 
 
 THEIRS = {

@@ -71,10 +71,22 @@ def test_a_column_is_named_by_its_number():
     np.testing.assert_allclose(load(text).as_observed("p"), POINTS[:, 2:], atol=1e-6)
 
 
+def test_a_header_that_no_other_data_decide_is_noted(folder):
+    text = CONFIG.replace("p.csv", "y.csv").replace("gmm, inputs", "mlda, inputs")
+
+    assert load(text).notes == tuple(
+        f"x.yaml:{line}: data.{name}: {folder}/y.csv:1: 0 may name the columns of 240 items, or be the first of 241; "
+        "read as an item; header: true or header: false (--header or --no-header of mmcli data) decides"
+        for line, name in (("2:11", "points"), ("3:10", "truth"))
+    )
+    assert load(text.replace("y.csv", "y.csv, header: true")).notes == ()
+
+
 def test_labels_without_a_header_need_nothing_said():
     Path("y.csv").write_text("".join(f"{label}\n" for label in CLASSES))
 
     assert load().num_items == N
+    assert load().notes == ()
     np.testing.assert_array_equal(load(CONFIG.replace("y.csv", "y.csv, header: false")).labels["gmm"].numbers, CLASSES)
 
 

@@ -110,7 +110,7 @@ def test_every_program_of_a_run_and_of_what_is_asked_of_it(tmp_path):
     assert done.returncode == 0, done.stderr
     files = sorted((tmp_path / "programs").glob("*.cpu_after_optimizations.txt"))
     programs = {path.name: path.read_text() for path in files}
-    # module_0123.jit_end.cpu_after_optimizations.txt: one of each module, and of recognition one for the whole graph.
+    # module_0123.jit_end.cpu_after_optimizations.txt: one of each module, and of prediction one for the whole graph.
     names = Counter(path.name.split(".")[1] for path in files)
     assert {name: names[name] for name in ("jit_begin", "jit_advance", "jit_end")} == dict.fromkeys(
         ("jit_begin", "jit_advance", "jit_end"), 4

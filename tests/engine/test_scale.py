@@ -1,5 +1,6 @@
 """Neither scale nor offset of the data decides what is found, as far as float64 tells values apart."""
 
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from toys import GROUPS
 
 from mmcli.config.graph import build_graph
 from mmcli.config.reader import load_config
@@ -20,7 +22,7 @@ from mmcli.modules.api import Inputs
 from mmcli.modules.gmm.model import build as build_gmm
 from mmcli.modules.gmm.spec import GmmOptions
 from mmcli.modules.messages import Points, neutral
-from mmcli.modules.spec import Kind, Port
+from mmcli.modules.spec import InputSpec, Kind, Port
 from mmcli.modules.vae.model import build as build_vae
 from mmcli.modules.vae.spec import VaeOptions
 from mmcli.runs.metrics import evaluate
@@ -259,6 +261,16 @@ def test_counts_whose_scale_decides_are_told(scale, weights, notes):
     found = load(np.ones((8, 3)) * scale, COUNTS.replace("WEIGHTS", weights)).notes
 
     assert found == tuple(f"x.yaml:1:15: data.words: {note}; set modules.mlda.weights" for note in notes)
+
+
+def test_a_type_that_cannot_scale_counts_is_advised_what_works(register):
+    register(dataclasses.replace(GROUPS, inputs=InputSpec((Kind.COUNTS,), maximum=1)))
+    config = COUNTS.replace("type: mlda", "type: groups").replace("num_classes", "num_groups").replace(", WEIGHTS", "")
+
+    with pytest.raises(DataError, match=r"more words than float32 can weigh \(1e\+07\); scale the array$"):
+        load(np.ones((8, 3)) * 1e9, config)
+    (note,) = load(np.ones((8, 3)) * 1e-6, config).notes
+    assert note.endswith("less than a word an item: priors decide; scale the array")
 
 
 @pytest.fixture(scope="module")

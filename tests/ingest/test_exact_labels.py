@@ -118,6 +118,35 @@ def test_a_header_of_numbers_is_asked_about_by_data_commands(command):
     assert nothing.err == "mmcli: error: --header is for texts, and none of the files is one; leave it out\n"
 
 
+def test_a_column_of_labels_under_0_is_shown_with_both_readings(command):
+    Path("y.csv").write_text("0\n" + "0\n1\n" * 10)  # DataFrame(labels).to_csv(index=False)
+    doubt = (
+        "y.csv:1: 0 may name the columns of 20 items, or be the first of 21; "
+        "read as an item; header: true or header: false (--header or --no-header of mmcli data) decides"
+    )
+
+    shown = command("data", "show", "y.csv")
+
+    assert (shown.code, shown.err) == (0, doubt + "\n")
+    assert show(command, "y.csv")["notes"] == [doubt]
+    for option, num_items in (("--header", 20), ("--no-header", 21)):
+        record = show(command, "y.csv", option)
+        assert (record["arrays"][""]["shape"], record["notes"]) == ([num_items, 1], [])
+
+
+def test_a_column_under_0_beside_another_is_paired_with_both_readings(command):
+    for name in ("x.csv", "y.csv"):
+        Path(name).write_text("0\n" + "0\n1\n" * 10)
+    np.save("other.npy", np.ones((21, 1)))
+
+    doubtful = command("data", "pair", "x.csv", "y.csv", "-o", "out.npz", "--by", "row")
+    decided = command("data", "pair", "x.csv", "other.npy", "-o", "out.npz", "--by", "row")
+
+    assert doubtful.err.count("may name the columns of 20 items, or be the first of 21") == 2
+    assert "may name" not in decided.out + decided.err
+    assert decided.code == 0
+
+
 def test_a_row_more_than_others_have_may_be_a_header(command):
     Path("y.csv").write_text("0\n" + "0\n1\n" * 10)
     np.save("other.npy", np.ones((20, 1)))

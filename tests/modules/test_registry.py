@@ -3,6 +3,7 @@
 import re
 import sys
 
+import numpy as np
 import pytest
 from plugins import offer
 
@@ -21,6 +22,14 @@ GOOD = """
 import dataclasses
 import toys
 SPEC = dataclasses.replace(toys.GROUPS, name="kind")
+"""
+
+
+BOUNDED = """
+import dataclasses
+import toys
+INPUTS = dataclasses.replace(toys.GROUPS.inputs, bounds=lambda options: (0, options.num_groups))
+SPEC = dataclasses.replace(toys.GROUPS, name="kind", inputs=INPUTS)
 """
 
 
@@ -92,6 +101,16 @@ def test_a_broken_package_is_named_with_its_error_and_stops_nothing_else(site, c
     usable, unusable = list_types()
     assert [*usable] == [*BUILT_IN, "good"]
     assert unusable == {"kind": text}
+
+
+def test_bounds_that_need_an_option_leave_only_the_advice_out(site, tmp_path, command):
+    offer(site, "good-one", "kind = good_one:SPEC", BOUNDED)
+    np.savez(tmp_path / "a.npz", a=np.full((3, 2), 0.5))
+
+    done = command("data", "show", tmp_path / "a.npz")
+
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1].endswith("0 to 1: vae, gmm, mlda")
 
 
 def test_a_type_of_two_packages_is_refused(site):

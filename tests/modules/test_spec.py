@@ -9,7 +9,7 @@ from toys import GROUPS
 from mmcli.modules.gmm.spec import SPEC as GMM
 from mmcli.modules.mlda.spec import SPEC as MLDA
 from mmcli.modules.observation.spec import SPEC as OBSERVATION
-from mmcli.modules.spec import Kind, Port, Role, Trace
+from mmcli.modules.spec import InputSpec, Kind, Port, Role, Trace
 from mmcli.modules.vae.spec import SPEC as VAE
 
 
@@ -57,6 +57,10 @@ def test_a_width_that_is_not_known_yet_is_no_number():
         ({"reports": {"x{input}": Role.CENTRES}}, "the role centres is of one array, not of one for each input"),
         ({"reports": {"x": Role.CLASS}}, "class and probabilities are reported together or not at all"),
         ({"sends": (Kind.POINTS,)}, "it reports classes, so it must be able to send categorical messages over them"),
+        (
+            {"inputs": InputSpec((Kind.COUNTS,), scale_option="weights")},
+            "scale_option is 'weights', and there is no such",
+        ),
         ({"build": "toys.build"}, "build is 'toys.build' where package.module:function is expected"),
     ],
 )

@@ -9,13 +9,14 @@ import pytest
 from contrast import contrast
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch
 from matplotlib.text import Text
 from PIL import Image
 
 from mmcli.plotting import style
 from mmcli.plotting.draw import draw, picture, stacked
-from mmcli.plotting.draw_graph import layout
-from mmcli.plotting.panels import Box, Counts, CurveGrid, Curves, Line, Pictures, Scatter, Spectra, Strip
+from mmcli.plotting.draw_graph import draw_graph, layout
+from mmcli.plotting.panels import Box, Counts, CurveGrid, Curves, GraphPanel, Line, Pictures, Scatter, Spectra, Strip
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,25 @@ def test_an_arrow_past_a_layer_has_a_place_in_it():
     assert [len(row) for row in slots] == [1, 2, 2, 1]
     assert routes["a", "d"] == ["a", ("a", "d", 1), ("a", "d", 2), "d"]
     assert routes["c", "d"] == ["c", "d"]
+
+
+def test_a_target_has_a_dashed_arrow_and_stands_above():
+    boxes = (
+        Box("x", "observation", (), (), ()),
+        Box("y", "observation", (), (), ()),
+        Box("m", "a", ("x",), ("3 points",), (False,)),
+        Box("n", "b", ("m",), ("2 points", "target, 1 points"), (True,), ("y",)),
+    )
+
+    slots, routes = layout(boxes)
+    figure = draw_graph(GraphPanel("graph", "", "", "", boxes))
+
+    assert any({*row} == {"m", "y"} for row in slots)
+    assert routes["y", "n"] == ["y", "n"]
+    (axes,) = figure.axes
+    dashed = [patch.get_linestyle() != "-" for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
+    assert dashed == [False, False, True, True]  # x to m, m to n and back, y to n
+    assert "target, 1 points" in [text.get_text() for text in axes.texts]
 
 
 @pytest.fixture

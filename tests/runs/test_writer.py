@@ -14,7 +14,8 @@ import pytest
 
 from mmcli.errors import DamagedRunError, SaveError, UsageError
 from mmcli.runs.checkpoint import Checkpoint
-from mmcli.runs.writer import RunDirectory, set_aside
+from mmcli.runs.places import set_aside
+from mmcli.runs.writer import RunDirectory
 from mmcli.util import atomic
 
 

@@ -8,6 +8,7 @@ from toys import CHAIN, GROUPS, LINEAR, RUNNING, GroupsOptions
 from mmcli.modules.registry import find_spec
 from mmcli.modules.spec import InputSpec, Kind, Objective, Port, Role
 from mmcli.testing import check_module
+from mmcli.testing.checked_import import check_import
 
 
 @pytest.mark.parametrize("spec", [GROUPS, RUNNING, CHAIN, LINEAR], ids=lambda spec: spec.name)
@@ -26,6 +27,35 @@ def test_ports_of_ones_own():
 def test_a_source_has_nothing_to_check():
     with pytest.raises(AssertionError, match="module type observation is a source, which has no functions to check"):
         check_module(find_spec("observation"))
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        (
+            "import jax\nfrom toys import GroupsOptions\n",
+            "importing its spec, of_jax, imports jax; import jax in the module of `build` alone",
+        ),
+        (
+            "import nowhere\n",
+            "its spec, of_jax, cannot be imported alone: ModuleNotFoundError: No module named 'nowhere'",
+        ),
+    ],
+)
+def test_a_spec_that_imports_jax_is_named(code, text, tmp_path, monkeypatch):
+    (tmp_path / "of_jax.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    options = type("OwnOptions", (GroupsOptions,), {"__module__": "of_jax"})
+
+    with pytest.raises(AssertionError) as found:
+        check_import(dataclasses.replace(GROUPS, options=options))
+
+    assert str(found.value) == f"module type groups: {text}"
+
+
+@pytest.mark.parametrize("module", ["toys", "__main__"])
+def test_a_spec_without_jax_or_of_a_notebook_is_let_through(module):
+    check_import(dataclasses.replace(GROUPS, options=type("OwnOptions", (GroupsOptions,), {"__module__": module})))
 
 
 class UnclearOptions(GroupsOptions):

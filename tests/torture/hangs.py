@@ -1,6 +1,6 @@
 """Every type of module learns, narrow and wide, on 1 to 4 threads, each in a process that is ended if it stands still.
 
-A graph with two gmms is asked for draws as well: recognition goes through all of its modules.
+A graph with two gmms is asked for draws as well: prediction goes through all of its modules.
 """
 
 import argparse

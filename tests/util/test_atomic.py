@@ -9,13 +9,14 @@ import pytest
 
 from mmcli.errors import SaveError, UsageError
 from mmcli.util import atomic
+from mmcli.util.locks import locked
 
 HOLD = """
 import sys
 from pathlib import Path
-from mmcli.util import atomic
+from mmcli.util.locks import locked
 
-with atomic.locked(Path(sys.argv[1])):
+with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
 """
@@ -33,7 +34,7 @@ def holder(tmp_path):
 
 
 def test_a_lock_refuses_a_second_process_and_names_the_first(tmp_path, holder):
-    with pytest.raises(UsageError) as error, atomic.locked(tmp_path / "lock"):
+    with pytest.raises(UsageError) as error, locked(tmp_path / "lock"):
         pass
 
     host = os.uname().nodename
@@ -45,7 +46,7 @@ def test_a_lock_whose_holder_was_killed_is_free(tmp_path, holder):
     holder.wait()
     assert (tmp_path / "lock").exists()
 
-    with atomic.locked(tmp_path / "lock") as is_held:
+    with locked(tmp_path / "lock") as is_held:
         assert is_held
         assert (tmp_path / "lock").read_text() == f"host {os.uname().nodename} pid {os.getpid()}\n"
 
@@ -57,7 +58,7 @@ def test_what_a_lock_file_says_is_not_repeated_unread(tmp_path):
     path.write_text("host \x1b[31m pid 0\n")
     with path.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UsageError, match="in use by another process;"), atomic.locked(path):
+        with pytest.raises(UsageError, match="in use by another process;"), locked(path):
             pass
 
 
@@ -67,7 +68,7 @@ def test_a_file_system_without_locks(tmp_path, monkeypatch):
 
     monkeypatch.setattr(fcntl, "flock", refuse)
 
-    with atomic.locked(tmp_path / "lock") as is_held:
+    with locked(tmp_path / "lock") as is_held:
         assert not is_held
 
 

@@ -44,7 +44,7 @@ def learned(run, name):
     return np.loadtxt(run.directory.path / run.graph.folder(name) / "class_learn.txt", dtype=int)
 
 
-def test_what_was_learned_is_recognized(run):
+def test_what_was_learned_is_predicted(run):
     said = run.predict(images=IMAGES, words=WORDS)
 
     assert list(said) == ["gmm", "mlda"]
@@ -267,7 +267,7 @@ def test_wide_arrays_go_to_npy_batch_by_batch(monkeypatch):
     run = load_run("run")
     rows = np.arange(40.0).reshape(4, 10)
 
-    with run.directory.recognized(6) as append:
+    with run.directory.predicted(6) as append:
         for batch in (rows, rows[:2]):
             append("module002_vae", {"x_hat": batch, "z": batch[:, :2]})
 
@@ -276,12 +276,12 @@ def test_wide_arrays_go_to_npy_batch_by_batch(monkeypatch):
 
 
 @pytest.mark.usefixtures("copy")
-def test_recognition_that_breaks_off_leaves_what_was_there(command):
+def test_prediction_that_breaks_off_leaves_what_was_there(command):
     command("evaluate", "run", "--without", "words")
     before = {path: path.read_bytes() for path in Path("run").rglob("*_recog.*")}
 
     def break_off():
-        with load_run("run").directory.recognized(60) as append:
+        with load_run("run").directory.predicted(60) as append:
             append("module002_vae", {"z": np.zeros((2, 2))})
             raise KeyboardInterrupt
 

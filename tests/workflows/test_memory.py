@@ -11,6 +11,7 @@ import pytest
 from scipy.sparse import csr_array, random_array
 
 from mmcli.engine.devices import memory_errors
+from mmcli.engine.predictor import Predictor
 from mmcli.errors import MemoryShortError
 from mmcli.modules.api import Inputs, report
 from mmcli.modules.counts import on_device
@@ -182,6 +183,23 @@ def test_memory_that_runs_out_is_told_with_the_module(error):
 def test_another_error_of_jax_stays_what_it_is():
     with pytest.raises(jax.errors.JaxRuntimeError, match="INTERNAL"), memory_errors("module gmm", "fewer columns"):
         raise jax.errors.JaxRuntimeError("INTERNAL: a fault")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["evaluate", "--data", "tiny.npz"], ["generate", "--to", "images", "--class", "0", "-o", "made.npz"]]
+)
+def test_memory_that_runs_out_in_a_prediction_is_told_with_its_items(arguments, trained, command, monkeypatch):
+    # 64 TB, which no allocator gives.
+    monkeypatch.setattr(Predictor, "_settle", lambda *_: jnp.zeros((2**22, 2**22)).block_until_ready())
+    monkeypatch.chdir(trained.run.parents[1])
+    name, *options = arguments
+
+    done = command(name, trained.run, *options)
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("mmcli: error: prediction of items 0 to ")
+    assert "(from 0): out of memory; free some, or use a machine with more (RESOURCE_EXHAUSTED" in done.err
+    assert len(done.err.splitlines()) == 1
 
 
 def test_memory_that_runs_out_elsewhere_is_one_line(wide, command, monkeypatch):

@@ -125,12 +125,14 @@ def test_a_run_of_it_resumes_with_the_bytes_of_one_that_was_never_stopped(finish
         assert (resumed / path.relative_to(finished)).read_bytes() == path.read_bytes(), path
 
 
-def test_another_version_is_named_by_resume_and_evaluate(run, config, command, upgrade):
+def test_another_version_is_named_by_every_command_that_computes(run, config, command, upgrade):
     upgrade("0.2.0")
     line = "type pca came from mmcli-pca 0.1.0 and comes from mmcli-pca 0.2.0: results may differ"
 
     assert command("evaluate", run).err == f"mmcli: {line}\n"
     assert f"mmcli: {line}\n" in command("evaluate", run, "--test").err
+    made = command("generate", run, "--to", "images", "--class", "1", "-o", "made.npz")
+    assert (made.code, made.err) == (0, f"mmcli: {line}\n")
     assert load_run(run).plugin_changes == [line]
     resumed = command("train", config, "-o", "run", "--resume", "--rounds", "3")
     assert resumed.code == 0, resumed.err

@@ -268,7 +268,7 @@ def test_what_is_no_log_bars_a_run(train):
 def test_the_streams_may_go_to_any_file_where_a_run_begins(train, monkeypatch):
     Path("run").mkdir()
     with Path("run/course.txt").open("w") as file:
-        monkeypatch.setattr("mmcli.runs.reader._OUTPUTS", (file.fileno(),))
+        monkeypatch.setattr("mmcli.runs.layout._OUTPUTS", (file.fileno(),))
 
         assert train("-o", "run", "--resume").code == 0
 

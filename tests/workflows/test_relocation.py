@@ -52,13 +52,13 @@ COMMANDS = [
 
 
 @pytest.mark.usefixtures("moved")
-@pytest.mark.parametrize("arguments", COMMANDS, ids=["evaluate", "recognize", "generate", "report"])
+@pytest.mark.parametrize("arguments", COMMANDS, ids=["evaluate", "predict", "generate", "report"])
 def test_moved_data_are_found_below_a_folder(command, arguments):
     assert command(*arguments, "--data-root", "other/place").code == 0
 
 
 @pytest.mark.usefixtures("moved")
-@pytest.mark.parametrize("arguments", COMMANDS[:3], ids=["evaluate", "recognize", "generate"])
+@pytest.mark.parametrize("arguments", COMMANDS[:3], ids=["evaluate", "predict", "generate"])
 def test_data_that_are_gone_name_the_way_to_say_where_they_are(command, arguments):
     done = command(*arguments)
 
@@ -67,7 +67,7 @@ def test_data_that_are_gone_name_the_way_to_say_where_they_are(command, argument
     assert all(line.startswith("run/config.yaml:") and line.endswith(MISSING) for line in done.err.splitlines())
 
 
-@pytest.mark.parametrize("arguments", COMMANDS, ids=["evaluate", "recognize", "generate", "report"])
+@pytest.mark.parametrize("arguments", COMMANDS, ids=["evaluate", "predict", "generate", "report"])
 def test_other_bytes_below_the_folder_are_refused(command, moved, arguments):
     change(moved / "other/place/tiny.npz")
 

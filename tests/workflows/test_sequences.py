@@ -1,4 +1,4 @@
-"""Types whose rows are steps of sequences, from a config to recognition: no batch cuts a sequence."""
+"""Types whose rows are steps of sequences, from a config to prediction: no batch cuts a sequence."""
 
 import json
 from pathlib import Path
@@ -6,10 +6,11 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from toys import CHAIN, ChainOptions, filtered
+from toy_models import filtered
+from toys import CHAIN, ChainOptions
 
 from mmcli import load_run
-from mmcli.engine.recognizer import BATCH, batch_bounds
+from mmcli.engine.predictor import BATCH, batch_bounds
 from mmcli.errors import DataError
 from mmcli.modules.registry import find_spec
 
@@ -57,13 +58,13 @@ def starts_of(takes):
     return np.append(True, takes[1:] != takes[:-1])
 
 
-def test_recognition_equals_the_unbatched_result(run, arrays, command):
+def test_prediction_equals_the_unbatched_result(run, arrays, command):
     learned = np.loadtxt(run / "module001_chain" / "filtered_learn.txt")
 
     assert command("evaluate", run, "--data", "points.npz").code == 0
 
-    recognized = np.loadtxt(run / "module001_chain" / "filtered_recog.txt")
-    np.testing.assert_allclose(recognized, learned, atol=1e-6)
+    predicted = np.loadtxt(run / "module001_chain" / "filtered_recog.txt")
+    np.testing.assert_allclose(predicted, learned, atol=1e-6)
     # Units of the data are winsorized, so that the values are only about standard ones.
     np.testing.assert_allclose(learned, unbatched(arrays["points"], starts_of(arrays["takes"])), atol=0.05)
     assert abs(learned - unbatched(arrays["points"], np.arange(N) == 0)).max() > 0.05
@@ -176,7 +177,7 @@ def test_modules_says_that_a_type_takes_sequences(command):
     assert find_spec("chain").items == "sequence"
 
 
-def test_recognition_of_text_data_names_the_sequences_left_out(run, command):
+def test_prediction_of_text_data_names_the_sequences_left_out(run, command):
     np.save("other.npy", np.zeros((3, 1)))
 
     done = command("evaluate", run, "--data", "points=other.npy")

@@ -32,7 +32,7 @@ modules:
 # The command line, with threads that stand still where a function would compute.
 STUCK = """\
 import functools, sys, threading
-from mmcli.engine import recognizer, schedule
+from mmcli.engine import predictor, schedule
 from mmcli.cli.main import main
 
 def stand_still(*_):
@@ -45,9 +45,9 @@ def compile_stuck(*arguments):
     return compiled._replace(advance=advance)
 
 compile_module, schedule.compile_module = schedule.compile_module, compile_stuck
-recognizer.Recognizer._recognize_batch = stand_still
+predictor.Predictor._predict_batch = stand_still
 schedule.train_rounds = functools.partial(schedule.train_rounds, still_seconds={seconds})
-recognizer.Recognizer.recognize = functools.partialmethod(recognizer.Recognizer.recognize, still_seconds={seconds})
+predictor.Predictor.predict = functools.partialmethod(predictor.Predictor.predict, still_seconds={seconds})
 {more}
 print("said before", end="")
 sys.argv = ["mmcli", *{line!r}.split()]
@@ -65,7 +65,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def start(folder):
-    """Start a command whose threads will stand still after some calls, or where its items are recognized."""
+    """Start a command whose threads will stand still after some calls, or where its items are predicted."""
 
     def command(line, seconds=600.0, free_calls=0, more=""):
         script = STUCK.format(line=line, seconds=seconds, free_calls=free_calls, more=more)

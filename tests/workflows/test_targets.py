@@ -1,4 +1,4 @@
-"""Supervised types, from a config to recognition: they learn from their targets and predict without them."""
+"""Supervised types, from a config to prediction: they learn from their targets and predict without them."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def test_targets_are_learned_and_missing_ones_left_out(run, arrays):
     np.testing.assert_allclose(learned, arrays["wanted"], atol=0.06)
 
 
-def test_recognition_does_without_the_targets(run, arrays, command):
+def test_prediction_does_without_the_targets(run, arrays, command):
     learned = np.loadtxt(run / "module002_linear" / "predicted_learn.txt")
     np.savez("without.npz", points=arrays["points"])
     np.savez("wrong.npz", points=arrays["points"], wanted=np.full((N, 7), 1e30))
@@ -57,6 +57,13 @@ def test_recognition_does_without_the_targets(run, arrays, command):
     for file in ("without.npz", "wrong.npz"):  # the second is not even read
         assert command("evaluate", run, "--data", file).code == 0
         np.testing.assert_allclose(np.loadtxt(run / "module002_linear" / "predicted_recog.txt"), learned, atol=1e-5)
+
+
+def test_the_report_draws_the_targets(run, command):
+    page = Path(command("report", run).out.strip()).read_text()
+
+    assert "Messages go from point to linear (3 points), want to linear (target, 2 points)." in page
+    assert "A dashed arrow from a target has no other beside it." in page
 
 
 def test_a_target_is_no_sense(run, arrays):

@@ -102,6 +102,46 @@ def test_a_run_imports_nothing_that_is_not_trusted(run, command, arguments):
     assert trusted.code == 0, trusted.err
 
 
+BROKEN = """\
+import dataclasses
+from toys import GROUPS
+
+def fails(*_arguments):
+    return {value}
+
+SPEC = dataclasses.replace(GROUPS, {field})
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "reason"),
+    [
+        ("output", "1 / 0", "ZeroDivisionError: division by zero"),
+        ("output", "None", "TypeError: NoneType where a Port is expected"),
+        ("check", "1 / 0", "ZeroDivisionError: division by zero"),
+        ("check", "iter([1 / 0 for _ in range(2)])", "ZeroDivisionError: division by zero"),
+        ("check", "['text']", "ValueError: too many values to unpack (expected 2)"),
+        ("memory", "exit('no')", "SystemExit: no"),
+        ("bounds", "(1, 2, 3)", "ValueError: too many values to unpack (expected 2)"),
+        ("bounds", "{}['range']", "KeyError: 'range'"),
+    ],
+)
+def test_a_function_of_a_spec_that_fails_is_named(config, command, function, value, reason):
+    field = f"{function}=fails"
+    if function == "bounds":
+        field = f"inputs=dataclasses.replace(GROUPS.inputs, {field})"
+    Path("broken.py").write_text(BROKEN.format(value=value, field=field))
+    config.write_text(CONFIG.replace("loose:SPEC", "broken:SPEC"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path.cwd())
+        done = command("check", config, "--trust-code")
+    sys.modules.pop("broken")
+
+    text = f"type groups of broken (not installed): `{function}` of its spec fails: {reason}; mend or uninstall it"
+    assert (done.code, done.err) == (2, f"mmcli: error: {text}\n")
+
+
 def test_a_run_is_loaded_in_python_where_it_is_trusted(run):
     with pytest.raises(ModuleTypeError, match="--trust-code"):
         load_run(run)

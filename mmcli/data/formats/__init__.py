@@ -119,6 +119,17 @@ def line_of(file: Path, row: int, header: bool | None = None) -> int | None:
     return text.line_of(file, row, header) if _kind(file) is Kind.TEXT else None
 
 
+def heading_doubt(file: Path, header: bool | None = None) -> str | None:
+    """Remark, file:line: text, on a text whose first line is read as an item and may name its columns; else None.
+
+    Raises:
+        DataError: as `read_array`.
+    """
+    if header is not None or _kind(file) is not Kind.TEXT or text.is_decided(file, header):
+        return None
+    return text.heading_doubt(file, _text_table(file, header))
+
+
 class Kind(Enum):
     """Formats, by their names in messages."""
 

@@ -211,11 +211,33 @@ class Evidence:
         return None if is_other_form or is_enough else False
 
 
+def may_name(heading: Heading, table: Array) -> bool:
+    """Whether a first line of numbers, read as the first item of a table (M + 1, D), may name the columns as well.
+
+    A single 0 may, as pandas writes it above one column, and numbers outside the range of all below.
+    """
+    values, below = table[0], table[1:]
+    if heading.is_names is not None or not len(below):
+        return False
+    if heading.fields == ("0",):
+        return True
+    is_outside = (values < np.fmin.reduce(below)) | (values > np.fmax.reduce(below))
+    return len(below) >= _ENOUGH and bool(is_outside.all())
+
+
 def undecided(heading: Heading, num_rows: int) -> DataError:
     """Error for a first line that may be either, above `num_rows` items."""
+    return DataError(f"{_both_readings(heading, num_rows)}; set {_REMEDY}", line=heading.line)
+
+
+def doubt(heading: Heading, num_rows: int) -> str:
+    """Remark on a first line that is read as an item and `may_name` the columns of the `num_rows` items below."""
+    return f"{_both_readings(heading, num_rows)}; read as an item; {_REMEDY} decides"
+
+
+_REMEDY = "header: true or header: false (--header or --no-header of mmcli data)"
+
+
+def _both_readings(heading: Heading, num_rows: int) -> str:
     line = shown(",".join(heading.fields), 40)
-    return DataError(
-        f"{line} may name the columns of {num_rows} items, or be the first of {num_rows + 1}; "
-        "set header: true or header: false (--header or --no-header of mmcli data)",
-        line=heading.line,
-    )
+    return f"{line} may name the columns of {num_rows} items, or be the first of {num_rows + 1}"

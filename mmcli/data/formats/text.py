@@ -18,7 +18,9 @@ from mmcli.data.formats.heading import (
     Heading,
     content,
     decimal,
+    doubt,
     is_number,
+    may_name,
     read_heading,
     refuse_mixed_decimals,
     split,
@@ -121,6 +123,18 @@ def is_decided(file: Path, header: bool | None) -> bool:
         return _heading(file, header).is_names is not None
     except _NoLineError:
         return True
+
+
+def heading_doubt(file: Path, table: Table) -> str | None:
+    """Remark, file:line: text, on a first line read as an item of a table that may name its columns; else None.
+
+    Raises:
+        DataError: as `read_table`.
+    """
+    heading = _heading(file, None)
+    if table.names is not None or not may_name(heading, table.array):
+        return None
+    return f"{shown(str(file))}:{heading.line}: {doubt(heading, len(table.array) - 1)}"
 
 
 def line_of(file: Path, row: int, header: bool | None = None) -> int | None:

@@ -11,7 +11,7 @@ from mmcli.data.formats.opening import opened
 from mmcli.errors import DataError, SaveError
 from mmcli.ingest.fetch.transfer import RefusedError, Resource, TransferError, saving, transfer
 from mmcli.ingest.places import kind_at
-from mmcli.util.atomic import locked
+from mmcli.util.locks import locked
 from mmcli.util.text import shown
 
 _Content = TypeVar("_Content")

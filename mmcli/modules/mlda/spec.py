@@ -46,15 +46,10 @@ def check(options: MldaOptions, ports: Sequence[Port]) -> Iterator[Problem]:
         yield "weights", f"one per input: {len(ports)}, not {len(options.weights)}"
 
 
-def scales_counts(options: MldaOptions) -> bool:
-    """Whether counts are scaled, which copies them."""
-    return options.weights is not None
-
-
 def memory(options: MldaOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
     num_items, num_topics, starts = load.num_items, options.num_classes, options.restarts
-    copies = 3.3 if scales_counts(options) else 1.2
+    copies = 1.2 if options.weights is None else 3.3  # scaling copies counts
     dense = [stored == num_items * width for stored, width in zip(load.stored, load.widths, strict=True)]
     counts = sum(
         stored * (copies if is_dense else 18) for stored, is_dense in zip(load.stored, dense, strict=True)
@@ -67,7 +62,7 @@ SPEC = ModuleSpec(
     name="mlda",
     summary="multimodal latent Dirichlet allocation, by annealed variational inference",
     options=MldaOptions,
-    inputs=InputSpec((Kind.COUNTS, Kind.CATEGORICAL), scales_counts=scales_counts),
+    inputs=InputSpec((Kind.COUNTS, Kind.CATEGORICAL), scale_option="weights"),
     sends=(Kind.CATEGORICAL,),
     output=output,
     build="mmcli.modules.mlda.model:build",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmcli.data.formats import array_names, cache, heading, line_of, read_array
+from mmcli.data.formats import array_names, cache, heading, heading_doubt, line_of, read_array
 from mmcli.errors import DataError
 
 RNG = np.random.default_rng(0)
@@ -94,6 +94,34 @@ EITHER = {
     "years above what may be years": lines("1990,1991,1992", [[2000, 1980, 1990], [1980, 2000, 1995]] * 9),
     "frequencies above few levels": lines("125,250,500", POINTS[:3]),
 }
+
+
+DOUBTFUL = {
+    "one column of labels under 0": lines("0", COUNTS[:, :1]),
+    "one column of counts under a year": lines("1990", COUNTS[:, :1]),
+    "two years above counts": lines("1990,1991", COUNTS[:, :2]),
+    "years above counts, some of which ascend": lines("1990,1991,1992", [[1, 2, 3], *COUNTS[:, :3].tolist()]),
+}
+
+
+@pytest.mark.parametrize("name", DOUBTFUL)
+def test_an_item_that_may_be_names_is_remarked_on(write, name):
+    content = DOUBTFUL[name]
+    file = write(content)
+    first, *rest = content.splitlines()
+
+    assert len(read_array(file, None)) == len(rest) + 1
+    assert heading_doubt(file) == (
+        f"{file}:1: {first} may name the columns of {len(rest)} items, or be the first of {len(rest) + 1}; "
+        "read as an item; header: true or header: false (--header or --no-header of mmcli data) decides"
+    )
+    assert heading_doubt(file, header=True) is heading_doubt(file, header=False) is None
+
+
+@pytest.mark.parametrize("name", ["numbers without names", "an item of one-hot labels", "one item", "five items"])
+def test_an_item_that_can_be_no_names_is_not(write, name):
+    assert heading_doubt(write(ITEMS[name])) is None
+    assert heading_doubt(write(NAMED["pandas, points"][0])) is None
 
 
 @pytest.mark.parametrize("name", EITHER)

@@ -175,7 +175,7 @@ def test_a_file_that_changes_after_the_check_is_not_used(folder, change, text):
         assert str(caught.value) == f"{folder}/images.npy: {text}"
 
 
-def test_recognition_says_the_same_of_files_and_of_memory(trained):
+def test_prediction_says_the_same_of_files_and_of_memory(trained):
     run = load_run(trained.run)
     many = np.arange(1050) % N  # two batches and a part of one
     senses = {"images": ARRAYS["images"][many], "words": ARRAYS["words"][many]}
@@ -185,5 +185,5 @@ def test_recognition_says_the_same_of_files_and_of_memory(trained):
     kept = load_sources(*chosen, run.graph, run.widths)
 
     assert all(isinstance(rows, StreamedRows) for rows in kept.observations.values())
-    said = [batch.items["mlda"]["Pdz"] for batch in run.recognize(kept)]
+    said = [batch.items["mlda"]["Pdz"] for batch in run.predict_batches(kept)]
     np.testing.assert_array_equal(np.concatenate(said), run.predict(**senses)["mlda"].probabilities)

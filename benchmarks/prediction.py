@@ -1,4 +1,4 @@
-"""How long a finished run takes to recognise items, on one core, and how much memory `mmcli evaluate --data` takes."""
+"""How long a finished run takes to predict items, on one core, and how much memory `mmcli evaluate --data` takes."""
 
 import argparse
 import tempfile

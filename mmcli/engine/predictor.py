@@ -19,7 +19,7 @@ from jax import Array
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
 from mmcli.data.rows.protocol import Rows, as_rows
-from mmcli.engine.devices import own_settings, start
+from mmcli.engine.devices import memory_errors, own_settings, start
 from mmcli.engine.program import module_key, watched_seconds
 from mmcli.engine.pytrees import restore
 from mmcli.engine.routing import (
@@ -45,7 +45,7 @@ AGAIN = "run the command again (with PJRT_NPROC=1 in its environment, for one th
 Arrays: TypeAlias = Mapping[str, np.ndarray]
 
 
-class Recognition(NamedTuple):
+class PredictedBatch(NamedTuple):
     """Results of the B items of a batch.
 
     Attributes:
@@ -70,7 +70,7 @@ class _Pass(NamedTuple):
     senses: dict[str, counts.Rows]
 
 
-class Recognizer:
+class Predictor:
     """The modules of a graph in the state in which training left them."""
 
     @own_settings()
@@ -103,6 +103,7 @@ class Recognizer:
 
         Raises:
             ValueError: the parameters are not those of this module.
+            MemoryShortError: memory ran out.
         """
         rows = {data: jax.ShapeDtypeStruct((num_learned, width), float) for data, width in self._widths.items()}
         known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_learned,), float))
@@ -112,9 +113,11 @@ class Recognizer:
             inputs = receive(self._program, initial_state(self._program, given), name)
             return self._program.modules[name].init(jax.random.key(0), inputs)
 
-        self._states[name] = restore(jax.eval_shape(init, Given(rows, known, starts)), params)
+        shapes = jax.eval_shape(init, Given(rows, known, starts))
+        with memory_errors(f"module {name}", _memory_remedy(1)):
+            self._states[name] = restore(shapes, params)
 
-    def recognize(
+    def predict(
         self,
         given: Given,
         evidence: Arrays | None = None,
@@ -122,7 +125,7 @@ class Recognizer:
         senses: Collection[str] = (),
         seed: int | None = None,
         still_seconds: float | None = STILL_SECONDS,
-    ) -> Iterator[Recognition]:
+    ) -> Iterator[PredictedBatch]:
         """Pass messages until they settle, a batch at a time, in the order of the items.
 
         A message travels one edge a pass, and there are as many passes as modules: on a tree, by the cavity rule,
@@ -137,6 +140,7 @@ class Recognizer:
 
         Raises:
             StalledError: no processor time was used for so long.
+            MemoryShortError: memory ran out.
         """
         wanted, bounds = frozenset(senses), batch_bounds(given.num_items, list(given.starts.values()))
         rows_of = {name: as_rows(rows) for name, rows in given.observations.items()}
@@ -152,22 +156,25 @@ class Recognizer:
                 part = Given(dict(zip(given.observations, batch, strict=True)), known, starts)
                 key = None if seed is None else (seed, number)
                 # In a thread of its own: a signal does not wait for it, and it is watched.
-                call = thread.submit(self._recognize_batch, wanted, part, capacities, of_classes, key)
+                call = thread.submit(self._predict_batch, wanted, part, capacities, of_classes, key)
+                where = f"prediction of items {first} to {last - 1} (from 0)"
                 try:
-                    yield result(call, limit)
+                    with memory_errors(where, _memory_remedy(last - first)):
+                        found = result(call, limit)
                 except StalledError as error:
                     raise StalledError(f"{error}; {AGAIN}") from None
+                yield found
 
     @own_settings()  # of a batch, not of the generator: whoever asks for batches keeps settings of their own
-    def _recognize_batch(
+    def _predict_batch(
         self,
         wanted: frozenset[str],
         given: Given,
         capacities: Mapping[str, int],
         evidence: Arrays,
         seed_and_number: tuple[int, int] | None,
-    ) -> Recognition:
-        """Recognize one batch; senses are drawn by a seed and the number of the batch, or expected."""
+    ) -> PredictedBatch:
+        """Predict one batch; senses are drawn by a seed and the number of the batch, or expected."""
         size, room = given.num_items, _padded_size(given.num_items)
         pad = functools.partial(_padded, num_items=room)
         padded = Given(
@@ -188,7 +195,7 @@ class Recognizer:
         if seed_and_number is not None:
             seed, number = seed_and_number
             senses = self._draw(wanted, jax.random.fold_in(jax.random.key(seed), number), settled.state)
-        return Recognition(*jax.tree.map(lambda array: np.asarray(array)[:size], (settled.items, senses)))
+        return PredictedBatch(*jax.tree.map(lambda array: np.asarray(array)[:size], (settled.items, senses)))
 
     def _settle(self, wanted: frozenset[str], state: RoundState) -> _Pass:
         """Run as many passes as there are modules; the last."""
@@ -260,6 +267,12 @@ def batch_bounds(num_items: int, starts: Sequence[np.ndarray]) -> list[int]:
         else:
             break
     return [*bounds, num_items]
+
+
+def _memory_remedy(num_items: int) -> str:
+    """Remedy where a batch of so many items does not fit in memory."""
+    longer = f", or divide the sequence of {num_items} rows" if num_items > BATCH else ""
+    return f"free some, or use a machine with more{longer}"
 
 
 def _padded_size(num_items: int) -> int:
