@@ -1,13 +1,13 @@
 """Access to the arrays of data sources, wherever they are: in files, or in memory."""
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmcli.config.model import DataSource
-from mmcli.data.formats import heading_doubt, line_of, stream_array
-from mmcli.data.formats.opening import digest
+from mmcli.data.formats import heading_doubt, line_of, opening, stream_array
 from mmcli.data.labels import Labels, make_labels, read_labels
 from mmcli.data.memory import AGAIN, ArrayData, row_source
 from mmcli.data.rows.sparse import HostRows
@@ -54,6 +54,11 @@ class Access:
         files = sorted({source.file for source in every if source.array is None})
         arrays = {str(source.file): self._arrays[source.name].sha256 for source in every if source.array is not None}
         return {str(file): digest(file) for file in files} | arrays
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of a data file in hex; errors as of `opening.digest`."""
+    return opening.digest(file)
 
     def _array(self, source: DataSource) -> HostRows:
         if source.name not in self._arrays:

@@ -12,8 +12,8 @@ from mmcli.config.graph import Graph
 from mmcli.config.model import DataSource, Places
 from mmcli.config.problems import located
 from mmcli.config.reader import Config, read_settings
+from mmcli.data.access import digest
 from mmcli.data.dataset import Datasets
-from mmcli.data.formats.opening import digest
 from mmcli.errors import DataError, MmcliError, UsageError
 from mmcli.runs.layout import is_run
 from mmcli.runs.reader import RunFiles
