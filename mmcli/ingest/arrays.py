@@ -105,12 +105,31 @@ def read_text_array(file: Path, name: str) -> list[str]:
     Raises:
         DataError: there is none of that name; without the name of the file.
     """
+    return [str(text) for text in _read_text(file, name, 1).tolist()]
+
+
+def read_text(file: Path, name: str) -> str:
+    """Read a single text of an .npz.
+
+    Raises:
+        DataError: there is none of that name; without the name of the file.
+    """
+    return str(_read_text(file, name, 0).item())
+
+
+def _read_text(file: Path, name: str, num_dimensions: int) -> Any:
+    """Array of text of an .npz.
+
+    Raises:
+        DataError: there is none of that name and number of dimensions.
+    """
     array = _read_member(file, name)
     if isinstance(array, DataError):
         raise array
-    if array.dtype.kind != "U" or array.ndim != 1:
-        raise DataError(f"{name} holds no names, but {array.dtype} of shape {array.shape}")
-    return [str(text) for text in array.tolist()]
+    if array.dtype.kind != "U" or array.ndim != num_dimensions:
+        what = "names" if num_dimensions else "name"
+        raise DataError(f"{name} holds no {what}, but {array.dtype} of shape {array.shape}")
+    return array
 
 
 def _read_member(file: Path, name: str) -> Any:
