@@ -197,7 +197,9 @@ def _items_below(folder: Path, suffixes: Collection[str], label_by: str, listing
     listing.problems.extend(found.problems)
     listing.notes.extend(found.notes)
     if not found.files and not found.problems:
-        raise UsageError(f"{shown(str(folder))}: holds no file that ends in {', '.join(sorted(suffixes))}")
+        raise UsageError(
+            f"{shown(str(folder))}: holds no file that ends in {', '.join(sorted(filter(None, suffixes)))}"
+        )
     for path in sorted(found.files, key=_natural):
         inside = path.relative_to(folder).parts
         by_folder = inside[0] if len(inside) > 1 and label_by == "folder" else None
