@@ -26,8 +26,8 @@ def words_section(findings: Findings) -> Section:
             tables.append(words_table(source, words, module, classes))
     note = (
         f"The words of a class have the highest relevance, {RELEVANCE} log p(w | c) + {1 - RELEVANCE:.1f} "
-        "log p(w | c) / p(w). Coherence is their mean NPMI over the texts, from -1 (never together) through 0 (independent) "
-        "to 1. Typical texts have the smallest angle to the sum of their class."
+        "log p(w | c) / p(w). Coherence is their mean NPMI over the texts, from -1 (never together) through 0 "
+        "(independent) to 1. Typical texts have the smallest angle to the sum of their class."
     )
     return Section("words", "Words of classes", notes=(note,) if tables else (), tables=tuple(tables))
 
