@@ -51,6 +51,7 @@ OUTPUT = click.option("-o", "--output", metavar="OUT.npz", required=True, type=F
         "hac": "Make HAC features, a row of counts, of each sound.",
         "images": "Make a row of pixels from 0 to 1 of each image.",
         "pair": "Pair the items of two FILES or more; each is in one pair at most.",
+        "table": "Standardise the real columns of a table, and make its categories one-hot.",
         "show": "List the arrays of FILE: shapes, ranges, zeros, labels, and the role that each can have in a graph.",
     },
 )

@@ -16,7 +16,7 @@ from mmcli.errors import DataError, UsageError
 PAIR_ROWS = "pair_rows"  # (N, F) row in each of the F files that a pair was made from
 
 # Names of arrays that describe the whole file, even where their length equals the number of items by chance.
-_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape|image_white|vocabulary)")
+_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape|image_white|vocabulary|table_.*)")
 
 
 def is_whole(name: str) -> bool:
