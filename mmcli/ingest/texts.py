@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from mmcli.data.formats import array_names
+from mmcli.data.formats import array_names, csr
 from mmcli.data.labels import LABEL_NAMES
 from mmcli.data.npz import check_output, write_arrays
 from mmcli.data.vocabulary import TEXT_PATHS, VOCABULARY
@@ -151,6 +151,7 @@ def _parts(counts: "csr_array") -> dict[str, Any]:
     """Arrays of a matrix, as scipy.sparse.save_npz names them."""
     counts.sort_indices()
     return {
+        csr.IS_ARRAY: np.array(True),
         "format": np.array(b"csr"),
         "shape": np.array(counts.shape),
         "data": counts.data,

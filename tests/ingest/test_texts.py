@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.sparse import load_npz
+from scipy.sparse import csr_array, load_npz
 
 TEXTS = {
     "sea/1.txt": "The ship, and the WAVE... the wave\n",
@@ -34,6 +34,7 @@ def test_words_of_some_texts_are_counted(command):
     done = command("data", "counts", "texts", "-o", "words.npz")
 
     assert done == (0, "words.npz\n", "words.npz: 4 texts, 4 words, 2 labels\n")
+    assert isinstance(load_npz("words.npz"), csr_array)
     counts, words = table("words.npz")
     # "the" and "ship" are in 3 of 4 texts, "in", "over" and "under" in one, and "a" is a letter.
     assert words == ["and", "bird", "cloud", "wave"]

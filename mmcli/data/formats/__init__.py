@@ -84,7 +84,7 @@ def array_names(file: Path, header: bool | None = None) -> list[str]:
         case Kind.NPZ:
             with opened(file) as stream:
                 names = npz.member_names(stream)
-            return [name for name in names if name not in csr.PARTS] if csr.is_matrix(names) else names
+            return [name for name in names if name not in (*csr.PARTS, csr.IS_ARRAY)] if csr.is_matrix(names) else names
         case Kind.TEXT:
             return list(_text_names(file, header) or ())
         case Kind.PARQUET:
