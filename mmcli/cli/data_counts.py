@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data import FILE, FILES, LABEL_BY, OUTPUT, STRICT, log
+from mmcli.cli.example import example
 from mmcli.ingest.texts import make_counts
 
 
-@click.command()
+@click.command(epilog=example("mmcli data counts texts -o words.npz"))
 @FILES
 @OUTPUT
 @click.option("--vocabulary", metavar="EARLIER.npz", type=FILE, help="Count the words of this file, in its columns.")

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data import FILE, OUTPUT, log
+from mmcli.cli.example import example
 from mmcli.ingest.tables import make_table
 
 
@@ -20,7 +21,7 @@ class Columns(click.ParamType[tuple[str, ...]]):
         return value if isinstance(value, tuple) else tuple(name.strip() for name in value.split(","))
 
 
-@click.command()
+@click.command(epilog=example("mmcli data table people.csv -o people.npz"))
 @click.argument("table", metavar="TABLE.csv")
 @OUTPUT
 @click.option("--labels", metavar="COLUMN", help="The column of labels [labels, where there is one].")
