@@ -46,10 +46,12 @@ OUTPUT = click.option("-o", "--output", metavar="OUT.npz", required=True, type=F
     epilog=example("mmcli data images photos -o images.npz", "mmcli data show images.npz"),
     modules="mmcli.cli.data_",
     summaries={
+        "counts": "Count the words of each text.",
         "fetch": "Download recordings and images, pair them, write training and held-out data; print where they are.",
         "hac": "Make HAC features, a row of counts, of each sound.",
         "images": "Make a row of pixels from 0 to 1 of each image.",
         "pair": "Pair the items of two FILES or more; each is in one pair at most.",
+        "table": "Standardise the real columns of a table, and make its categories one-hot.",
         "show": "List the arrays of FILE: shapes, ranges, zeros, labels, and the role that each can have in a graph.",
     },
 )

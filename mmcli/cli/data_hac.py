@@ -6,6 +6,7 @@ import click
 
 from mmcli.cli.data import FILE, FILES, LABEL_BY, OUTPUT, SEED, STRICT, log
 from mmcli.cli.example import example
+from mmcli.ingest.hac_settings import NORMALIZATIONS
 from mmcli.ingest.sounds import make_hac
 
 
@@ -33,6 +34,13 @@ class Lags(click.ParamType[tuple[int, ...]]):
     "--codebooks", metavar="EARLIER.npz", type=FILE, help="Make the columns, and use the settings, of this file."
 )
 @LABEL_BY
+@click.option(
+    "--speaker-by",
+    type=click.Choice(["folder", "name", "none"]),
+    default="none",
+    show_default=True,
+    help="Speaker by the folder that holds the file, or by what stands after the first - or _ of its name.",
+)
 @click.option("--codes", type=click.IntRange(2, 1000), help="Codes a stream [20].")
 @click.option("--lags", type=Lags(), help="Frames between the codes of a pair [5,2].")
 @click.option(
@@ -42,6 +50,18 @@ class Lags(click.ParamType[tuple[int, ...]]):
 @click.option("--hop-length", type=click.IntRange(1, 16_384), help="Samples from a frame to the next [128].")
 @click.option("--mel-bands", type=click.IntRange(2, 512), help="Mel bands [26].")
 @click.option("--coefficients", type=click.IntRange(1, 512), help="MFCCs a frame [13].")
+@click.option(
+    "--normalize",
+    type=click.Choice(NORMALIZATIONS),
+    help="Centre and scale each MFCC over the frames of its recording, of all recordings of its speaker, or not "
+    "[recording].",
+)
+@click.option(
+    "--trim",
+    metavar="DB",
+    type=click.IntRange(0, 120),
+    help="Cut the ends of a recording that are this far below its loudest frame; 30 is usual [0: nothing].",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Seed of the codebooks.")
 @STRICT
 def hac(
@@ -49,16 +69,28 @@ def hac(
     output: Path,
     codebooks: Path | None,
     label_by: str,
+    speaker_by: str,
     seed: int,
     strict: bool,
-    **settings: int | tuple[int, ...] | None,
+    **settings: int | str | tuple[int, ...] | None,
 ) -> None:
     """Make HAC features, a row of counts, of each sound.
 
     FILES are sounds of any rate and number of channels, folders of them, patterns, or lists: .csv files of lines
-    path,label. Below a folder, a sub-folder is a label. OUT.npz holds speech, speech_paths, labels, label_names, and
-    the codebooks that were fitted on these sounds; give it by --codebooks to make the same columns of others.
+    path,label or path,label,speaker. Below a folder, a sub-folder is a label. OUT.npz holds speech, speech_paths,
+    lengths and loudness, speakers, labels, label_names, and the codebooks that were fitted on these sounds; give it by
+    --codebooks to make the same columns of others.
     """
     asked = {name: value for name, value in settings.items() if value is not None}
-    log(*make_hac(files, output, asked, codebooks=codebooks, label_by=label_by, seed=seed, strict=strict))
+    lines = make_hac(
+        files,
+        output,
+        asked,
+        codebooks=codebooks,
+        label_by=label_by,
+        speaker_by=speaker_by,
+        seed=seed,
+        strict=strict,
+    )
+    log(*lines)
     click.echo(output)

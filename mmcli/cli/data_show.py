@@ -11,6 +11,7 @@ from mmcli.cli.example import example
 from mmcli.cli.tables import aligned
 from mmcli.ingest import contents as ingest
 from mmcli.ingest.contents import Contents, Holding
+from mmcli.ingest.sound_panels import SPEAKERS
 from mmcli.util.text import counted, listed, shown
 
 
@@ -36,8 +37,9 @@ def contents(contents: Contents) -> str:
     rows += [(shown(name, 60) or "(one)", *_held(holding)) for name, holding in contents.holdings.items()]
     lines = [aligned(rows)]
     for name, counts in contents.labels.items():
+        noun = "speaker" if name.endswith(SPEAKERS) else "label"
         every = listed(f"{label} ({number})" for label, number in counts.items())
-        lines.append(f"{shown(name, 60) or 'labels'}: {counted(len(counts), 'label')} (and their items): {every}")
+        lines.append(f"{shown(name, 60) or 'labels'}: {counted(len(counts), noun)} (and their items): {every}")
     return "\n\n".join(lines)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mmcli.data.formats import array_names, npz, read_array, takes_header
+from mmcli.data.formats import array_names, is_sparse, npz, read_array, takes_header
 from mmcli.data.formats.columns import side_by_side
 from mmcli.data.formats.opening import opened
 from mmcli.data.labels import LABELS
@@ -16,11 +16,11 @@ from mmcli.errors import DataError, UsageError
 PAIR_ROWS = "pair_rows"  # (N, F) row in each of the F files that a pair was made from
 
 # Names of arrays that describe the whole file, even where their length equals the number of items by chance.
-_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape|image_white)")
+_WHOLE = re.compile("(?:.*_)?(?:hac_.*|label_names|image_shape|image_white|vocabulary|table_.*)")
 
 
 def is_whole(name: str) -> bool:
-    """Whether an array written by mmcli belongs to the whole file: settings, codebooks, names of labels."""
+    """Whether an array written by mmcli belongs to the whole file: settings, codebooks, names of labels or columns."""
     return _WHOLE.fullmatch(name) is not None
 
 
@@ -44,7 +44,8 @@ def read_arrays(file: Path, header: bool | None = None) -> dict[str, Any]:
         return {"": read_array(file, None, header)}
     with opened(file) as stream:
         if npz.is_npz(stream.read(npz.MAGIC_SIZE)):
-            return {name: _read_member(file, name) for name in names}
+            matrix = {"": read_array(file, None)} if is_sparse(file) else {}
+            return matrix | {name: _read_member(file, name) for name in names}
     if LABELS not in names:
         try:
             return {"": read_array(file, None, header)}
@@ -105,12 +106,31 @@ def read_text_array(file: Path, name: str) -> list[str]:
     Raises:
         DataError: there is none of that name; without the name of the file.
     """
+    return [str(text) for text in _read_text(file, name, 1).tolist()]
+
+
+def read_text(file: Path, name: str) -> str:
+    """Read a single text of an .npz.
+
+    Raises:
+        DataError: there is none of that name; without the name of the file.
+    """
+    return str(_read_text(file, name, 0).item())
+
+
+def _read_text(file: Path, name: str, num_dimensions: int) -> Any:
+    """Array of text of an .npz.
+
+    Raises:
+        DataError: there is none of that name and number of dimensions.
+    """
     array = _read_member(file, name)
     if isinstance(array, DataError):
         raise array
-    if array.dtype.kind != "U" or array.ndim != 1:
-        raise DataError(f"{name} holds no names, but {array.dtype} of shape {array.shape}")
-    return [str(text) for text in array.tolist()]
+    if array.dtype.kind != "U" or array.ndim != num_dimensions:
+        what = "names" if num_dimensions else "name"
+        raise DataError(f"{name} holds no {what}, but {array.dtype} of shape {array.shape}")
+    return array
 
 
 def _read_member(file: Path, name: str) -> Any:

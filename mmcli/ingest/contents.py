@@ -16,6 +16,7 @@ from mmcli.errors import DataError, ModuleError, UsageError
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole, read_arrays, refuse_header
 from mmcli.ingest.panels import count_labels, is_labels, is_whole_numbers, make_panels
 from mmcli.ingest.places import kind_at
+from mmcli.ingest.sound_panels import DECIBELS, SECONDS, is_speakers
 from mmcli.modules.registry import list_types
 from mmcli.modules.spec import Kind, Options
 from mmcli.util.atomic import write_named
@@ -48,7 +49,7 @@ class Contents(NamedTuple):
     Attributes:
         file: its path.
         holdings: by the name of the array; of a file of one array, by "".
-        labels: number of items of each label, by the name of the array of labels.
+        labels: number of items of each label, or speaker, by the name of the array.
         notes: one line for each reading that is not the only one.
     """
 
@@ -91,7 +92,7 @@ def show(file: Path, plot: Path | None, header: bool | None = None) -> Contents:
     labels = {
         name: count_labels(array, names if name == LABELS else None)
         for name, array in readable.items()
-        if not is_whole(name) and is_labels(name, array)
+        if not is_whole(name) and (is_labels(name, array) or is_speakers(name, array))
     }
     if plot is not None:
         from mmcli.plotting.draw import stacked  # imports matplotlib
@@ -130,6 +131,8 @@ def _known_or(name: str, meaning: str) -> str:
     """Meaning of an array whose name mmcli reserves; otherwise `meaning`."""
     if name == PAIR_ROWS:
         return "the row of each item in its file, for the record"
+    if name.endswith((SECONDS, DECIBELS)):
+        return f"{'length (s)' if name.endswith(SECONDS) else 'loudness (dB)'} of each recording, for the record"
     return "of the whole file" if is_whole(name) else meaning
 
 

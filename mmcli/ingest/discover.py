@@ -23,6 +23,7 @@ class Item(NamedTuple):
 
     path: Path
     label: str | None
+    speaker: str | None = None
 
 
 class Listing(NamedTuple):
@@ -54,7 +55,9 @@ class Labels(NamedTuple):
         return counted(len(np.unique(self.numbers)), "label")
 
 
-def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -> Listing:
+def list_items(
+    named: Sequence[str], suffixes: Collection[str], label_by: str, speaker_by: str | None = None
+) -> Listing:
     """List the files that the arguments of a command name.
 
     Args:
@@ -62,32 +65,56 @@ def list_items(named: Sequence[str], suffixes: Collection[str], label_by: str) -
         suffixes: of the files that are taken from folders, in lower case.
         label_by: "folder", the sub-folder below a named folder; "name", the part of the file's name before the first -
             or _; "none". Labels of a CSV are used in any case.
+        speaker_by: "folder", the folder that holds a file; "name", the part of the file's name after the first - or _,
+            up to the next; "none". Those of a CSV, path,label,speaker, are used in any case. None: of files that are no
+            recordings, and have no speakers.
 
     Raises:
         UsageError: there is no such file, or a folder holds none.
-        DataError: a CSV is malformed, nothing can be read, or some files have a label and others none.
+        DataError: a CSV is malformed, nothing can be read, or some files have a label, or a speaker, and others none.
     """
     found: dict[Path, Item] = {}
     listing = Listing([], [], [])
     for text in named:
-        for item in _items_of(text, suffixes, label_by, listing):
+        for named_item in _items_of(text, suffixes, label_by, speaker_by is not None, listing):
+            item = _with_speaker(named_item, speaker_by)
             before = found.setdefault(item.path.absolute(), item)
-            if before.label != item.label:
-                both = f"{shown(str(before.label), 60)} and {shown(str(item.label), 60)}"
-                raise DataError(f"{shown(str(item.path))}: named twice, with labels {both}; name it once")
+            _refuse_two_of("label", before, item)
+            _refuse_two_of("speaker", before, item)
     items = list(found.values())
     if not items:
         raise DataError(
             "\n".join([*listing.notes, *listing.problems, "nothing can be read; there is nothing to write"])
         )
-    without = [item.path for item in items if item.label is None]
-    if 0 < len(without) < len(items):
-        raise DataError(
-            f"{shown(str(without[0]))}: has no label, as {len(without)} of {len(items)} files; "
-            "put them into sub-folders, or leave all labels out by --label-by none"
-        )
+    _require_all_or_none("label", items, "put them into sub-folders, or leave all labels out by --label-by none")
+    if speaker_by is not None:
+        _require_all_or_none("speaker", items, "give all or none, in a list of path,label,speaker or by --speaker-by")
     notes = listing.notes + _alike({str(item.label) for item in items})
     return Listing(items, list(dict.fromkeys(listing.problems)), notes)
+
+
+def _refuse_two_of(field: str, before: Item, item: Item) -> None:
+    """Refuse another label or speaker of a file that is named twice.
+
+    Raises:
+        DataError: they differ.
+    """
+    one, other = getattr(before, field), getattr(item, field)
+    if one != other:
+        both = f"{shown(str(one), 60)} and {shown(str(other), 60)}"
+        raise DataError(f"{shown(str(item.path))}: named twice, with {field}s {both}; name it once")
+
+
+def _require_all_or_none(field: str, items: Sequence[Item], remedy: str) -> None:
+    """Require that all items have a label or speaker, or none.
+
+    Raises:
+        DataError: some have one.
+    """
+    without = [item.path for item in items if getattr(item, field) is None]
+    if 0 < len(without) < len(items):
+        count = f"{len(without)} of {len(items)} files"
+        raise DataError(f"{shown(str(without[0]))}: has no {field}, as {count}; {remedy}")
 
 
 def _alike(labels: Collection[str]) -> list[str]:
@@ -130,8 +157,12 @@ def _refuse_one_number(names: Collection[str]) -> None:
             raise DataError(f"labels {before} and {name} are one number; name them alike, or by words")
 
 
-def _items_of(text: str, suffixes: Collection[str], label_by: str, listing: Listing) -> Iterator[Item]:
+def _items_of(
+    text: str, suffixes: Collection[str], label_by: str, has_speakers: bool, listing: Listing
+) -> Iterator[Item]:
     """Items of one argument, in the order of their names; notes and problems go to `listing`.
+
+    Only a list gives speakers, where `has_speakers`.
 
     Raises:
         UsageError: there is no such file, or a folder holds none.
@@ -151,7 +182,7 @@ def _items_of(text: str, suffixes: Collection[str], label_by: str, listing: List
         if kind == "folder":
             yield from _items_below(path, suffixes, label_by, listing)
         elif path.suffix.lower() == ".csv":
-            yield from _items_in_csv(path)
+            yield from _items_in_csv(path, has_speakers)
         else:
             yield Item(path, _label_in_name(path) if label_by == "name" else None)
 
@@ -166,14 +197,16 @@ def _items_below(folder: Path, suffixes: Collection[str], label_by: str, listing
     listing.problems.extend(found.problems)
     listing.notes.extend(found.notes)
     if not found.files and not found.problems:
-        raise UsageError(f"{shown(str(folder))}: holds no file that ends in {', '.join(sorted(suffixes))}")
+        raise UsageError(
+            f"{shown(str(folder))}: holds no file that ends in {', '.join(sorted(filter(None, suffixes)))}"
+        )
     for path in sorted(found.files, key=_natural):
         inside = path.relative_to(folder).parts
         by_folder = inside[0] if len(inside) > 1 and label_by == "folder" else None
         yield Item(path, _label_in_name(path) if label_by == "name" else by_folder)
 
 
-def _items_in_csv(file: Path) -> Iterator[Item]:
+def _items_in_csv(file: Path, has_speakers: bool) -> Iterator[Item]:
     """Items of a list; paths are relative to its folder.
 
     Raises:
@@ -188,10 +221,11 @@ def _items_in_csv(file: Path) -> Iterator[Item]:
                 where = f"{shown(str(file))}:{reader.line_num}"
                 if not cells or (index == 0 and cells[0].strip().lower() in HEADINGS):
                     continue
-                if len(cells) > 2 or not cells[0].strip():
-                    raise DataError(f"{where}: {shown(','.join(cells), 60)}; a line is path,label or a path alone")
-                label = cells[1].strip() if len(cells) == 2 else ""
-                yield Item(file.parent / place(cells[0].strip()), label or None)
+                path, *rest = (cell.strip() for cell in cells)
+                if len(rest) > 1 + has_speakers or not path:
+                    form = "path,label,speaker, path,label" if has_speakers else "path,label"
+                    raise DataError(f"{where}: {shown(','.join(cells), 60)}; a line is {form} or a path alone")
+                yield Item(file.parent / place(path), *(cell or None for cell in (*rest, "")[:2]))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{shown(str(file))}: cannot be read as a list of path,label: {shown(reason, 120)}") from None
@@ -200,6 +234,25 @@ def _items_in_csv(file: Path) -> Iterator[Item]:
 def _label_in_name(path: Path) -> str:
     """Label from a file's name: the part before the first - or _."""
     return re.split("[-_]", path.stem, maxsplit=1)[0]
+
+
+def _with_speaker(item: Item, speaker_by: str | None) -> Item:
+    """Item with the speaker that a list gives, or else its folder or name, if these are asked for.
+
+    Raises:
+        DataError: its name has none.
+    """
+    if item.speaker is not None or speaker_by in (None, "none"):
+        return item
+    if speaker_by == "folder":
+        return item._replace(speaker=item.path.absolute().parent.name)
+    _, *after = re.split("[-_]", item.path.stem)
+    if not after or not after[0]:
+        raise DataError(
+            f"{shown(str(item.path))}: no speaker follows a - or _ in its name; name it as 3_anna_1 is, or choose "
+            "another --speaker-by"
+        )
+    return item._replace(speaker=after[0])
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

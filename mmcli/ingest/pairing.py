@@ -127,7 +127,7 @@ def read_part(text: str, header: bool | None = None) -> Part:
             if isinstance(array, DataError):
                 raise DataError(f"array {shown(key, 60)}: {array}")
             if issparse(array):
-                raise DataError("a sparse matrix cannot stand in an .npz of several arrays; save it dense")
+                raise DataError("holds a sparse matrix, which is not paired; save it dense")
         stem = re.sub(r"\W", "_", file.name.partition(".")[0])
         return _sorted_out(file, {_renamed(key, name if own else "", stem): array for key, array in arrays.items()})
     except DataError as error:

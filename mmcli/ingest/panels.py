@@ -1,4 +1,4 @@
-"""Figures of a data file: some images of each class, or its mean row."""
+"""Figures of a data file: some images of each class, or its mean row, and what its recordings are like."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -10,7 +10,8 @@ from scipy.sparse import issparse
 
 from mmcli.data.labels import LABEL_NAMES, LABELS
 from mmcli.ingest.arrays import PAIR_ROWS, is_whole
-from mmcli.plotting.panels import Pictures, Spectra, Strip
+from mmcli.ingest.sound_panels import make_sound_panels
+from mmcli.plotting.panels import Panel, Pictures, Spectra, Strip
 from mmcli.util.text import shown
 
 MAX_LABELS = 200  # more distinct whole numbers are not taken for labels
@@ -18,10 +19,10 @@ MAX_CLASSES, MAX_IMAGES = 20, 16  # in a picture: classes, and images of each
 MIN_SIDE = 4  # pixels; smaller squares are not taken for images
 
 
-def make_panels(arrays: Mapping[str, Any]) -> list[Pictures | Spectra]:
-    """Make a panel of each array of items by columns."""
+def make_panels(arrays: Mapping[str, Any]) -> list[Panel]:
+    """Make a panel of each array of items by columns, and of the lengths and loudness of recordings."""
     members_of = _members(arrays)
-    panels: list[Pictures | Spectra] = []
+    panels: list[Panel] = []
     for name, array in arrays.items():
         if is_whole(name) or array.ndim != 2 or array.dtype.kind == "U" or not all(array.shape) or name == PAIR_ROWS:
             continue
@@ -46,7 +47,7 @@ def make_panels(arrays: Mapping[str, Any]) -> list[Pictures | Spectra]:
                     blocks=tuple(_blocks(arrays, array.shape[1])),
                 )
             )
-    return panels
+    return [*panels, *make_sound_panels(arrays, members_of)]
 
 
 def _strips(images: Mapping[str, NDArray[Any]]) -> Iterator[Strip]:

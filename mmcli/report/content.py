@@ -12,6 +12,7 @@ from mmcli.report.findings import read_findings
 from mmcli.report.groups import agreement_section, confusion_section, latent_section
 from mmcli.report.pictures import mistakes_section, pictures_section, uncertain_section
 from mmcli.report.sections import Report, Section
+from mmcli.report.words import words_section
 from mmcli.runs.reader import RunFiles
 
 
@@ -29,7 +30,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
         DamagedRunError: a file is not as mmcli writes it.
     """
     meta = run.meta()
-    findings = read_findings(run, graph, datasets)
+    findings = read_findings(run, graph, datasets, config.data)
     widths = None if datasets is None else datasets.widths
     remarks = _course(meta, config, max((lines[-1].round for lines in findings.history.values()), default=0))
     if datasets is None:
@@ -42,6 +43,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
         agreement_section(findings),
         latent_section(findings),
         pictures_section(findings),
+        words_section(findings),
         mistakes_section(findings),
         uncertain_section(findings),
         time_section(findings),

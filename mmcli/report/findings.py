@@ -1,14 +1,19 @@
 """Results of a run, read and checked: the arrays that the sections of a report are made of."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from mmcli.config.graph import Graph, Node
+from mmcli.config.model import DataSource
 from mmcli.data.dataset import Datasets
 from mmcli.data.labels import Labels, LabelSet
+from mmcli.data.vocabulary import read_vocabulary
 from mmcli.modules.spec import ClassReports, Role
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.layout import HISTORY, Stage
@@ -52,6 +57,19 @@ class Shown(NamedTuple):
     rebuilt: dict[str, np.ndarray]  # (N, side, side) by module
 
 
+class Words(NamedTuple):
+    """Counts of words that have names, of N texts."""
+
+    counts: csr_array  # (N, V)
+    known: np.ndarray  # (N,) bool, True where observed
+    names: Sequence[str]  # (V,)
+    paths: Sequence[str] | None  # (N,) of the texts
+
+    def item(self, number: int) -> str:
+        """Name of a text: its file and the folder of that."""
+        return f"item {number}" if self.paths is None else "/".join(Path(self.paths[number]).parts[-2:])
+
+
 class Findings(NamedTuple):
     """Arrays of a report, by module; those that a run has not reached are left out."""
 
@@ -60,16 +78,20 @@ class Findings(NamedTuple):
     classes: dict[str, Classes]
     latents: dict[str, Latent]
     pictures: dict[str, Shown]  # by observation
+    words: dict[str, Words]  # by observation
     num_items: int | None  # N; None before the first update of a run whose data are unavailable
 
 
-def read_findings(run: RunFiles, graph: Graph, datasets: Datasets | None) -> Findings:
+def read_findings(
+    run: RunFiles, graph: Graph, datasets: Datasets | None, sources: Mapping[str, DataSource] = MappingProxyType({})
+) -> Findings:
     """Read the arrays of every module that has had an update.
 
     Args:
         run: finished or not.
         graph: its modules.
-        datasets: its training data; None where unavailable, and then there are no labels and no pictures.
+        datasets: its training data; None where unavailable, and then there are no labels, pictures and words.
+        sources: of these data, by their names in the config.
 
     Raises:
         DamagedRunError: a file is not as mmcli writes it, or not of the same items.
@@ -94,6 +116,7 @@ def read_findings(run: RunFiles, graph: Graph, datasets: Datasets | None) -> Fin
         classes,
         latents,
         {} if datasets is None else _pictures(reader, nodes, datasets),
+        {} if datasets is None else _words(graph, datasets, sources),
         reader.num_items,
     )
 
@@ -188,3 +211,15 @@ def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dic
                 rebuilt[node.name] = pictures.reshape(-1, side, side)
         shown[name] = Shown(values.reshape(-1, side, side), datasets.known[name], rebuilt)
     return shown
+
+
+def _words(graph: Graph, datasets: Datasets, sources: Mapping[str, DataSource]) -> dict[str, Words]:
+    """Observations whose columns have names in their file."""
+    words = {}
+    for name in datasets.observations:
+        source = sources.get(str(graph.nodes[name].config.data))
+        values = datasets.as_observed(name)
+        vocabulary = None if source is None else read_vocabulary(source, values.shape)
+        if vocabulary is not None:
+            words[name] = Words(csr_array(values), datasets.known[name], vocabulary.words, vocabulary.paths)
+    return words

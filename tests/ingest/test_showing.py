@@ -177,6 +177,47 @@ def test_hac_features_are_drawn_by_stream_and_lag_and_images_in_color():
     assert images.strips[0].pictures.shape == (3, 2, 3, 3)
 
 
+def test_recordings_are_drawn_by_length_and_loudness_of_each_speaker():
+    arrays = {
+        "a_speech_seconds": np.array([0.5, 1.0, 2.0], np.float32),
+        "a_speech_decibels": np.array([-30.0, -20.0, -25.0], np.float32),
+        "a_speakers": np.array(["ben", "anna", "ben"]),
+    }
+
+    [panel] = make_panels(arrays)
+
+    assert panel.title == "3 recordings of 2 speakers: 0.50 to 2.00 s, 0.1 min in all, -30 to -20 dB"
+    assert panel.name == "a_recordings"
+    assert panel.names == {0: "anna", 1: "ben"}
+    np.testing.assert_array_equal(panel.groups, [0, 1, 1])
+    np.testing.assert_array_equal(panel.points, [[1, -20], [0.5, -30], [2, -25]])
+
+    [panel] = make_panels(arrays | {"a_speakers": np.array(["ben"]), "labels": np.array([7, 7, 8])})
+
+    assert panel.title.startswith("3 recordings: 0.50 to")
+    assert panel.note == "By label; the name stands at the median."
+    assert panel.names == {0: "7", 1: "8"}
+    assert make_panels({name: arrays[name] for name in ("a_speech_seconds", "a_speakers")}) == []
+
+
+def test_speakers_are_counted_and_drawn(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez(
+        "sounds.npz",
+        speech_seconds=np.array([0.5, 1.0]),
+        speech_decibels=np.array([-30.0, -20.0]),
+        speakers=np.array(["ben", "ben"]),
+    )
+
+    done = command("data", "show", "sounds.npz", "--plot", "out.png")
+
+    assert done.code == 0, done.err
+    assert "length (s) of each recording, for the record" in done.out
+    assert done.out.splitlines()[-1] == "speakers: 1 speaker (and their items): ben (2)"
+    with Image.open("out.png") as picture:
+        assert picture.height > 300
+
+
 def test_a_sparse_matrix_is_described_by_what_it_holds():
     dense = np.array([[0, 3, 0], [0, 0, 2]])
 

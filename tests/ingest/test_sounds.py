@@ -1,5 +1,6 @@
 """`mmcli data hac`: recordings of every kind, and the same columns for others by the codebooks of an earlier file."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from mmcli.ingest.features.cmvn import normalize
 from mmcli.ingest.features.hac import fit_codebooks, hac_features
 from mmcli.ingest.features.mfcc import MfccSettings, compute_mfcc
 from mmcli.ingest.recordings import read_sound
@@ -38,6 +40,21 @@ def sounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "sounds"
 
 
+@pytest.fixture
+def speakers(sounds: Path) -> list[str]:
+    """Two sounds of each of two speakers, whose voices and distances differ, and a list of them."""
+    for path in sounds.rglob("*.wav"):
+        path.unlink()
+    names = []
+    for label, pitch in (("high", 900.0), ("low", 200.0)):
+        for speaker, amplitude in (("anna", 1.0), ("ben", 0.5)):
+            names.append(f"sounds/{label}/{label}_{speaker}_0.wav")
+            soundfile.write(names[-1], amplitude * tone(pitch + 100 * amplitude), RATE)
+    lines = [f"{name},{Path(name).parent.name},{Path(name).stem.split('_')[1]}" for name in names]
+    Path("said.csv").write_text("\n".join(["path,label,speaker", *lines]))
+    return names
+
+
 def test_bundled_recordings_give_their_rows(command, tmp_path):
     done = command(
         *("data", "hac", BUNDLED / "examples", "--label-by", "name"),
@@ -65,6 +82,7 @@ def test_sub_folders_are_labels_and_the_file_gives_others_its_columns(command):
     assert out["labels"].tolist() == [0, 0, 1, 1]
     assert out["speech_paths"].tolist() == [f"sounds/{name}.wav" for name in ("high/0", "high/1", "low/0", "low/1")]
     mfccs = [compute_mfcc(soundfile.read(path)[0], MfccSettings(coefficients=6)) for path in out["speech_paths"]]
+    mfccs = normalize(mfccs, range(4))
     books = fit_codebooks(mfccs, num_codes=4)
     np.testing.assert_array_equal(out["speech"], hac_features(mfccs, books, (3, 1, 2)))
     assert out["speech"].dtype == np.uint8
@@ -76,6 +94,80 @@ def test_sub_folders_are_labels_and_the_file_gives_others_its_columns(command):
     np.testing.assert_array_equal(more["speech"], out["speech"][[3, 0]])
     assert more["label_names"].tolist() == ["high", "low", "new"]
     assert more["labels"].tolist() == [1, 2]
+
+
+def test_each_normalisation_is_of_its_frames_and_is_kept_by_the_codebooks(command, speakers):
+    mfccs = [compute_mfcc(soundfile.read(path)[0]) for path in speakers]
+    made_by = {
+        "recording": normalize(mfccs, range(4)),
+        "speaker": normalize(mfccs, ["anna", "ben", "anna", "ben"]),
+        "none": mfccs,
+    }
+    for name, frames in made_by.items():
+        done = command("data", "hac", "said.csv", "-o", f"{name}.npz", "--codes", 4, "--normalize", name)
+        assert done.err == f"{name}.npz: 4 sounds, 96 columns (4 codes, lags 5, 2), 2 labels, 2 speakers\n"
+        expected = hac_features(frames, fit_codebooks(frames, num_codes=4))
+        np.testing.assert_array_equal(arrays_of(f"{name}.npz")["speech"], expected)
+
+        assert command("data", "hac", "said.csv", "-o", "again.npz", "--codebooks", f"{name}.npz").code == 0
+        np.testing.assert_array_equal(arrays_of("again.npz")["speech"], expected)
+
+    done = command("data", "hac", "said.csv", "-o", "no.npz", "--codebooks", "speaker.npz", "--normalize", "recording")
+    assert done.err == (
+        "mmcli: error: --normalize recording: the codebooks of speaker.npz are for speaker; leave it out\n"
+    )
+
+
+def test_codebooks_of_before_normalisation_mean_none(command, speakers):
+    assert command("data", "hac", *speakers, "-o", "none.npz", "--codes", 4, "--normalize", "none").code == 0
+    arrays = arrays_of("none.npz")
+    for name in ("hac_normalize", "hac_trim"):
+        del arrays[name]
+    np.savez("old.npz", **arrays)
+
+    assert command("data", "hac", *speakers, "-o", "new.npz", "--codebooks", "old.npz").code == 0
+
+    new = arrays_of("new.npz")
+    np.testing.assert_array_equal(new["speech"], arrays["speech"])
+    assert new["hac_normalize"] == "none"
+
+
+def test_speakers_lengths_and_loudness_are_kept(command, speakers):
+    options = ("--codes", 2, "--label-by", "name")
+    assert command("data", "hac", *speakers, "-o", "name.npz", *options, "--speaker-by", "name").code == 0
+    assert command("data", "hac", "sounds", "-o", "folder.npz", *options, "--speaker-by", "folder").code == 0
+
+    out = arrays_of("name.npz")
+    assert out["speakers"].tolist() == ["anna", "ben", "anna", "ben"]
+    np.testing.assert_allclose(out["speech_seconds"], 0.3, rtol=1e-3)
+    # A sine of amplitude a is 20 log10(a / sqrt 2) dB against full scale.
+    np.testing.assert_allclose(out["speech_decibels"], [-9.03, -15.05, -9.03, -15.05], atol=0.05)
+    assert arrays_of("folder.npz")["speakers"].tolist() == ["high", "high", "low", "low"]
+
+
+def test_silence_at_the_ends_is_trimmed_and_counted(command, speakers):
+    sound = soundfile.read(speakers[0])[0]
+    silence = np.zeros(11008)  # 86 hops
+    Path("long").mkdir()
+    soundfile.write("long/1_anna.wav", np.concatenate([silence, sound, silence]), RATE)
+    shutil.copy(speakers[1], "long/2_ben.wav")
+
+    done = command("data", "hac", "long", "-o", "out.npz", "--codes", 2, "--trim", 30)
+
+    assert done.err.splitlines()[-2] == "2.0 s of silence trimmed from 1 of 2 sounds"
+    out = arrays_of("out.npz")
+    np.testing.assert_allclose(out["speech_seconds"], 0.3, atol=2 * 256 / RATE)  # within a frame at each end
+    assert out["hac_trim"] == 30
+    done = command("data", "hac", "long", "-o", "no.npz", "--codebooks", "out.npz", "--trim", 40)
+    assert done.err == "mmcli: error: --trim 40: the codebooks of out.npz are for 30; leave it out\n"
+
+
+def test_what_is_too_short_when_trimmed_is_left_out(command, speakers):
+    soundfile.write("click.wav", np.concatenate([np.zeros(8000), tone(300)[:300], np.zeros(8000)]), RATE)
+
+    done = command("data", "hac", *speakers, "click.wav", "-o", "out.npz", "--codes", 2, "--trim", 30)
+
+    assert re.search(r"click.wav: too short: [4-7]\d ms, where 6 frames take 81 ms\n1 of 5 sounds left out", done.err)
 
 
 @pytest.mark.usefixtures("sounds")
@@ -199,7 +291,17 @@ def test_a_terminal_has_a_bar(command, monkeypatch):
     [
         (["gone"], "mmcli: error: gone: no such file or folder, and no file matches it as a pattern"),
         (["bare"], "mmcli: error: bare: holds no file that ends in .aif, .aiff, .au,"),
-        (["two.csv"], "two.csv:2: a,b,c; a line is path,label or a path alone"),
+        (["two.csv"], "two.csv:2: a,b,c,d; a line is path,label,speaker, path,label or a path alone"),
+        (["half.csv"], "sounds/low/1.wav: has no speaker, as 1 of 2 files; give all or none, in a list of path,label,"),
+        (
+            ["sounds", "--speaker-by", "name"],
+            "sounds/high/0.wav: no speaker follows a - or _ in its name; name it as 3_anna_1 is, or choose another",
+        ),
+        (
+            ["sounds", "--normalize", "speaker"],
+            "mmcli: error: MFCCs are to be normalised over each speaker, and the speakers are unknown; name them by",
+        ),
+        (["sounds", "--trim", "-1"], "mmcli: error: Invalid value for '--trim': -1 is not in the range 0<=x<=120."),
         (["latin.csv"], "latin.csv: cannot be read as a list of path,label: 'utf-8' codec can't decode"),
         (["sounds", "sounds/low/0.wav"], "sounds/low/0.wav: named twice, with labels low and None; name it once"),
         (
@@ -224,6 +326,7 @@ def test_a_terminal_has_a_bar(command, monkeypatch):
         (["sounds", "--codebooks", "gone.npz"], "gone.npz: no such file"),
         (["sounds", "--codebooks", "none.npz"], "none.npz: holds no codebooks: neither hac_mfcc, hac_delta and"),
         (["sounds", "--codebooks", "nan.npz"], "nan.npz: codebooks that hold NaN or infinity"),
+        (["sounds", "--codebooks", "odd.npz"], "odd.npz: hac_normalize is no setting that mmcli wrote; make the file"),
         (["sounds", "--codebooks", "flat.npz"], "flat.npz: codebooks of shapes (3,), (3,), (3,); all have (codes,"),
         (
             ["sounds", "--codebooks", str(BUNDLED / "codebooks.npz"), "--codes", "40"],
@@ -236,12 +339,15 @@ def test_a_terminal_has_a_bar(command, monkeypatch):
 )
 def test_bad_input_is_refused_in_a_line(command, arguments, message):
     Path("bare").mkdir()
-    Path("two.csv").write_text("path,label\na,b,c\n")
+    Path("two.csv").write_text("path,label\na,b,c,d\n")
+    Path("half.csv").write_text("sounds/low/0.wav,low,anna\nsounds/low/1.wav,low\n")
     Path("latin.csv").write_bytes(b"\xe9.wav,1\n")
     soundfile.write("loose.wav", tone(300), RATE)
     soundfile.write("silent.wav", np.zeros(9000), RATE)
     np.savez("none.npz", speech=np.ones(3))
     np.savez("nan.npz", **dict.fromkeys(("mfcc", "delta", "delta_delta"), np.full((2, 13), np.nan)))
+    books = dict.fromkeys(("hac_mfcc", "hac_delta", "hac_delta_delta"), np.zeros((2, 13)))
+    np.savez("odd.npz", **books, hac_normalize=np.array("word"))
     np.savez("flat.npz", **dict.fromkeys(("mfcc", "delta", "delta_delta"), np.ones(3)))
 
     options = [] if "--codes" in arguments or "--codebooks" in arguments else ["--codes", "40"]

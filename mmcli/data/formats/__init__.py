@@ -68,7 +68,7 @@ def stream_array(file: Path, key: str | None, header: bool | None = None) -> Row
 def array_names(file: Path, header: bool | None = None) -> list[str]:
     """Names of the arrays of a .npz, or of the columns of a table, in order; empty where there are none.
 
-    A sparse matrix of scipy is one array. `header` as for `read_array`.
+    A sparse matrix of scipy has no name; the names are those of the arrays beside it. `header` as for `read_array`.
 
     Raises:
         DataError: as in `read_array`.
@@ -84,12 +84,24 @@ def array_names(file: Path, header: bool | None = None) -> list[str]:
         case Kind.NPZ:
             with opened(file) as stream:
                 names = npz.member_names(stream)
-            return [] if csr.is_matrix(names) else names
+            return [name for name in names if name not in (*csr.PARTS, csr.IS_ARRAY)] if csr.is_matrix(names) else names
         case Kind.TEXT:
             return list(_text_names(file, header) or ())
         case Kind.PARQUET:
             return parquet.column_names(file)
     return []
+
+
+def is_sparse(file: Path) -> bool:
+    """Whether a file holds a sparse matrix of scipy, alone or beside other arrays.
+
+    Raises:
+        DataError: as `read_array`.
+    """
+    if _kind(file) is not Kind.NPZ:
+        return False
+    with opened(file) as stream:
+        return csr.is_matrix(npz.member_names(stream))
 
 
 def is_table(file: Path) -> bool:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
 PARTS = "format", "shape", "data", "indices", "indptr"
+IS_ARRAY = "_is_array"  # beside the parts: whether scipy makes a csr_array of them, or a csr_matrix
 MAX_WIDTH = 10_000_000  # columns; a small file can declare any number, and modules hold at least a number for each
 MAX_ENTRIES = 2**31 - 1  # indices are int32
 

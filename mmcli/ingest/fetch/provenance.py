@@ -16,7 +16,7 @@ and no image.
 | array | shape | content |
 | --- | --- | --- |
 | `images` | (N, 784) float32 | 28 x 28 pixels, row by row, 0 to 1 |
-| `speech` | (N, 2400) uint8 | HAC features: counts of pairs of codes 5 and 2 frames apart, 6 T - 21 for T frames |
+| `speech` | (N, 2400) uint8 | HAC counts of MFCCs as they are: pairs of codes 5 and 2 frames apart, 6 T - 21 |
 | `labels` | (N,) int64 | the digit |
 | `speakers` | (N,) int64 | 0 to 65 in training, the first 33 men; 66 to 87 in test, the first 11 men |
 | `utterance_indices` | (N,) int64 | from 0, in Train_Arabic_Digit.txt or Test_Arabic_Digit.txt |

@@ -120,3 +120,13 @@ def test_the_other_formats_of_scipy_are_told_how_to_become_csr(file, name):
 
     with pytest.raises(DataError, match=f"in the format {name}; csr is read: save_npz.file, matrix.tocsr"):
         read_array(file, None)
+
+
+def test_other_arrays_may_stand_beside_a_matrix(file):
+    sparse.save_npz(file, sparse.csr_array(DENSE))
+    with np.load(file) as arrays:
+        np.savez(file, **arrays, labels=np.arange(len(DENSE)))
+
+    assert array_names(file) == ["labels"]
+    np.testing.assert_array_equal(read_array(file, None).toarray(), DENSE)
+    np.testing.assert_array_equal(read_array(file, "labels"), np.arange(len(DENSE)))
