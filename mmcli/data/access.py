@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,11 +54,6 @@ class Access:
         files = sorted({source.file for source in every if source.array is None})
         arrays = {str(source.file): self._arrays[source.name].sha256 for source in every if source.array is not None}
         return {str(file): digest(file) for file in files} | arrays
-
-
-def digest(file: Path) -> str:
-    """SHA-256 of a data file in hex; errors as of `opening.digest`."""
-    return opening.digest(file)
 
     def _array(self, source: DataSource) -> HostRows:
         if source.name not in self._arrays:
