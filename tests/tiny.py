@@ -6,6 +6,7 @@ NUM_ITEMS = 60
 TINY = """\
 seed: 0
 rounds: 2
+search: {starts: 1}
 data:
   images: {file: tiny.npz, key: images}
   words:  {file: tiny.npz, key: words}

@@ -39,6 +39,7 @@ class Board:
         self._num_done = 0  # updates, over all rounds and modules
         self._share = 0.0  # of the running update
         self._latest: dict[str, HistoryLine] = {}
+        self._search = ""  # the start of the search that runs
 
     def started(self, run: Path, aside: Path | None, rounds: int, modules: Sequence[str]) -> None:
         """Show the run directory and begin with round 1."""
@@ -50,6 +51,15 @@ class Board:
         """Move the bar of the module that runs; the next rendering shows it."""
         self._num_done = self._num_before(round_number, module)
         self._share = done / iterations
+
+    def searching(self, start: int, starts: int, module: str, done: int, iterations: int) -> None:
+        """Name the start of the search that runs, above the rounds."""
+        self._search = f"start {start} of {starts}: {module} {done / iterations:.0%}"
+
+    def searched(self, start: int, starts: int, score: float) -> None:
+        """Show the score of a start."""
+        self.noted(f"start {start} of {starts}: shared information {score:.4f} nats an item")
+        self._search = ""
 
     def updated(self, line: HistoryLine) -> None:
         """Show the results of an update."""
@@ -98,7 +108,7 @@ class Board:
             f"{clock(time.monotonic() - self._begun)} elapsed",
             "" if left is None else f"{clock(left)} left",
         )
-        return Group(table, "", total)
+        return Group(table, self._search, total)
 
     def _num_before(self, round_number: int, module: str) -> int:
         """Updates that come before a module's in a round."""

@@ -13,6 +13,15 @@ _Path = Annotated[str, Field(min_length=1, pattern=r"^[^\x00]*$", json_schema_ex
 _Name = Annotated[str, Field(min_length=1, json_schema_extra={"format": "name"})]
 
 
+class SearchEntry(Options):
+    """The entry `search`."""
+
+    starts: PositiveInt = Field(
+        4, description="starts of the modules that cost little, of which the one under which they share most goes on"
+    )
+    rounds: PositiveInt = Field(2, description="rounds of each start")
+
+
 class Top(Options):
     """The keys of a config; `extends` is resolved before the others are read."""
 
@@ -23,6 +32,7 @@ class Top(Options):
         "cavity",
         description="what a backward message leaves out: cavity, its receiver's own message; serket, nothing",
     )
+    search: dict[str, Any] = Field(default_factory=dict, description="search over the graph, in the first round")
     checkpoint_every: PositiveInt = Field(1, description="updates between two checkpoints")
     data: dict[str, Any] = Field(default_factory=dict, description="arrays by name: observations, labels, masks")
     test: dict[str, Any] = Field(default_factory=dict, description="held-out arrays, by the names of data")

@@ -11,7 +11,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, models_json_schema
 from pydantic_core import CoreSchema
 
-from mmcli.config.entries import MAX_NAME, Array, File, Learner, Observation, Top
+from mmcli.config.entries import MAX_NAME, Array, File, Learner, Observation, SearchEntry, Top
 from mmcli.modules.registry import IMPORT_PATH
 from mmcli.modules.spec import InputSpec, ModuleSpec, Options
 
@@ -26,7 +26,7 @@ def config_schema(specs: Mapping[str, ModuleSpec]) -> dict[str, Any]:
     Args:
         specs: module types by the name that a config uses.
     """
-    models: list[type[Options]] = [Top, File, Array, *(_links(spec) for spec in specs.values())]
+    models: list[type[Options]] = [Top, SearchEntry, File, Array, *(_links(spec) for spec in specs.values())]
     models += [spec.options for spec in specs.values()]
     unique = list(dict.fromkeys(models))
     keys, shared = models_json_schema(
@@ -38,13 +38,14 @@ def config_schema(specs: Mapping[str, ModuleSpec]) -> dict[str, Any]:
     # Where two packages have options of one name, pydantic gives each a name of its own.
     names = {model: str(keys[model, "validation"]["$ref"]).rpartition("/")[2] for model in unique}
     written = {model: definitions.pop(name) for model, name in names.items()}
-    top, file, array = (_plain(written[model]) for model in (Top, File, Array))
+    top, search, file, array = (_plain(written[model]) for model in (Top, SearchEntry, File, Array))
     modules = {name: _module(spec, written) for name, spec in specs.items()}
     source = {"if": {"required": ["array"]}, "then": array, "else": file}
     part_of_source = _part([file, array])
     required = top.pop("required")
     for section in ("data", "test", "modules"):
         del top["properties"][section]["type"]
+    top["properties"]["search"] |= search
     return {
         "$schema": DRAFT,
         "title": "mmcli config",

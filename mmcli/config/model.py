@@ -75,6 +75,13 @@ class ModuleConfig:
     targets: tuple[str, ...] = ()  # names of the observations that a supervised type is given besides its inputs
 
 
+class Search(NamedTuple):
+    """Options of the search over the graph."""
+
+    starts: int
+    rounds: int  # of each start
+
+
 @dataclass(frozen=True)
 class Config:
     """A config with every default filled in. Two are equal if they request the same run, wherever they were written."""
@@ -83,6 +90,7 @@ class Config:
     seed: int
     rounds: int
     messages: Literal["cavity", "serket"]
+    search: Search
     checkpoint_every: int  # updates
     data: Mapping[str, DataSource]
     test: Mapping[str, DataSource]  # held-out data, by the names of `data`

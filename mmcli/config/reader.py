@@ -120,6 +120,7 @@ def plain_config(config: Config) -> dict[str, Any]:
         "seed": config.seed,
         "rounds": config.rounds,
         "messages": config.messages,
+        "search": config.search._asdict(),
         "checkpoint_every": config.checkpoint_every,
     }
     data = {"data": _written(config.data)} | ({"test": _written(config.test)} if config.test else {})

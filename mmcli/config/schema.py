@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from mmcli.config.entries import MAX_NAME, NAME_CHARACTERS, Array, File, Learner, Observation, Rows, Top
+from mmcli.config.entries import MAX_NAME, NAME_CHARACTERS, Array, File, Learner, Observation, Rows, SearchEntry, Top
 from mmcli.config.graph import find_problems
-from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places
+from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places, Search
 from mmcli.config.paths import expanded
 from mmcli.config.problems import Problems, described, got
 from mmcli.modules.registry import UnknownTypeError, UnusableTypeError, find_spec, type_names
@@ -40,6 +40,7 @@ class Checker:
         modules = {name: self._module(name, raw, names) for name, raw in getattr(top, "modules", {}).items()}
         data = {name: self._source("data", name, raw, path.parent, top.data) for name, raw in top.data.items()}
         test = {name: self._source("test", name, raw, path.parent, top.test) for name, raw in top.test.items()}
+        search = self._read(SearchEntry, top.search, ("search",), SearchEntry.model_fields)
         for name in test:
             if names is not None and name not in names:
                 self._add(("test", name), _no_data(name, names), at_key=True)
@@ -55,6 +56,7 @@ class Checker:
             seed=top.seed,
             rounds=top.rounds,
             messages=top.messages,
+            search=Search(search.starts, search.rounds),
             checkpoint_every=top.checkpoint_every,
             data=data,
             test=test,

@@ -39,6 +39,17 @@ def module_key(root: Array, name: str, round_number: int) -> Array:
     return jax.random.fold_in(jax.random.fold_in(root, zlib.crc32(name.encode())), round_number)
 
 
+def start_key(root: Array, start: int) -> Array:
+    """Random key of a start of the search, in place of the root's."""
+    return jax.random.fold_in(jax.random.fold_in(root, zlib.crc32(b"search")), start)
+
+
+def compile_report(program: Program, name: str) -> Callable[[Any, Inputs], dict[str, Array]]:
+    """Function of a module's state and inputs that gives what it reports, its parameters frozen."""
+    module = program.modules[name]
+    return jax.jit(lambda state, inputs: report(module, state, module.infer(state, inputs)))
+
+
 def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> Compiled:
     """Compile a module's functions ahead of time. Messages keep their shapes, so any inputs will do."""
     module = program.modules[name]

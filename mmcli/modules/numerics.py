@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+TINY = 1e-30  # keeps log 0 and 0 / 0 out
 OUTERMOST = 0.01  # of a column's values, at each end
 
 
@@ -120,3 +121,11 @@ def kmeans(
     spreads, clusters = jax.lax.map(run, jax.random.split(key, starts))
     tightest: Array = clusters[spreads.argmin()]
     return tightest
+
+
+def mutual_information(tables: Array) -> Array:
+    """Mutual information of rows and columns, (...,) nats, of weights (..., J, K)."""
+    shares = tables / jnp.maximum(tables.sum((-1, -2), keepdims=True), TINY)
+    independent = shares.sum(-1, keepdims=True) * shares.sum(-2, keepdims=True)
+    information: Array = (shares * (jnp.log(shares + TINY) - jnp.log(independent + TINY))).sum((-1, -2))
+    return information

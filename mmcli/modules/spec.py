@@ -194,6 +194,8 @@ class ModuleSpec:
         items: "independent" where no row reads another, "sequence" where rows are steps of sequences.
         keeps_cavity: whether, under the cavity rule, the message to a parent leaves out that parent's own.
         targets: kinds of the messages that a supervised type is given besides its inputs.
+        restartable: whether the search over a graph may start it anew several times: an update costs little beside
+            those of other types, and where it ends depends on its start.
         remedy: advice when its numbers diverge.
         memory_remedy: advice when it needs too much memory.
         origin: set by the registry; None for mmcli's own.
@@ -217,6 +219,7 @@ class ModuleSpec:
     items: Literal["independent", "sequence"] = "independent"
     keeps_cavity: bool = True
     targets: tuple[Kind, ...] = ()
+    restartable: bool = False
     remedy: str = "try other options"
     memory_remedy: str = "give it fewer items or columns"
     origin: Origin | None = None

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-VERSION = 3
-# In version 2, S0 of a GMM was in the units of the data: it is read for its config, and no run resumes from it.
-READABLE = (2, 3)
+VERSION = 4
+# Before the search over the graph, and in version 2 with S0 of a GMM in the units of the data: they are read for their
+# config, and no run resumes from them.
+READABLE = (2, 3, 4)
 DIGEST_SIZE = hashlib.sha256().digest_size
 ALIGNMENT = 8  # bytes; arrays begin at multiples of it
 
@@ -37,7 +38,7 @@ class Checkpoint(NamedTuple):
         arrays: states, messages and the update under way, by name.
         config: of the run, as plain values.
         facts: of meta.json.
-        history: of history.jsonl, a line an update.
+        history: of history.jsonl.
         files: SHA-256 in hex of each file of results, by its path in the run directory.
         version: of the format and of what modules make of it.
     """
@@ -97,7 +98,7 @@ def unpack(content: bytes) -> Checkpoint:
             "facts": dict(facts),
             "history": list(history),
             "files": dict(files),
-        } if version in READABLE and len(history) == updates and iterations >= 0:
+        } if version in READABLE and updates >= 0 and iterations >= 0:
             if all(isinstance(line, dict) for line in history):
                 return Checkpoint(updates, iterations, arrays, config, facts, history, files, version)
     raise ValueError(f"not a checkpoint of version {VERSION}")

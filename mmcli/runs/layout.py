@@ -13,6 +13,7 @@ Stage: TypeAlias = Literal["learn", "first", "recog"]  # trained, after the firs
 CONFIG = "config.yaml"
 META = "meta.json"
 HISTORY = "history.jsonl"
+SEARCH = "search.json"
 EVALUATION: dict[Stage, str] = {"learn": "evaluation.json", "recog": "evaluation_recog.json"}
 PARAMS = "params.npz"
 CONFUSION: dict[Stage, str] = {"learn": "confusion.png", "recog": "confusion_recog.png"}

@@ -29,6 +29,7 @@ from mmcli.runs.layout import (
     LOCK,
     META,
     PARAMS,
+    SEARCH,
     SUMS,
     Stage,
     may_precede,
@@ -238,6 +239,10 @@ class RunDirectory(RunFiles):
     def write_evaluation(self, evaluation: Mapping[str, Any], kind: Stage) -> None:
         """Write metrics of all modules as JSON."""
         self._put(EVALUATION[kind], json.dumps(evaluation, indent=2).encode() + b"\n")
+
+    def write_search(self, record: Mapping[str, Any]) -> None:
+        """Write the scores of the search over the graph as JSON."""
+        self._put(SEARCH, json.dumps(record, indent=2).encode() + b"\n")
 
     def write_confusion(self, folder: str, png: bytes, kind: Stage) -> None:
         """Write the picture of a module's confusion matrix."""

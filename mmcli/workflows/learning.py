@@ -4,14 +4,15 @@ Importing it takes jax, scipy and scikit-learn, so `train` does that when all el
 """
 
 import signal
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
 from mmcli.config.reader import plain_config
 from mmcli.data.units import in_data_units
 from mmcli.engine import devices, schedule
+from mmcli.engine.plan import make_plan, search_record
 from mmcli.errors import ModuleError, StalledError, StoppedError
 from mmcli.modules.spec import Role
 from mmcli.runs import metrics
@@ -48,25 +49,17 @@ def learn(
     """
     config, graph, datasets = experiment
     run.note(device=devices.start().device_kind)
-    facts, plain = run.meta(), plain_config(config)
-    history = list(checkpoint.history) if checkpoint else []
-    num_updates = config.rounds * len(graph.learners)
     for name, units in datasets.units.items():
         run.write_params(graph.folder(name), units._asdict())
-
-    def keep(saved: schedule.Saved) -> tuple[int, int]:
-        run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
-        return saved.updates, saved.iterations
-
-    begun = checkpoint is not None and checkpoint.updates + checkpoint.iterations > 0
-    saved = schedule.Saved(*checkpoint[:3]) if checkpoint and begun else None
-    kept = saved[:2] if saved else keep(schedule.Saved(0, 0, {}))
+    saved = _saved_in(checkpoint)
+    book = _Book(experiment, run, list(checkpoint.history) if checkpoint else [], saved)
     try:
         events = schedule.train_rounds(
             graph,
             datasets.given,
             seed=config.seed,
             rounds=config.rounds,
+            search=config.search,
             rule=config.messages,
             saved=saved,
         )
@@ -74,39 +67,98 @@ def learn(
         raise run.damaged(CHECKPOINTS, str(error)) from None
     for event in events:
         moment = event.moment
-        if isinstance(event, schedule.Progress):
-            watcher.advanced(event.round, event.module, event.done, event.iterations)
-            before = moment
-        elif (line := _record(experiment, run, event, stop)) is None:
-            moment = before
-        else:
-            history.append(line._asdict())
-            if moment.updates % config.checkpoint_every == 0 or moment.updates == num_updates:
-                kept = keep(schedule.save(moment))
-            watcher.updated(line)
+        match event:
+            case schedule.Progress():
+                _show(watcher, event, book.plan.starts)
+                before = moment
+            case schedule.Started():
+                book.close(moment)
+                watcher.searched(event.start, book.plan.starts, event.score)
+            case schedule.Update():
+                line = _record(experiment, run, event, stop)
+                if line is None:
+                    moment = before
+                else:
+                    book.history.append(line._asdict())
+                    if event.is_whole:
+                        book.close(moment)
+                    watcher.updated(line)
         number = stop()
-        if number is not None and moment.updates < num_updates:
-            is_saved = kept == (moment.updates, moment.iterations)
-            with suppress(StalledError):
-                if not is_saved:
-                    keep(_save_in_time(schedule.save, moment))
-                    is_saved = True
-            kind = "all is saved" if is_saved else "its threads stand still; the last checkpoint is safe"
-            where = f"in round {event.round}, module {event.module}"
-            raise StoppedError(
-                f"stopped by {signal.Signals(number).name} {where}; {kind}; resume with: {resume_command(config, run)}",
-                number,
-            )
+        if number is not None and moment.updates < len(book.plan.turns):
+            is_saved = book.kept == (moment.updates, moment.iterations) or _keep_in_time(book.keep, moment)
+            raise _stopped(number, event, is_saved, resume_command(config, run))
 
 
-def _save_in_time(save: Callable[[schedule.Moment], schedule.Saved], moment: schedule.Moment) -> schedule.Saved:
-    """The current moment as `schedule.save` gives it, within STOP_SECONDS.
+class _Book:
+    """The record of a run under way: its history, its scores and its checkpoints."""
 
-    Raises:
-        StalledError: copying it also waits for threads that stand still.
-    """
-    with workers.worker() as thread:
-        return workers.result(thread.submit(devices.own_settings()(save), moment), STOP_SECONDS)
+    def __init__(
+        self,
+        experiment: Experiment,
+        run: RunDirectory,
+        history: list[Mapping[str, Any]],
+        saved: schedule.Saved | None,
+    ) -> None:
+        self._config, graph, _ = experiment
+        self._run = run
+        self._facts, self._plain = run.meta(), plain_config(self._config)
+        self.history = history
+        self.plan = make_plan(graph, self._config.search, self._config.rounds)
+        self.kept = (0, 0)  # updates and iterations of the last checkpoint
+        if saved is None:
+            self.keep(schedule.Saved(0, 0, {}))
+        else:
+            self.kept = saved[:2]
+
+    def keep(self, saved: schedule.Saved) -> None:
+        """Write a checkpoint."""
+        self._run.checkpoints.save(Checkpoint(*saved, self._plain, self._facts, list(self.history), self._run.results))
+        self.kept = saved[:2]
+
+    def close(self, moment: schedule.Moment) -> None:
+        """Write what a finished update or start leaves beside its results."""
+        if moment.scores:
+            self._run.write_search(search_record(self.plan, moment.scores))
+        if moment.updates % self._config.checkpoint_every == 0 or moment.updates == len(self.plan.turns):
+            self.keep(schedule.save(moment))
+
+
+def _saved_in(checkpoint: Checkpoint | None) -> schedule.Saved | None:
+    """The moment of a checkpoint; None at the beginning."""
+    if checkpoint is None or checkpoint.updates + checkpoint.iterations == 0:
+        return None
+    return schedule.Saved(*checkpoint[:3])
+
+
+def _keep_in_time(keep: Callable[[schedule.Saved], Any], moment: schedule.Moment) -> bool:
+    """Save a moment in a checkpoint, if it can be copied within STOP_SECONDS: threads may stand still."""
+    try:
+        with workers.worker() as thread:
+            call = thread.submit(devices.own_settings()(schedule.save), moment)
+            keep(workers.result(call, STOP_SECONDS))
+    except StalledError:
+        return False
+    return True
+
+
+def _stopped(
+    number: int, event: schedule.Progress | schedule.Started | schedule.Update, is_saved: bool, resume: str
+) -> StoppedError:
+    """The error of a signal that came at an event."""
+    if isinstance(event, schedule.Update) or (isinstance(event, schedule.Progress) and not event.start):
+        place = f"in round {event.round}, module {event.module}"
+    else:
+        place = f"in start {event.start} of the search"
+    kind = "all is saved" if is_saved else "its threads stand still; the last checkpoint is safe"
+    return StoppedError(f"stopped by {signal.Signals(number).name} {place}; {kind}; resume with: {resume}", number)
+
+
+def _show(watcher: Watcher, progress: schedule.Progress, starts: int) -> None:
+    """Show the progress of an update, of the search or of a round."""
+    if progress.start:
+        watcher.searching(progress.start, starts, progress.module, progress.done, progress.iterations)
+    else:
+        watcher.advanced(progress.round, progress.module, progress.done, progress.iterations)
 
 
 def _record(
@@ -120,7 +172,7 @@ def _record(
         text = f"reports {listed(sorted(undeclared))}, not declared in its spec; add it to the spec's reports"
         raise ModuleError(f"module {update.module}: type {node.type} {text}")
     learned = in_data_units(graph, update.module, update.report, datasets.units)
-    if node.spec.trace is not None:
+    if node.spec.trace is not None and update.trace is not None:
         learned[node.spec.trace.name] = update.trace
     measures: tuple[float | None, float | None, float | None] = (None, None, None)
     if module.labels is not None and node.spec.classes is not None:

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from mmcli.config.graph import Graph
 from mmcli.config.reader import Config, config_differences, plain_config, settings_of
 from mmcli.data.dataset import Datasets
+from mmcli.engine.plan import make_plan
 from mmcli.errors import UsageError
 from mmcli.runs.checkpoint import VERSION, Checkpoint
 from mmcli.runs.layout import CONFIG
@@ -72,11 +73,10 @@ def find_resume_point(
         return ResumePoint(None, True)
     checkpoint = _resumable(run, checkpoint)
     refuse_changed(run, recorded, config.data, datasets)
-    names, num_updates = graph.learners, config.rounds * len(graph.learners)
-    if checkpoint.updates > num_updates:
-        raise run.damaged(CONFIG, f"{checkpoint.updates} updates are done of {num_updates}")
-    turns = range(max(checkpoint.updates, num_updates - len(names)), num_updates)
-    to_come = {names[turn % len(names)] for turn in turns}
+    names, turns = graph.learners, make_plan(graph, config.search, config.rounds).turns
+    if checkpoint.updates > len(turns):
+        raise run.damaged(CONFIG, f"{checkpoint.updates} updates are done of {len(turns)}")
+    to_come = {turn.module for turn in turns[checkpoint.updates :] if not turn.start}
     # A module that updates again writes its results anew.
     run.verify_results(checkpoint, [graph.folder(name) for name in names if name not in to_come])
     return ResumePoint(checkpoint, False)

@@ -17,6 +17,12 @@ class Watcher(Protocol):
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
         """Receive the number of a module's inner iterations that are done; called about twice a second."""
 
+    def searching(self, start: int, starts: int, module: str, done: int, iterations: int) -> None:
+        """Receive the progress of a start of the search, as `advanced`; starts count from 1."""
+
+    def searched(self, start: int, starts: int, score: float) -> None:
+        """Receive the score of a finished start: information shared by the modules, nats an item."""
+
     def updated(self, line: HistoryLine) -> None:
         """Receive a finished update, whose files, and a checkpoint where one is due, are written."""
 
@@ -36,6 +42,13 @@ class Lines:
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
         """Print nothing."""
+
+    def searching(self, start: int, starts: int, module: str, done: int, iterations: int) -> None:
+        """Print nothing."""
+
+    def searched(self, start: int, starts: int, score: float) -> None:
+        """Print the score of a start."""
+        self.noted(f"start {start:{len(str(starts))}}/{starts}  shared information {score:.4f} nats an item")
 
     def updated(self, line: HistoryLine) -> None:
         """Print the results of an update: ACC, bound, seconds."""
@@ -59,6 +72,12 @@ class Silent:
         """Print nothing."""
 
     def advanced(self, round_number: int, module: str, done: int, iterations: int) -> None:
+        """Print nothing."""
+
+    def searching(self, start: int, starts: int, module: str, done: int, iterations: int) -> None:
+        """Print nothing."""
+
+    def searched(self, start: int, starts: int, score: float) -> None:
         """Print nothing."""
 
     def updated(self, line: HistoryLine) -> None:

@@ -1,4 +1,4 @@
-"""Multinomial mixtures against their joint and posterior written out."""
+"""Mixtures over several views against their joint written out."""
 
 import itertools
 
@@ -6,26 +6,49 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 
-from mmcli.modules.mlda.mixture import selection_scores, topic_scores
+from mmcli.modules.mlda.mixture import (
+    SHARED_WEIGHT,
+    Views,
+    beliefs_without,
+    class_shares,
+    fit,
+    score,
+    shared_information,
+)
 
 BETA = 0.3
 N, R, K = 6, 2, 3
-NO_CHILD = np.full((N, 1, K), -np.log(K))
+
+
+def views_of(words, child=None):
+    """Views of words, all known where they have any, and a child's log probabilities (N, K)."""
+    known = tuple(jnp.asarray((counts.sum(-1) > 0).astype(float)) for counts in words)
+    log_probs = np.full((N, K), -np.log(K)) if child is None else child
+    is_sent = jnp.zeros(N) if child is None else jnp.ones(N)
+    return Views(
+        tuple(map(jnp.asarray, words)),
+        (jnp.asarray(BETA),) * len(words),
+        known,
+        jnp.asarray(log_probs)[:, None],
+        is_sent,
+    )
 
 
 def written_out(member, words):
-    """log pi_k + sum of log phi (N, K), and the log prior of pi and phi, of memberships (N, K)."""
+    """log pi (K,), evidence of each view (N, K), and the log prior of pi and phi, of memberships (N, K)."""
     shares = (member.sum(0) + 1) / (N + K)
-    scores, log_prior = np.tile(np.log(shares), (N, 1)), np.log(shares).sum()
+    evidence, log_prior = [], np.log(shares).sum()
     for counts in words:
         phi = np.stack([BETA + sum(member[item, topic] * counts[item] for item in range(N)) for topic in range(K)])
         phi /= phi.sum(-1, keepdims=True)
+        scores = np.zeros((N, K))
         for item, topic in itertools.product(range(N), range(K)):
-            scores[item, topic] += sum(counts[item] * np.log(phi[topic]))
+            scores[item, topic] = sum(counts[item] * np.log(phi[topic]))
+        evidence.append(scores)
         log_prior += BETA * np.log(phi).sum()
-    return scores, log_prior
+    return np.log(shares), evidence, log_prior
 
 
 @pytest.fixture
@@ -39,68 +62,100 @@ def words():
     return [rng.gamma(0.5, size=(N, width)) for width in (5, 4)]
 
 
-def test_scores_are_the_joint_written_out(memberships, words):
+def fitted(views, memberships):
+    memberships = jnp.asarray(memberships)
+    return fit(views, (memberships,) * len(views.words), class_shares(memberships))
+
+
+def test_a_fit_is_the_joint_written_out(memberships, words):
     with jax.enable_x64(True):
-        scores = topic_scores(jnp.asarray(memberships), words, BETA)
+        found = fitted(views_of(words), memberships)
 
     for start in range(R):
-        np.testing.assert_allclose(scores[:, start], written_out(memberships[:, start], words)[0], rtol=1e-10)
+        shares, evidence, log_prior = written_out(memberships[:, start], words)
+        np.testing.assert_allclose(found.log_shares[start], shares, rtol=1e-10)
+        for ours, theirs in zip(found.evidence, [*evidence, np.full((N, K), -np.log(K))], strict=True):
+            np.testing.assert_allclose(ours[:, start], theirs, rtol=1e-10)
+        assert float(found.log_prior[start]) == pytest.approx(log_prior, rel=1e-10)
 
 
-def test_selection_scores_without_parents_are_evidence_and_prior_written_out(memberships, words):
+def mutual_information_of(alone, others):
+    """Of the table of two (N, K) distributions, nats."""
+    table = alone.T @ others / alone.sum()
+    independent = table.sum(1, keepdims=True) * table.sum(0)
+    return (table * np.log(table / independent)).sum()
+
+
+def test_shared_information_is_that_of_each_view_with_the_others_written_out(memberships, words):
+    words[1][2] = 0  # an item that the second view does not have
     with jax.enable_x64(True):
-        found = selection_scores(jnp.asarray(memberships), words, [], NO_CHILD, BETA)
+        views = views_of(words)
+        found = shared_information(views, fitted(views, memberships))
+
+    both = [item for item in range(N) if item != 2]
+    for start in range(R):
+        shares, evidence, _ = written_out(memberships[:, start], words)
+        first, second = (softmax(shares + scores, axis=-1)[both] for scores in evidence)
+        assert float(found[start]) == pytest.approx(mutual_information_of(first, second), rel=1e-8)
+
+
+def test_the_score_is_evidence_an_item_and_shared_information(memberships, words):
+    with jax.enable_x64(True):
+        views = views_of(words)
+        fit_of_all = fitted(views, memberships)
+        found, shared = score(views, fit_of_all), shared_information(views, fit_of_all)
 
     for start in range(R):
-        scores, log_prior = written_out(memberships[:, start], words)
-        assert float(found[start]) == pytest.approx(logsumexp(scores - np.log(K), axis=-1).sum() + log_prior, rel=1e-10)
+        shares, evidence, log_prior = written_out(memberships[:, start], words)
+        log_evidence = logsumexp(shares + sum(evidence) - np.log(K), axis=-1).sum() + log_prior
+        assert float(found[start]) == pytest.approx(log_evidence / N + SHARED_WEIGHT * float(shared[start]), rel=1e-8)
 
 
-def shared_information(member, observed, told):
-    """Sum of log [p(message | observed) / p(message)] over the items that were told something, of (N, K)."""
-    scores = written_out(member, observed)[0]
-    posterior = np.exp(scores - logsumexp(scores, axis=-1, keepdims=True))
-    shares = (member.sum(0) + 1) / (N + K)
-    phi = np.stack([BETA + sum(member[item, topic] * told[item] for item in range(N)) for topic in range(K)])
-    joint = shares[:, None] * phi / phi.sum(-1, keepdims=True)
-    topics_of_word = joint / joint.sum(0)  # (K, V)
-    total = 0.0
-    for item in range(N):
-        if told[item].sum() > 0:
-            told_topics = topics_of_word @ (told[item] / told[item].sum())
-            total += np.log((posterior[item] * told_topics / shares).sum())
-    return total
+def test_one_view_shares_nothing(memberships, words):
+    views = views_of(words[:1])
+
+    np.testing.assert_array_equal(shared_information(views, fitted(views, memberships)), 0)
 
 
-def test_selection_scores_add_what_observations_share_with_what_is_told(memberships, words):
-    observed, told = words
-    told[2] = 0  # a parent that says nothing of an item
-    with jax.enable_x64(True):
-        alone = selection_scores(jnp.asarray(memberships), [observed], [], NO_CHILD, BETA)
-        found = selection_scores(jnp.asarray(memberships), [observed], [told], NO_CHILD, BETA) - alone
+def test_a_childs_message_is_a_view(memberships, words):
+    agreeing = np.log(softmax(5 * memberships[:, 0], axis=-1))
+    views = views_of(words[:1], agreeing)
 
-    for start in range(R):
-        shared = shared_information(memberships[:, start], [observed], told)
-        assert float(found[start]) == pytest.approx(2 * observed.sum() * shared / (N - 1), rel=1e-8)
+    assert (shared_information(views, fitted(views, memberships)) > 0).all()
 
 
-def test_a_message_that_repeats_the_classes_is_worth_more_than_one_that_cuts_across():
-    observed = np.repeat(np.eye(2), 3, axis=0) * 50  # two classes of three items
-    member = jnp.asarray(np.repeat(np.eye(2), 3, axis=0)[:, None])
-    across = np.tile(np.eye(2), (3, 1))
+def test_a_view_that_repeats_the_classes_shares_more_than_one_that_cuts_across():
+    observed = np.repeat(np.eye(3), 2, axis=0) * 50  # three classes of two items
+    member = np.repeat(np.eye(3), 2, axis=0)[:, None]
+    across = np.tile(np.eye(3), (2, 1)) * 50
 
     same, crossed = (
-        selection_scores(member, [observed], [told], np.zeros((N, 1, 2)), BETA) for told in (observed, across)
+        shared_information(views, fitted(views, member))
+        for views in (views_of([observed, observed]), views_of([observed, across]))
     )
 
-    assert float(same[0]) > float(crossed[0])
+    assert float(same[0]) == pytest.approx(np.log(3), abs=0.05)
+    assert float(crossed[0]) < 0.3
 
 
 def test_expectation_maximisation_never_lowers_the_evidence(memberships, words):
     with jax.enable_x64(True):
-        member, found = jnp.asarray(memberships), []
+        views, member, found = views_of(words), jnp.asarray(memberships), []
         for _ in range(30):
-            found.append(selection_scores(member, words, [], NO_CHILD, BETA))
-            member = jax.nn.softmax(topic_scores(member, words, BETA), axis=-1)
+            fit_of_all = fitted(views, member)
+            found.append(jax.nn.logsumexp(fit_of_all.joint, axis=-1).sum(0) + fit_of_all.log_prior)
+            (member, same) = beliefs_without(fit_of_all, jnp.ones(R), jnp.ones(R))
+            np.testing.assert_array_equal(member, same)
 
     assert np.diff(np.stack(found), axis=0).min() > -1e-9
+
+
+def test_co_em_fits_a_view_to_the_beliefs_of_the_other_alone(memberships, words):
+    with jax.enable_x64(True):
+        views = views_of(words)
+        first, second = beliefs_without(fitted(views, memberships), jnp.zeros(R), jnp.ones(R))
+
+    for start in range(R):
+        shares, (of_first, of_second), _ = written_out(memberships[:, start], words)
+        np.testing.assert_allclose(first[:, start], softmax(shares + of_second, axis=-1), rtol=1e-9)
+        np.testing.assert_allclose(second[:, start], softmax(shares + of_first, axis=-1), rtol=1e-9)

@@ -58,6 +58,7 @@ SPEC = ModuleSpec(
     trace=Trace("loglik", "nats", "up", title="log likelihood"),
     objective=Objective("shared evidence", "nats"),
     keeps_cavity=False,  # a point's class is inferred with the point itself
+    restartable=True,
     remedy="try a smaller message_weight; where its points come from a vae, a smaller learning_rate of that",
     memory_remedy="give it fewer columns, by a vae between the data and it, or fewer items, classes or chains",
 )

@@ -1,88 +1,134 @@
-"""Multinomial mixtures, one topic an item, fitted side by side: the search for classes of MLDA.
+"""Mixtures with one class an item over several views, fitted side by side: the search for classes of MLDA.
 
-N items, R mixtures, K topics, V words, M modalities. Memberships (N, R, K) are P(topic | item).
+A view is one source of evidence on an item: the words of an input, or the child's message. The parameters of a view
+may be fitted to the beliefs of the other views alone, so that what they find is what the views share; this is
+co-EM, and the cavity rule in learning.
 
-Source: Nigam et al. (2000), doi:10.1023/A:1007692713085.
+N items, R mixtures, K classes, V words, M views. Memberships (N, R, K) are P(class | item).
+
+Source: Nigam et al. (2000), doi:10.1023/A:1007692713085; co-EM: Nigam and Ghani (2000), doi:10.1145/354756.354805,
+and Bickel and Scheffer (2004), doi:10.1109/ICDM.2004.10095.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import logsumexp
 
-from mmcli.modules.counts import TINY, Rows, row_sums, times, word_sums
+from mmcli.modules.counts import Rows, times, word_sums
+from mmcli.modules.numerics import mutual_information
 
-SHARED_WEIGHT = 2.0  # of shared information, per word observed
-
-
-def topic_words(memberships: Array, counts: Rows, beta: float) -> Array:
-    """log P(word | topic) after a maximisation step, (R, K, V) nats, of memberships (N, R, K) and counts (N, V)."""
-    num_items, num_starts, num_topics = memberships.shape
-    topic_counts = word_sums(memberships.reshape(num_items, -1), counts) + beta
-    log_topics = jnp.log(topic_counts) - jnp.log(topic_counts.sum(-1, keepdims=True))
-    return log_topics.reshape(num_starts, num_topics, -1)
+# Weight of shared information, in nats per item and nat: what one view alone prefers must not outweigh it.
+SHARED_WEIGHT = 10.0
 
 
-def topic_shares(memberships: Array) -> Array:
-    """log P(topic) after a maximisation step, (R, K) nats, of memberships (N, R, K)."""
-    num_items, _, num_topics = memberships.shape
-    return jnp.log(memberships.sum(0) + 1) - jnp.log(num_items + num_topics)
+class Views(NamedTuple):
+    """Evidence on the classes.
+
+    Attributes:
+        words: (N, V) counts of each view of words.
+        betas: () pseudo-count of each word in each class, for each.
+        known: (N,) 1 where the view has the item, 0 where not, for each.
+        child: (N, 1, K) log probabilities that the child sent, uniform where missing.
+        child_known: (N,) 1 where it sent any.
+    """
+
+    words: tuple[Rows, ...]
+    betas: tuple[Array, ...]
+    known: tuple[Array, ...]
+    child: Array
+    child_known: Array
 
 
-def topic_scores(memberships: Array, words: Sequence[Rows], beta: float) -> Array:
-    """Log joint of item and topic after a maximisation step.
+class Fit(NamedTuple):
+    """Mixtures fitted to memberships.
 
-    Args:
-        memberships: (N, R, K), of R mixtures side by side.
-        words: the modalities, (N, V) counts each.
-        beta: pseudo-count of each word in each topic.
+    Attributes:
+        log_shares: (R, K) log P(class).
+        evidence: (N, R, K) log P(view of the item | class), nats, of each view; 0 where the item is missing.
+        log_prior: (R,) log density of the parameters, up to a constant.
+    """
 
-    Returns:
-        (N, R, K) nats: log pi_k + sum of log phi over the item's words.
+    log_shares: Array
+    evidence: tuple[Array, ...]
+    log_prior: Array
+
+    @property
+    def joint(self) -> Array:
+        """log P(item, class), (N, R, K) nats."""
+        return sum(self.evidence, start=self.log_shares[None])
+
+
+def class_words(memberships: Array, counts: Rows, beta: Array) -> Array:
+    """log P(word | class) after a maximisation step, (R, K, V) nats, of memberships (N, R, K) and counts (N, V)."""
+    num_items, num_starts, num_classes = memberships.shape
+    class_counts = word_sums(memberships.reshape(num_items, -1), counts) + beta
+    log_words = jnp.log(class_counts) - jnp.log(class_counts.sum(-1, keepdims=True))
+    return log_words.reshape(num_starts, num_classes, -1)
+
+
+def class_shares(memberships: Array) -> Array:
+    """log P(class) after a maximisation step, (R, K) nats, of memberships (N, R, K)."""
+    num_items, _, num_classes = memberships.shape
+    return jnp.log(memberships.sum(0) + 1) - jnp.log(num_items + num_classes)
+
+
+def fit(views: Views, beliefs: Sequence[Array], log_shares: Array) -> Fit:
+    """Maximise the parameters of each view of words given the beliefs (N, R, K) for it.
 
     Source: Nigam et al. (2000), eqs. 5 and 6.
     """
-    scores = topic_shares(memberships)[None]
-    for counts in words:
-        log_topics = topic_words(memberships, counts, beta)
-        scores = scores + times(counts, log_topics.reshape(-1, log_topics.shape[-1]).T).reshape(memberships.shape)
-    return scores
+    evidence, log_prior = [], log_shares.sum(-1)
+    for counts, beta, belief in zip(views.words, views.betas, beliefs, strict=True):
+        log_words = class_words(belief, counts, beta)
+        log_prior += beta * log_words.sum((-1, -2))
+        evidence.append(times(counts, log_words.reshape(-1, log_words.shape[-1]).T).reshape(belief.shape))
+    shape = evidence[0].shape
+    return Fit(log_shares, (*evidence, jnp.broadcast_to(views.child, shape)), log_prior)
 
 
-def selection_scores(
-    memberships: Array, observed: Sequence[Rows], inferred: Sequence[Array], child: Array, beta: float
-) -> Array:
-    """Selection score of each of R mixtures, (R,) nats.
-
-    log p(observed, parameters) + 2 n I, with n the number of words observed and I the mean over items, of those
-    that have both, of log [p(message | observed) / p(message)], a message after the other: the evidence of
-    the observations, and the information they share with the parents' inferences, the topics being the channel.
-    The joint evidence would reward a class that one parent infers and nothing else confirms.
+def beliefs_without(fitted: Fit, own: Array, temperature: Array) -> tuple[Array, ...]:
+    """Beliefs (N, R, K) by which each view of words is fitted next.
 
     Args:
-        memberships: (N, R, K).
-        observed: modalities that the choice has to explain, (N, V) counts each.
-        inferred: modalities that are a parent's own inference, (N, V) counts each, dense; zeros where missing.
-        child: (N, 1, K) log probabilities, further evidence on each item's topic.
-        beta: pseudo-count of each word in each topic.
+        fitted: the last fit.
+        own: (R,) share of a view's own evidence in the beliefs for it: 1 is EM, 0 is co-EM.
+        temperature: (R,), at least 1.
     """
-    log_shares = topic_shares(memberships)  # (R, K)
-    scores = topic_scores(memberships, observed, beta) + child
-    evidence = logsumexp(scores, axis=-1).sum(0) + log_shares.sum(-1)
-    num_words = jnp.zeros(memberships.shape[0])
-    for counts in observed:
-        evidence += beta * topic_words(memberships, counts, beta).sum((-1, -2))
-        num_words += row_sums(counts)
-    posterior = jax.nn.softmax(scores, axis=-1)
-    shared = jnp.zeros_like(evidence)
-    for counts in inferred:
-        mass = counts.sum(-1, keepdims=True)  # (N, 1)
-        both = (mass > 0) & (num_words[:, None] > 0)
-        word_topics = jax.nn.softmax(topic_words(memberships, counts, beta) + log_shares[:, :, None], axis=1)
-        probs = counts / jnp.maximum(mass, TINY)
-        word_posterior = (probs @ word_topics.reshape(-1, counts.shape[1]).T).reshape(posterior.shape)  # (N, R, K)
-        information = jnp.log((posterior * word_posterior / jnp.exp(log_shares)[None]).sum(-1) + TINY)  # (N, R)
-        shared += jnp.where(both, information, 0).sum(0) / jnp.maximum(both.sum(), 1)
-    return evidence + SHARED_WEIGHT * num_words.sum() * shared
+    joint, left_out = fitted.joint, (1 - own)[None, :, None]
+    return tuple(
+        jax.nn.softmax((joint - left_out * evidence) / temperature[None, :, None], axis=-1)
+        for evidence in fitted.evidence[:-1]  # the last is the child's
+    )
+
+
+def shared_information(views: Views, fitted: Fit) -> Array:
+    """Information that a view shares with all others, (R,) nats an item, averaged over the views that have others.
+
+    It is the mutual information of the class by the view alone and the class by the others, over the items that both
+    know: at most log K, and 0 where there is one view.
+    """
+    joint, known = fitted.joint, (*views.known, views.child_known)
+    total = jnp.stack(known).sum(0)  # (N,)
+    informations, counted = jnp.zeros(joint.shape[1]), jnp.float32(0)
+    for evidence, own in zip(fitted.evidence, known, strict=True):
+        both = own * (total > own)
+        alone = jax.nn.softmax(fitted.log_shares[None] + evidence, axis=-1) * both[:, None, None]
+        others = jax.nn.softmax(joint - evidence, axis=-1)
+        # One product a mixture; "nrk,nrj->rkj" as a batched product would copy both.
+        table = jax.lax.map(lambda pair: pair[0].T @ pair[1], (alone.transpose(1, 0, 2), others.transpose(1, 0, 2)))
+        informations += mutual_information(table)
+        counted += (both.sum() > 0).astype(float)
+    return informations / jnp.maximum(counted, 1)
+
+
+def score(views: Views, fitted: Fit) -> Array:
+    """Score of each mixture, (R,) nats an item: log evidence, and SHARED_WEIGHT times the information that views share.
+
+    The evidence alone prefers what one view distinguishes, however strongly, and the others do not confirm.
+    """
+    log_evidence = logsumexp(fitted.joint, axis=-1).sum(0) + fitted.log_prior
+    return log_evidence / len(fitted.joint) + SHARED_WEIGHT * shared_information(views, fitted)

@@ -4,17 +4,19 @@ theta_t ~ Dirichlet(alpha), phi_mk ~ Dirichlet(beta) for modality m; each of an 
 m picks a topic from theta_t and itself from phi_m of that topic. A modality's rows are scaled to sum to
 its weight, as real numbers. A Categorical parent is a modality of K words, taken in expectation.
 
-An update has two parts. It looks for classes as a mixture, one topic an item, cooled from a high
-temperature, from several random starts and from where the last update ended, and keeps the one that
-explains the observations best and shares most with the parents' inferences (`mixture.selection_scores`). From there
-the variational sweeps start.
+An update has two parts. It looks for classes as a mixture, one class an item, from several starts side by side:
+classes that the inputs have in common when each is reduced to a few clusters of its own (`starts`), random ones
+cooled from a high temperature, and the last solution. Each input counts for the independent words that it is worth,
+and the start of the highest `mixture.score` goes on: evidence, and above all the information that the inputs share.
+From there the variational sweeps start.
 
-N items, K topics, V_m words of modality m, R starts.
+N items, K topics, V_m words of modality m, M modalities, R starts.
 
 Source: Blei, Ng and Jordan (2003), JMLR 3, section 5.2; Nakamura, Nagai and Iwahashi (2009),
 doi:10.1109/IROS.2009.5354412; annealing: Ueda and Nakano (1998), doi:10.1016/S0893-6080(97)00133-0.
 """
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, overload
 
@@ -25,18 +27,27 @@ from jax import Array
 from mmcli.modules.api import Info, Inputs, Module, Outputs
 from mmcli.modules.counts import TINY, Rows, row_sums, scaled, word_sums
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
-from mmcli.modules.mlda.mixture import selection_scores, topic_scores
-from mmcli.modules.mlda.spec import MldaOptions
+from mmcli.modules.mlda.mixture import Views, beliefs_without, class_shares, fit, score
+from mmcli.modules.mlda.spec import AUTO, MldaOptions
+from mmcli.modules.mlda.starts import (
+    CLUSTERS,
+    ITEMS_PER_CLUSTER,
+    STARTS_PER_RESTART,
+    clusters_of,
+    effective_words,
+    latent_classes,
+    random_memberships,
+)
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
 from mmcli.modules.spec import Kind, Port, Rule
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
-START_TEMPERATURE = 50.0
+LATENT_CLASS_SHARE = 2 / 3  # of the starts; the others are random, and cooled
+HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
-# Weight of each parent in the search, in words per word observed, at the highest and at the final temperature.
-# Little, or the search repeats a parent's mistaken merges and splits; most of it early, where the classes separate.
-HOTTEST_SHARE, COOLEST_SHARE = 0.5, 0.05
-SETTLING_SWEEPS = 5
+CO_EM_SHARE = 0.5  # of the annealing sweeps in which a view's words are fitted to the beliefs of the others
+JUDGEMENT = 2.0  # words that a distribution over classes is worth
+BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic
 SMALLEST_PRIOR = 1e-6
 
 
@@ -46,6 +57,7 @@ class MldaState(NamedTuple):
     topics: tuple[Array, ...]  # (K, V_m) parameters of q(phi_m), a Dirichlet for each topic
     memberships: Array  # (N, K) P(topic | item) of the mixture that the next update starts from
     trained: Array  # () bool, False before the first update
+    words: Array | None = None  # (M,) what each modality's rows are scaled to sum to, where `weights` is auto
 
 
 class MldaWork(NamedTuple):
@@ -53,17 +65,21 @@ class MldaWork(NamedTuple):
 
     done: Array  # () int32, sweeps done: those that anneal, then the variational ones
     trained: Array  # () bool
-    starts: Array  # (N, R, K) memberships of the starts
+    words: Array  # (M,) independent words that an item of each modality is worth
+    beliefs: tuple[Array, ...]  # (N, R, K) memberships that each modality is fitted to next, of each start
+    log_shares: Array  # (R, K)
+    best: Array  # (N, R, K) memberships of the highest score of each start
+    best_score: Array  # (R,)
     concentrations: Array  # (N, K) parameters of q(theta)
     topics: tuple[Array, ...]
     trace: Array  # (I,) nats; 0 for the sweeps to come
 
 
 @overload
-def as_counts(message: Categorical, weight: float | None) -> Array: ...
+def as_counts(message: Categorical, weight: float | Array | None) -> Array: ...
 @overload
-def as_counts(message: Message, weight: float | None) -> Rows: ...
-def as_counts(message: Message, weight: float | None) -> Rows:
+def as_counts(message: Message, weight: float | Array | None) -> Rows: ...
+def as_counts(message: Message, weight: float | Array | None) -> Rows:
     """A modality's rows as (N, V) counts, scaled to sum to `weight` or left as they come; zeros where missing."""
     if isinstance(message, Counts):
         values = message.values
@@ -91,26 +107,41 @@ class Setting(NamedTuple):
     kinds: tuple[Kind, ...]  # of each input
     rule: Rule
 
-    @property
-    def is_inferred(self) -> list[bool]:
-        """For each input, whether a parent inferred it; where all are inferred, they count as observed."""
-        inferred = [kind is Kind.CATEGORICAL for kind in self.kinds]
-        return inferred if not all(inferred) else [False] * len(inferred)
-
-    def words(self, inputs: Inputs) -> list[Rows]:
-        """The modalities, (N, V_m) each, scaled to their weights."""
-        weights = self.options.weights or [None] * len(self.kinds)
+    def words(self, inputs: Inputs, auto: Array | None) -> list[Rows]:
+        """The modalities, (N, V_m) each, scaled to their weights; `auto` (M,) are those where the option is auto."""
+        match self.options.weights:
+            case "auto":
+                weights: list[float | Array | None] = list(jnp.zeros(0) if auto is None else auto)
+            case None:
+                weights = [None] * len(self.kinds)
+            case given:
+                weights = list(given)
         return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
 
-    def search_words(self, inputs: Inputs, share: Array) -> tuple[list[Rows], list[Array]]:
-        """Modalities observed and inferred; of the latter `share` words an item for each word observed."""
-        inferred, item_words = self.is_inferred, self.words(inputs)
-        observed = [counts for counts, is_inferred in zip(item_words, inferred, strict=True) if not is_inferred]
-        mass = total_mass(observed, len(inputs.child.weight))
-        mean_mass = mass.sum() / jnp.maximum((mass > 0).sum(), 1)
-        messages = [message for message, is_inferred in zip(inputs.parents, inferred, strict=True) if is_inferred]
-        shares = jnp.full(mass.shape, share * mean_mass)
-        return observed, [scaled(as_counts(of_kind(message, Categorical), 1.0), shares) for message in messages]
+    def betas(self, words: Sequence[Rows]) -> tuple[Array, ...]:
+        """Pseudo-count of a word, () for each modality (N, V_m)."""
+        if self.options.beta != AUTO:
+            return (jnp.asarray(self.options.beta, float),) * len(words)
+        num_topics = self.options.num_classes
+        a_topic = [row_sums(counts).sum() / (num_topics * counts.shape[1]) for counts in words]
+        return tuple(BETA * jnp.clip(each, TINY, 1.0) for each in a_topic)
+
+    def views(self, inputs: Inputs, sizes: Array) -> Views:
+        """The modalities as the search counts them: rows scaled to what they are worth, `sizes` (M,) words."""
+        raw = [as_counts(message, None) for message in inputs.parents]
+        known = tuple((row_sums(counts) > 0).astype(float) for counts in raw)
+        words = tuple(as_counts(message, size) for message, size in zip(inputs.parents, sizes, strict=True))
+        child = of_kind(inputs.child, Categorical)
+        return Views(words, self.betas(words), known, child.log_probs[:, None, :], child.weight)
+
+    @property
+    def num_informed(self) -> int:
+        """Number of starts that the modalities have in common; none where there is one modality or one start."""
+        return int(LATENT_CLASS_SHARE * self.options.restarts) if len(self.kinds) > 1 else 0
+
+    def width(self, message: Message) -> int:
+        """Number of words V_m of a modality."""
+        return as_counts(message, None).shape[1]
 
     def prior(self, inputs: Inputs) -> Array:
         """Dirichlet prior of each item's topics, (N, K): moved by the child's message unless that is neutral."""
@@ -121,54 +152,122 @@ class Setting(NamedTuple):
 def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
     """Create the state before the first update: topics at their prior, uniform memberships."""
     num_items, num_topics = len(inputs.child.weight), setting.options.num_classes
-    widths = [counts.shape[1] for counts in setting.words(inputs)]
-    topics = tuple(jnp.full((num_topics, width), setting.options.beta, float) for width in widths)
-    return MldaState(topics, jnp.full((num_items, num_topics), 1 / num_topics, float), jnp.array(False))
+    widths = [setting.width(message) for message in inputs.parents]
+    topics = tuple(jnp.full((num_topics, width), BETA, float) for width in widths)
+    words = jnp.ones(len(widths)) if setting.options.weights == AUTO else None
+    return MldaState(topics, jnp.full((num_items, num_topics), 1 / num_topics, float), jnp.array(False), words)
 
 
 def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
-    """Draw the starts, memberships (N, R, K); after the first update one of them is the last solution."""
+    """Make the starts, memberships (N, R, K); after the first update one of them is the last solution."""
     options = setting.options
     num_items, num_topics = state.memberships.shape
-    starts = jax.random.exponential(key, (num_items, options.restarts, num_topics))
-    starts /= starts.sum(-1, keepdims=True)  # uniform over the simplex
+    sizes_key, random_key, start_key = jax.random.split(key, 3)
+    sizes = words_worth(setting, sizes_key, inputs)
+    if state.words is not None:  # kept, so that the bounds of all updates compare
+        sizes = jnp.where(state.trained, state.words, sizes)
+    starts = random_memberships(random_key, (num_items, options.restarts, num_topics))
     starts = starts.at[:, 0].set(jnp.where(state.trained, state.memberships, starts[:, 0]))
+    if setting.num_informed:
+        informed = informed_starts(setting, start_key, inputs, sizes)
+        starts = starts.at[:, options.restarts - setting.num_informed :].set(informed)
     trace = jnp.zeros(-(-options.sweeps // SWEEPS_PER_BOUND))
-    return MldaWork(jnp.int32(0), state.trained, starts, setting.prior(inputs), state.topics, trace)
+    return MldaWork(
+        jnp.int32(0),
+        state.trained,
+        sizes,
+        (starts,) * len(setting.kinds),
+        class_shares(starts),
+        starts,
+        jnp.full(options.restarts, -jnp.inf),
+        setting.prior(inputs),
+        state.topics,
+        trace,
+    )
+
+
+def words_worth(setting: Setting, key: Array, inputs: Inputs) -> Array:
+    """Independent words that an item of each modality is worth, (M,)."""
+    sizes = []
+    for place, message in enumerate(inputs.parents):
+        if isinstance(message, Counts):
+            counts = as_counts(message, None)
+            (beta,) = setting.betas([counts])
+            sizes.append(effective_words(jax.random.fold_in(key, place), counts, setting.options.num_classes, beta))
+        else:
+            sizes.append(jnp.float32(JUDGEMENT))
+    return jnp.stack(sizes)
+
+
+def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) -> Array:
+    """Starts that the modalities have in common, (N, R', K): the best of many latent class models."""
+    num_starts = setting.num_informed
+    clusters_key, classes_key = jax.random.split(key)
+    views = setting.views(inputs, sizes)
+    num_items = len(views.child)
+    num_clusters = min(CLUSTERS, max(setting.options.num_classes, num_items // ITEMS_PER_CLUSTER), num_items)
+    senses = [
+        clusters_of(jax.random.fold_in(clusters_key, place), as_counts(message, None), num_clusters)
+        if isinstance(message, Counts)
+        else as_counts(of_kind(message, Categorical), 1.0)
+        for place, message in enumerate(inputs.parents)
+    ]
+    found = latent_classes(classes_key, senses, views.child, STARTS_PER_RESTART * num_starts)
+    groups = found.reshape(num_items, STARTS_PER_RESTART, num_starts, -1).transpose(1, 0, 2, 3)
+
+    def judge(group: Array) -> Array:
+        return score(views, fit(views, (group,) * len(senses), class_shares(group)))
+
+    scores = jax.lax.map(judge, groups).reshape(-1)  # a group at a time: side by side they would fill the memory
+    _, best = jax.lax.top_k(scores, num_starts)
+    return found[:, best]
 
 
 def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
-    """Run the sweeps up to `until`, () int32: first those that anneal, then the variational ones."""
+    """Run the sweeps up to `until`, () int32: first those of the search, then the variational ones."""
     anneal_sweeps = setting.options.anneal_sweeps
-    for part, end in ((anneal, anneal_sweeps), (refine, anneal_sweeps + setting.options.sweeps)):
+    for part, end in ((search, anneal_sweeps), (refine, anneal_sweeps + setting.options.sweeps)):
         last = jnp.minimum(until, end)
         work = jax.lax.cond(work.done < last, partial(part, setting), lambda work, *_: work, work, inputs, last)
     return work
 
 
-def anneal(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
-    """Cool the starts (N, R, K) down to sweep `last`, () int32, of the annealing ones."""
-    options, child = setting.options, of_kind(inputs.child, Categorical).log_probs[:, None, :]
-    # The last update's classes are not heated up again.
-    hottest = jnp.where(work.trained & (jnp.arange(options.restarts) == 0), 1.0, START_TEMPERATURE)
+def search(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
+    """Run the sweeps of the search up to `last`, () int32, and keep the best memberships of each start."""
+    options, views = setting.options, setting.views(inputs, work.words)
+    place = jnp.arange(options.restarts)
+    is_last_solution = work.trained & (place == 0)
+    is_informed = place >= options.restarts - setting.num_informed
+    hottest = jnp.where(is_last_solution | is_informed, 1.0, jnp.maximum(HOTTEST_SHARE * work.words.sum(), 1.0))
 
-    def sweep(index: Array, starts: Array) -> Array:
+    def sweep(index: Array, work: MldaWork) -> MldaWork:
+        fitted = fit(views, work.beliefs, work.log_shares)
+        scores, memberships = score(views, fitted), jax.nn.softmax(fitted.joint, axis=-1)
+        is_better = scores > work.best_score
         heat = jnp.maximum(1 - index / (COOLING_SHARE * options.anneal_sweeps), 0.0)
         temperature = hottest**heat  # (R,)
-        observed, inferred = setting.search_words(inputs, COOLEST_SHARE + (HOTTEST_SHARE - COOLEST_SHARE) * heat)
-        scores = topic_scores(starts, [*observed, *inferred], options.beta)
-        return jax.nn.softmax((scores + child) / temperature[None, :, None], axis=-1)
+        is_shared = is_informed & (index < CO_EM_SHARE * options.anneal_sweeps) & (setting.rule == "cavity")
+        tempered = jax.nn.softmax(fitted.joint / temperature[None, :, None], axis=-1)
+        return work._replace(
+            beliefs=beliefs_without(fitted, jnp.where(is_shared, 0.0, 1.0), temperature),
+            log_shares=class_shares(tempered),
+            best=jnp.where(is_better[None, :, None], memberships, work.best),
+            best_score=jnp.maximum(scores, work.best_score),
+        )
 
-    return work._replace(done=last, starts=jax.lax.fori_loop(work.done, last, sweep, work.starts))
+    searched: MldaWork = jax.lax.fori_loop(work.done, last, sweep, work)
+    return searched._replace(done=last)
 
 
 def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
     """Run variational sweeps from the best start, up to sweep `last`, () int32, of all."""
-    options, item_words, prior = setting.options, setting.words(inputs), setting.prior(inputs)
+    options, prior = setting.options, setting.prior(inputs)
+    item_words = setting.words(inputs, work.words)
+    betas = setting.betas(item_words)
     iterations = options.anneal_sweeps + options.sweeps
 
     def sweep(_: Array, solution: tuple[Array, tuple[Array, ...]]) -> tuple[Array, tuple[Array, ...]]:
-        return variational_sweep(*solution, prior, item_words, options.beta)
+        return variational_sweep(*solution, prior, item_words, betas)
 
     def stretch(work: MldaWork) -> MldaWork:
         """Run the sweeps up to the next value of the bound, or to the last."""
@@ -179,7 +278,7 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
         concentrations, topics = jax.lax.fori_loop(work.done, end, sweep, solution)
         bound = jax.lax.cond(
             end == due,
-            lambda: elbo(concentrations, prior, topics, item_words, options.beta),
+            lambda: elbo(concentrations, prior, topics, item_words, betas),
             lambda: work.trace[place],
         )
         trace = work.trace.at[place].set(bound)
@@ -191,33 +290,28 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 
 
 def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
-    """Select the best start and compute q(theta) and q(phi) from it."""
-    beta, item_words = setting.options.beta, setting.words(inputs)
-    child = of_kind(inputs.child, Categorical).log_probs[:, None, :]
-    observed, inferred = setting.search_words(inputs, jnp.array(COOLEST_SHARE))
-    best = selection_scores(work.starts, observed, inferred, child, beta).argmax()
-    memberships = work.starts[:, best][:, None]  # (N, 1, K)
-
-    def sweep(_: Array, memberships: Array) -> Array:
-        scores = topic_scores(memberships, item_words, beta)
-        return jax.nn.softmax(scores + child, axis=-1)
-
-    memberships = jax.lax.fori_loop(0, SETTLING_SWEEPS, sweep, memberships)[:, 0]
+    """Compute q(theta) and q(phi) from the best start."""
+    item_words = setting.words(inputs, work.words)
+    memberships = work.best[:, work.best_score.argmax()]  # (N, K)
     mass = total_mass(item_words, memberships.shape[0])
-    topics = tuple(beta + word_sums(memberships, counts) for counts in item_words)
+    topics = tuple(
+        beta + word_sums(memberships, counts)
+        for beta, counts in zip(setting.betas(item_words), item_words, strict=True)
+    )
     return work._replace(concentrations=setting.prior(inputs) + memberships * mass[:, None], topics=topics)
 
 
 def end(setting: Setting, work: MldaWork, inputs: Inputs) -> tuple[MldaState, Outputs, Info]:
     """Compute the state and the outputs after the last sweep."""
     memberships = work.concentrations / work.concentrations.sum(-1, keepdims=True)
-    state = MldaState(work.topics, memberships, jnp.array(True))
+    words = work.words if setting.options.weights == AUTO else None
+    state = MldaState(work.topics, memberships, jnp.array(True), words)
     return state, infer(setting, state, inputs), Info(work.trace[-1], work.trace)
 
 
 def infer(setting: Setting, state: MldaState, inputs: Inputs) -> Outputs:
     """Compute the outputs for given topics; `class` is (N,), `Pdz` (N, K)."""
-    item_words, prior = setting.words(inputs), setting.prior(inputs)
+    item_words, prior = setting.words(inputs, state.words), setting.prior(inputs)
     flat_prior = jnp.full_like(prior, setting.options.alpha)
     forward = item_concentrations(state.topics, flat_prior, item_words)
     backward = []
@@ -234,7 +328,7 @@ def infer(setting: Setting, state: MldaState, inputs: Inputs) -> Outputs:
 def topics_for(setting: Setting, place: int, state: MldaState, inputs: Inputs) -> tuple[Array, Array]:
     """E[theta] (N, K) given the evidence that a message to input `place` may contain, and whether there is any (N,)."""
     others = [m for m in range(len(setting.kinds)) if m != place or setting.rule == "serket"]
-    item_words, prior = setting.words(inputs), setting.prior(inputs)
+    item_words, prior = setting.words(inputs, state.words), setting.prior(inputs)
     item_words = [item_words[m] for m in others]
     theta = item_concentrations([state.topics[m] for m in others], prior, item_words)
     informed = (total_mass(item_words, len(theta)) > 0) | (inputs.child.weight > 0)

@@ -1,6 +1,7 @@
 """Specification of multimodal latent Dirichlet allocation: options, ports and reports."""
 
 from collections.abc import Iterator, Sequence
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -20,19 +21,28 @@ from mmcli.modules.spec import (
     Trace,
 )
 
+AUTO: Final = "auto"  # decided by the data
+
 
 class MldaOptions(Options):
     """Options of a multimodal latent Dirichlet allocation."""
 
     num_classes: PositiveInt = Field(description="topics")
-    weights: tuple[PositiveFloat, ...] | None = Field(
-        None, description="what the rows of each input are scaled to sum to; as they come when left out"
+    weights: tuple[PositiveFloat, ...] | Literal["auto"] | None = Field(
+        AUTO,
+        description="what the rows of each input are scaled to sum to; auto: the independent words"
+        " they are worth; null: as they come",
     )
     sweeps: PositiveInt = Field(30, description="variational sweeps in one update")
-    anneal_sweeps: PositiveInt = Field(40, description="sweeps that cool the starts from a high temperature")
-    restarts: PositiveInt = Field(12, description="starts in one update, the last solution among them")
+    anneal_sweeps: PositiveInt = Field(
+        40, description="sweeps of the search for classes, part of them at a high temperature"
+    )
+    restarts: PositiveInt = Field(12, description="starts of the search in one update, the last solution among them")
     alpha: PositiveFloat = Field(0.1, description="Dirichlet prior of the topics of an item")
-    beta: PositiveFloat = Field(0.1, description="Dirichlet prior of the words of a topic")
+    beta: PositiveFloat | Literal["auto"] = Field(
+        AUTO,
+        description="Dirichlet prior of the words of a topic; auto: 0.1, or less where words are rarer than topics",
+    )
 
 
 def output(options: MldaOptions, _ports: Sequence[Port]) -> Port:
@@ -42,7 +52,7 @@ def output(options: MldaOptions, _ports: Sequence[Port]) -> Port:
 
 def check(options: MldaOptions, ports: Sequence[Port]) -> Iterator[Problem]:
     """Check that there is one weight for each input."""
-    if options.weights is not None and len(options.weights) != len(ports):
+    if isinstance(options.weights, tuple) and len(options.weights) != len(ports):
         yield "weights", f"one per input: {len(ports)}, not {len(options.weights)}"
 
 
@@ -71,6 +81,7 @@ SPEC = ModuleSpec(
     memory=memory,
     trace=Trace("loglik", "nats", "up", title="evidence lower bound"),
     objective=Objective("evidence lower bound", "nats"),
+    restartable=True,
     remedy="try smaller weights, or alpha and beta nearer to 0.1",
     memory_remedy="give it fewer restarts, classes, items or columns",
 )

@@ -29,18 +29,20 @@ def dirichlet_kl(concentrations: Array, prior: Array) -> Array:
     return log_norm + ((concentrations - prior) * expected_log(concentrations)).sum(-1)
 
 
-def elbo(concentrations: Array, prior: Array, topics: Sequence[Array], words: Sequence[Rows], beta: float) -> Array:
+def elbo(
+    concentrations: Array, prior: Array, topics: Sequence[Array], words: Sequence[Rows], betas: Sequence[Array]
+) -> Array:
     """Evidence lower bound with the words' topics at their optimum, () nats. Hoffman et al. (2010), eq. 4."""
     item_factors = jnp.exp(expected_log(concentrations))
     bound = -dirichlet_kl(concentrations, prior).sum()
-    for topic, counts in zip(topics, words, strict=True):
+    for topic, counts, beta in zip(topics, words, betas, strict=True):
         bound += log_likelihood(item_factors, jnp.exp(expected_log(topic)), counts)
-        bound -= dirichlet_kl(topic, jnp.full_like(topic, beta)).sum()
+        bound -= dirichlet_kl(topic, jnp.broadcast_to(beta, topic.shape)).sum()
     return bound
 
 
 def variational_sweep(
-    concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Rows], beta: float
+    concentrations: Array, topics: Sequence[Array], prior: Array, words: Sequence[Rows], betas: Sequence[Array]
 ) -> tuple[Array, tuple[Array, ...]]:
     """Run one round of coordinate ascent on q(theta) and q(phi).
 
@@ -49,7 +51,7 @@ def variational_sweep(
         topics: (K, V) parameters of q(phi) for each modality.
         prior: (N, K) Dirichlet prior of each item's topics.
         words: (N, V) counts of each modality.
-        beta: Dirichlet prior of each word of a topic.
+        betas: () Dirichlet prior of each word of a topic, for each modality.
 
     Returns:
         (N, K) concentrations and (K, V) topics.
@@ -58,7 +60,7 @@ def variational_sweep(
     """
     item_factors = jnp.exp(expected_log(concentrations))  # (N, K)
     new_concentrations, new_topics = prior, []
-    for topic, counts in zip(topics, words, strict=True):
+    for topic, counts, beta in zip(topics, words, betas, strict=True):
         of_items, of_words = expected_counts(item_factors, jnp.exp(expected_log(topic)), counts)
         new_concentrations = new_concentrations + of_items
         new_topics.append(beta + of_words)
