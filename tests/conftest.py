@@ -18,7 +18,8 @@ from mmcli.cli.main import main
 from mmcli.config.graph import Graph
 from mmcli.engine import schedule
 from mmcli.engine.routing import RoundState
-from mmcli.engine.schedule import Moment, Progress, Update
+from mmcli.engine.saving import Moment
+from mmcli.engine.schedule import Progress, Update
 from mmcli.modules import registry
 from mmcli.modules.spec import ModuleSpec
 from mmcli.workflows import process

@@ -1,13 +1,13 @@
-"""Updates of a run in the order of its plan: each module learns from its neighbours' messages, and sends its own.
+"""Turns of a run in the order of its plan: each module learns from its neighbours' messages, and sends its own.
 
 Modules are compiled while those before them train, and never again; messages stay on the device.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -18,21 +18,12 @@ from mmcli.config.model import Search
 from mmcli.data.rows.given import Given
 from mmcli.engine.devices import memory_errors, own_settings
 from mmcli.engine.plan import Plan, Turn, make_plan
-from mmcli.engine.program import Compiled, Ended, compile_module, compile_report, module_key, start_key, watched_seconds
-from mmcli.engine.pytrees import KEY_IMPL, leaf_names, named_leaves, restore
-from mmcli.engine.routing import (
-    Edge,
-    Program,
-    RoundState,
-    build_program,
-    initial_state,
-    receive,
-    send_backward,
-    send_forward,
-)
-from mmcli.engine.search import Best, shared_information, without
+from mmcli.engine.program import Compiled, Ended, compile_module, compile_report, module_key, watched_seconds
+from mmcli.engine.pytrees import KEY_IMPL, named_leaves
+from mmcli.engine.routing import Program, RoundState, build_program, initial_state, receive
+from mmcli.engine.saving import Moment, Saved, load
+from mmcli.engine.search import Best, after_update, finer_program, run_start, shared_information, without
 from mmcli.errors import DivergedError, StalledError
-from mmcli.modules.messages import Message
 from mmcli.modules.spec import Rule
 from mmcli.util import workers
 from mmcli.util.workers import Worker
@@ -40,26 +31,6 @@ from mmcli.util.workers import Worker
 CHUNK_SECONDS = 0.5  # aim for a call of `advance`; it takes longer where one iteration does
 
 T = TypeVar("T")
-
-
-class Moment(NamedTuple):
-    """A run between two iterations: with its graph, data and seed, all that the rest of it follows from."""
-
-    state: RoundState
-    updates: int = 0  # done, of the plan
-    iterations: int = 0  # done of the next update
-    work: Any = None  # of that update, where an iteration of it is done
-    best: Best | None = None  # state of the highest score so far
-    scores: tuple[float, ...] = ()  # of each start, then of each round, as far as they are done
-    objectives: Mapping[str, float] = MappingProxyType({})  # of each module's last update; NaN where it has none
-
-
-class Saved(NamedTuple):
-    """A moment on the host, without the messages that follow from the data."""
-
-    updates: int
-    iterations: int
-    arrays: Mapping[str, np.ndarray]
 
 
 class Progress(NamedTuple):
@@ -97,114 +68,185 @@ class Update(NamedTuple):
 
 
 def run(
-    program: Program, moment: Moment, root: Array, plan: Plan, still_seconds: float | None = None
+    program: Program,
+    moment: Moment,
+    root: Array,
+    plan: Plan,
+    still_seconds: float | None = None,
+    finer: Program | None = None,
 ) -> Iterator[Progress | Started | Update]:
-    """Run the updates of a plan from a moment on; arguments and errors as in `train_rounds`."""
-    strides: dict[str, int] = {}  # iterations that a call of `advance` makes
-    compiler, worker = Worker(), Worker()
+    """Run the turns of a plan from a moment on; arguments and errors as in `train_rounds`.
 
-    def compute(sign: Progress, function: Callable[..., Any], *arguments: Any) -> Generator[Progress, None, Any]:
-        call = worker.submit(own_settings()(lambda: jax.block_until_ready(function(*arguments))))
-        return (yield from awaited(call, sign, still_seconds))
-
+    `finer` is the program that starts of the search begin with, if there is one.
+    """
+    runner = _Runner(program, finer, plan, root, still_seconds)
     try:
-        # Those whose turn comes first compile first.
-        compiling = {
-            name: compiler.submit(
-                own_settings()(compile_module), program, name, root, receive(program, moment.state, name)
-            )
-            for name in dict.fromkeys(turn.module for turn in plan.turns[moment.updates :])
-        }
-        for number in range(moment.updates, len(plan.turns)):
-            turn = plan.turns[number]
-            if plan.begins_start(number):
-                moment = moment._replace(state=without(program, moment.state, plan.searched))
-            where, spec = f"module {turn.module}, {_place(turn)}", program.graph.nodes[turn.module].spec
-            begun = time.perf_counter()
-            with memory_errors(where, spec.memory_remedy):
-                sign = sign_of_life(program, plan, moment)
-                compiled = yield from awaited(compiling[turn.module], sign, still_seconds)
-                ready = time.perf_counter()
-                ended = yield from update(program, plan, compiled, moment, root, compute, strides)
-            if not ended.finite:
-                raise DivergedError(f"{where}: a number became NaN or infinite; {spec.remedy}")
-            seconds = time.perf_counter() - ready
-            objective = np.nan if ended.info.objective is None else float(ended.info.objective)
-            state = _with(program, moment.state, turn.module, ended)
-            objectives = {**moment.objectives, turn.module: objective}
-            moment = Moment(state, number + 1, best=moment.best, scores=moment.scores, objectives=objectives)
-            if plan.is_scored(number):
-                score = float((yield from compute(sign, shared_information, state, plan.edges)))
-                moment = _judged(plan, number, moment, score)
-            if not turn.start:
-                followed = number + 1 == len(plan.turns) and not _is_final(plan, moment)
-                result = _update(turn, ended, seconds, ready - begun, moment)
-                yield result._replace(is_whole=not followed)
-            elif plan.is_scored(number):
-                yield Started(turn.start, moment.scores[-1], moment)
+        runner.compile(moment)
+        while moment.updates < len(plan.turns):
+            event = yield from runner.take_turn(moment)
+            moment = event.moment
+            yield event
         if not _is_final(plan, moment):
-            yield from _restored(program, plan, moment, compute)
+            yield from runner.restore(moment)
     finally:
-        # A run that stops early does not wait for threads that still compile or compute.
-        for thread in (compiler, worker):
+        runner.leave()
+
+
+class _Runner:
+    """The threads and the compiled modules of a run."""
+
+    def __init__(
+        self, program: Program, finer: Program | None, plan: Plan, root: Array, still_seconds: float | None
+    ) -> None:
+        self._program, self._finer, self._plan, self._root = program, finer, plan, root
+        self._still_seconds = still_seconds
+        self._compiler, self._worker = Worker(), Worker()
+        self._compiling: dict[str, Future[Compiled]] = {}
+        self._compiling_finer: dict[str, Future[Compiled]] = {}
+        self._strides: dict[str, int] = {}  # iterations that a call of `advance` makes
+
+    def leave(self) -> None:
+        """Leave the threads, computing or not: a run that stops early does not wait for them."""
+        for thread in (self._compiler, self._worker):
             thread.leave()
 
+    def compile(self, moment: Moment) -> None:
+        """Begin to compile the modules whose turns are to come, the first one first."""
+        to_come = self._plan.turns[moment.updates :]
+        self._compiling = self._submit(self._program, (turn.module for turn in to_come), moment.state)
+        if any(turn.start for turn in to_come):
+            more = self._submit(self._program, self._plan.searched, moment.state)
+            self._compiling = {**more, **self._compiling}
+        if self._finer is not None and any(turn.start > 1 for turn in to_come):
+            state = without(self._finer, moment.state, self._plan.searched)
+            self._compiling_finer = self._submit(self._finer, self._plan.searched, state)
 
-def _judged(plan: Plan, number: int, moment: Moment, score: float) -> Moment:
-    """The moment after a start or a round of this score; the best start goes on where the search ends."""
-    turn, best = plan.turns[number], moment.best
-    if best is None or score > best.score:
-        best = Best(moment.state, score, 0 if turn.start else turn.round, moment.objectives)
-    state = best.state if plan.ends_search(number) else moment.state
-    return moment._replace(state=state, best=best, scores=(*moment.scores, score))
+    def _submit(self, program: Program, names: Iterable[str], state: RoundState) -> dict[str, Future[Compiled]]:
+        prepare = own_settings()(compile_module)
+        return {
+            name: self._compiler.submit(prepare, program, name, self._root, receive(program, state, name))
+            for name in dict.fromkeys(names)
+            if name not in self._compiling or program is not self._program
+        }
+
+    def _compute(self, sign: Progress, function: Callable[..., Any], *arguments: Any) -> Generator[Progress, None, Any]:
+        call = self._worker.submit(own_settings()(lambda: jax.block_until_ready(function(*arguments))))
+        return (yield from awaited(call, sign, self._still_seconds))
+
+    def take_turn(self, moment: Moment) -> Generator[Progress, None, Started | Update]:
+        """Run the next turn."""
+        turn, begun = self._plan.turns[moment.updates], time.perf_counter()
+        if turn.start:
+            after = yield from self._start(moment, turn)
+            after = yield from self._judge(moment.updates, after)
+            return Started(turn.start, after.scores[-1], after)
+        ended, ready = yield from self._update(moment, turn)
+        objective = np.nan if ended.info.objective is None else float(ended.info.objective)
+        after = Moment(
+            after_update(self._program, moment.state, turn.module, ended),
+            moment.updates + 1,
+            best=moment.best,
+            scores=moment.scores,
+            objectives={**moment.objectives, turn.module: objective},
+        )
+        seconds = time.perf_counter() - ready
+        if self._plan.is_scored(moment.updates):
+            after = yield from self._judge(moment.updates, after)
+        is_followed = after.updates == len(self._plan.turns) and not _is_final(self._plan, after)
+        return _update(turn, ended, seconds, ready - begun, after)._replace(is_whole=not is_followed)
+
+    def _judge(self, number: int, after: Moment) -> Generator[Progress, None, Moment]:
+        """The moment after a start or a round, with its score; the best start goes on where the search ends."""
+        turn, best = self._plan.turns[number], after.best
+        sign = sign_of_life(self._program, self._plan, after)
+        score = float((yield from self._compute(sign, shared_information, after.state, self._plan.edges)))
+        if best is None or score > best.score:
+            best = Best(after.state, score, 0 if turn.start else turn.round, after.objectives)
+        is_chosen = turn.start == self._plan.starts  # the last start ends the search
+        return after._replace(state=best.state if is_chosen else after.state, best=best, scores=(*after.scores, score))
+
+    def _update(self, moment: Moment, turn: Turn) -> Generator[Progress, None, tuple[Ended, float]]:
+        """Update a module; what it ended with, and the time at which it was compiled."""
+        where, spec = f"module {turn.module}, round {turn.round}", self._program.graph.nodes[turn.module].spec
+        with memory_errors(where, spec.memory_remedy):
+            sign = sign_of_life(self._program, self._plan, moment)
+            compiled = yield from awaited(self._compiling[turn.module], sign, self._still_seconds)
+            ready = time.perf_counter()
+            ended = yield from self._iterate(moment, turn, compiled)
+        if not ended.finite:
+            raise DivergedError(f"{where}: a number became NaN or infinite; {spec.remedy}")
+        return ended, ready
+
+    def _iterate(self, at: Moment, turn: Turn, compiled: Compiled) -> Generator[Progress, None, Ended]:
+        """Compute an update, or the rest of it."""
+        name, inputs = turn.module, receive(self._program, at.state, turn.module)
+        iterations = self._program.modules[name].iterations
+        sign = sign_of_life(self._program, self._plan, at)
+        yield sign
+        work = at.work
+        if work is None:
+            state = at.state.states.get(name)
+            if state is None:
+                state = yield from self._compute(sign, compiled.init, module_key(self._root, name, 0), inputs)
+            key = module_key(self._root, name, turn.round)
+            work = yield from self._compute(sign, compiled.begin, key, state, inputs)
+        while at.iterations < iterations:
+            stride = min(self._strides.get(name, 1), iterations - at.iterations)
+            until, called = at.iterations + stride, time.perf_counter()
+            work = yield from self._compute(sign, compiled.advance, work, inputs, np.int32(until))
+            self._strides[name] = next_stride(stride, time.perf_counter() - called)
+            at = at._replace(iterations=until, work=work)
+            sign = sign_of_life(self._program, self._plan, at)
+            yield sign
+        ended: Ended = yield from self._compute(sign, compiled.end, work, inputs)
+        return ended
+
+    def _start(self, moment: Moment, turn: Turn) -> Generator[Progress, None, Moment]:
+        """Run a start of the search; the moment after it."""
+        sign = sign_of_life(self._program, self._plan, moment)
+        yield sign
+        where, spec = f"start {turn.start} of the search", self._program.graph.nodes[turn.module].spec
+        with memory_errors(where, spec.memory_remedy):
+            programs = []
+            for program, compiling in ((self._program, self._compiling), (self._finer, self._compiling_finer)):
+                if program is not None and compiling:
+                    compiled = {}
+                    for name in self._plan.searched:
+                        compiled[name] = yield from awaited(compiling[name], sign, self._still_seconds)
+                    programs.append((program, compiled))
+            compute = partial(self._compute, sign)
+            found = yield from run_start(programs, self._plan, moment.state, self._root, turn.start, compute)
+        objectives = {**moment.objectives, **found.objectives}
+        return moment._replace(state=found.state, updates=moment.updates + 1, objectives=objectives)
+
+    def restore(self, moment: Moment) -> Generator[Progress | Update, None, None]:
+        """Give the results of the best state once more, for all modules, as the last round's."""
+        best, program = moment.best, self._program
+        if best is None:
+            return
+        sign = sign_of_life(program, self._plan, moment)
+        final = moment._replace(state=best.state, best=best._replace(round=self._plan.rounds))
+        for name in program.order:
+            begun = time.perf_counter()
+            state, inputs = best.state.states[name], receive(program, best.state, name)
+            reported = yield from self._compute(sign, compile_report(program, name), state, inputs)
+            yield Update(
+                round=self._plan.rounds,
+                module=name,
+                objective=None if np.isnan(best.objectives[name]) else best.objectives[name],
+                trace=None,
+                report={stem: np.asarray(array) for stem, array in reported.items()},
+                params=named_leaves(state),
+                seconds=time.perf_counter() - begun,
+                compile_seconds=0.0,
+                moment=final,
+                is_whole=name == program.order[-1],
+            )
 
 
 def _is_final(plan: Plan, moment: Moment) -> bool:
     """Whether the results of the last updates are those of the best state."""
     return moment.best is None or moment.best.round == plan.rounds
-
-
-Compute: TypeAlias = Callable[..., Generator[Progress, None, Any]]
-
-
-def update(
-    program: Program,
-    plan: Plan,
-    compiled: Compiled,
-    at: Moment,
-    root: Array,
-    compute: Compute,
-    strides: dict[str, int],
-) -> Generator[Progress, None, Ended]:
-    """Compute the next update, or the rest of it; `strides` is read and updated."""
-    turn = plan.turns[at.updates]
-    name, inputs = turn.module, receive(program, at.state, turn.module)
-    iterations = program.modules[name].iterations
-    key, number = (start_key(root, turn.start), turn.step) if turn.start else (root, turn.round)
-    sign = sign_of_life(program, plan, at)
-    yield sign
-    work = at.work
-    if work is None:
-        state = at.state.states.get(name)
-        if state is None:
-            state = yield from compute(sign, compiled.init, module_key(key, name, 0), inputs)
-        work = yield from compute(sign, compiled.begin, module_key(key, name, number), state, inputs)
-    while at.iterations < iterations:
-        stride = min(strides.get(name, 1), iterations - at.iterations)
-        until, called = at.iterations + stride, time.perf_counter()
-        work = yield from compute(sign, compiled.advance, work, inputs, np.int32(until))
-        strides[name] = next_stride(stride, time.perf_counter() - called)
-        at = at._replace(iterations=until, work=work)
-        sign = sign_of_life(program, plan, at)
-        yield sign
-    ended: Ended = yield from compute(sign, compiled.end, work, inputs)
-    return ended
-
-
-def _with(program: Program, state: RoundState, name: str, ended: Ended) -> RoundState:
-    """The state after a module's update."""
-    state = send_backward(send_forward(program, state, name, ended.forward), name, ended.backward)
-    return state._replace(states={**state.states, name: ended.state})
 
 
 def _update(turn: Turn, ended: Ended, seconds: float, compile_seconds: float, moment: Moment) -> Update:
@@ -219,33 +261,6 @@ def _update(turn: Turn, ended: Ended, seconds: float, compile_seconds: float, mo
         compile_seconds=compile_seconds,
         moment=moment,
     )
-
-
-def _restored(
-    program: Program, plan: Plan, moment: Moment, compute: Compute
-) -> Generator[Progress | Update, None, None]:
-    """Results of the best state once more, for all modules, as the last round's."""
-    best = moment.best
-    if best is None:
-        return
-    sign = sign_of_life(program, plan, moment)
-    final = moment._replace(state=best.state, best=best._replace(round=plan.rounds))
-    for name in program.order:
-        begun = time.perf_counter()
-        state, inputs = best.state.states[name], receive(program, best.state, name)
-        reported = yield from compute(sign, compile_report(program, name), state, inputs)
-        yield Update(
-            round=plan.rounds,
-            module=name,
-            objective=None if np.isnan(best.objectives[name]) else best.objectives[name],
-            trace=None,
-            report={stem: np.asarray(array) for stem, array in reported.items()},
-            params=named_leaves(state),
-            seconds=time.perf_counter() - begun,
-            compile_seconds=0.0,
-            moment=final,
-            is_whole=name == program.order[-1],
-        )
 
 
 def awaited(call: Future[T], sign: Progress, still_seconds: float | None) -> Generator[Progress, None, T]:
@@ -268,127 +283,10 @@ def next_stride(iterations: int, seconds: float) -> int:
 
 
 def sign_of_life(program: Program, plan: Plan, at: Moment) -> Progress:
-    """Progress of the update that is under way at a moment."""
+    """Progress of the turn that is under way at a moment."""
     turn = plan.turns[min(at.updates, len(plan.turns) - 1)]
-    return Progress(turn.round, turn.module, at.iterations, program.modules[turn.module].iterations, at, turn.start)
-
-
-def _place(turn: Turn) -> str:
-    return f"start {turn.start} of the search" if turn.start else f"round {turn.round}"
-
-
-def save(moment: Moment) -> Saved:
-    """Copy a moment to the host, without the messages of observations, which follow from the data."""
-    return Saved(moment.updates, moment.iterations, named_leaves(_learned(moment)))
-
-
-def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved: Saved) -> Moment:
-    """Restore a saved moment; the inverse of `save`.
-
-    Args:
-        program: the same graph over the same data.
-        plan: of the run.
-        root: the key of all randomness.
-        beginning: `initial_state` of the data.
-        saved: from `save`.
-
-    Raises:
-        ValueError: the moment is not of a run of this program.
-    """
-    if saved.updates > len(plan.turns):
-        raise ValueError(f"{saved.updates} updates are done of {len(plan.turns)}")
-    if saved.updates == len(plan.turns):
-        turn, iterations = program.order[0], 0
-    else:
-        turn = plan.turns[saved.updates].module
-        iterations = program.modules[turn].iterations
-    if not 0 <= saved.iterations <= iterations:
-        raise ValueError(f"{saved.iterations} iterations of {turn} are done where there are {iterations}")
-    arrays = _with_weights(saved.arrays)
-    every, work = {}, None
-    for name in program.order:
-        module, inputs = program.modules[name], receive(program, beginning, name)
-        every[name] = jax.eval_shape(module.init, root, inputs)
-        if name == turn and saved.iterations:
-            work = jax.eval_shape(module.begin, root, every[name], inputs)
-    saved_work = {name for name in saved.arrays if name.startswith("work.")}
-    if work is not None and saved_work != leaf_names({"work": work}):
-        # Of another version: the update begins again, from the same state with the same key.
-        work, saved = None, saved._replace(iterations=0)
-        arrays = {name: array for name, array in arrays.items() if name not in saved_work}
-    states = {
-        name: state for name, state in every.items() if any(leaf.startswith(f"states.{name}.") for leaf in arrays)
-    }
-    objectives = {leaf.removeprefix(prefix): 0.0 for leaf in arrays if leaf.startswith(prefix := "objectives.")}
-    best = None
-    if any(leaf.startswith("best.") for leaf in arrays):
-        best = Best(beginning._replace(states=every), 0.0, 0, dict.fromkeys(every, 0.0))
-    scores = (0.0,) * len(arrays.get("scores", ()))
-    state = beginning._replace(states=states)
-    shapes = Moment(state, saved.updates, saved.iterations, work, best, scores, objectives)
-    learned = restore(_learned(shapes), arrays)
-    if best is not None:
-        kept = learned["best"]
-        best = Best(_received(beginning, kept), float(kept["score"]), int(kept["round"]), _floats(kept["objectives"]))
-    return shapes._replace(
-        state=_received(beginning, learned),
-        work=learned["work"],
-        best=best,
-        scores=tuple(float(score) for score in learned["scores"]),
-        objectives=_floats(learned["objectives"]),
-    )
-
-
-def _floats(arrays: Mapping[str, Any]) -> dict[str, float]:
-    return {name: float(array) for name, array in arrays.items()}
-
-
-def _received(beginning: RoundState, learned: Mapping[str, Any]) -> RoundState:
-    """The state of learned arrays, with the messages of observations of the beginning."""
-    sent = {way: _by_edge(learned[way]) for way in ("forward", "backward")}
-    forward = {**beginning.forward, **sent["forward"]}
-    return beginning._replace(states=learned["states"], forward=forward, backward=sent["backward"])
-
-
-def _learned(moment: Moment) -> dict[str, Any]:
-    """The part of a moment that is not in the data, as nested dictionaries."""
-    tree = {
-        **_learned_state(moment.state),
-        "work": moment.work,
-        "scores": np.array(moment.scores),
-        "objectives": _arrays(moment.objectives),
-    }
-    if moment.best is not None:
-        state, score, round_number, objectives = moment.best
-        numbers = {"score": np.array(score), "round": np.array(round_number), "objectives": _arrays(objectives)}
-        tree["best"] = {**_learned_state(state), **numbers}
-    return tree
-
-
-def _arrays(numbers: Mapping[str, float]) -> dict[str, np.ndarray]:
-    return {name: np.array(number) for name, number in numbers.items()}
-
-
-def _learned_state(state: RoundState) -> dict[str, Any]:
-    tree: dict[str, Any] = {"states": state.states, "forward": {}, "backward": {}}
-    for parent, child in state.backward:  # not of observations, which receive nothing
-        for way in ("forward", "backward"):
-            tree[way].setdefault(parent, {})[child] = getattr(state, way)[parent, child]
-    return tree
-
-
-def _with_weights(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Saved arrays with the weights that messages did not have in 0.1: rows that were not uniform were there."""
-    weights = {}
-    for name, array in arrays.items():
-        way, field = name.partition(".")[0], name.rpartition(".")[2]
-        if way in ("forward", "backward") and field == "log_probs":
-            weights[name.removesuffix(field) + "weight"] = (np.ptp(array, axis=-1) > 0).astype(array.dtype)
-    return {**weights, **arrays}
-
-
-def _by_edge(messages: Mapping[str, Mapping[str, Message]]) -> dict[Edge, Message]:
-    return {(parent, child): sent for parent, to in messages.items() for child, sent in to.items()}
+    iterations = program.modules[turn.module].iterations
+    return Progress(turn.round, turn.module, at.iterations, iterations, at, turn.start)
 
 
 def train_rounds(
@@ -430,5 +328,6 @@ def train_rounds(
     with memory_errors("the observations", "give it fewer items or columns"):
         beginning = initial_state(program, given)
         plan = make_plan(graph, search, rounds)
+    finer = finer_program(program, plan, widths) if plan.starts > 1 else None
     moment = Moment(beginning) if saved is None else load(program, plan, root, beginning, saved)
-    return run(program, moment, root, plan, watched_seconds(still_seconds))
+    return run(program, moment, root, plan, watched_seconds(still_seconds), finer)

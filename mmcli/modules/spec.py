@@ -196,6 +196,7 @@ class ModuleSpec:
         targets: kinds of the messages that a supervised type is given besides its inputs.
         restartable: whether the search over a graph may start it anew several times: an update costs little beside
             those of other types, and where it ends depends on its start.
+        finer: options -> options with more classes, for the beginning of a start; None where that helps no child.
         remedy: advice when its numbers diverge.
         memory_remedy: advice when it needs too much memory.
         origin: set by the registry; None for mmcli's own.
@@ -220,6 +221,7 @@ class ModuleSpec:
     keeps_cavity: bool = True
     targets: tuple[Kind, ...] = ()
     restartable: bool = False
+    finer: Callable[[Any], Any] | None = None
     remedy: str = "try other options"
     memory_remedy: str = "give it fewer items or columns"
     origin: Origin | None = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmcli.config.reader import plain_config
 from mmcli.data.units import in_data_units
-from mmcli.engine import devices, schedule
+from mmcli.engine import devices, saving, schedule
 from mmcli.engine.plan import make_plan, search_record
 from mmcli.errors import ModuleError, StalledError, StoppedError
 from mmcli.modules.spec import Role
@@ -97,7 +97,7 @@ class _Book:
         experiment: Experiment,
         run: RunDirectory,
         history: list[Mapping[str, Any]],
-        saved: schedule.Saved | None,
+        saved: saving.Saved | None,
     ) -> None:
         self._config, graph, _ = experiment
         self._run = run
@@ -106,35 +106,35 @@ class _Book:
         self.plan = make_plan(graph, self._config.search, self._config.rounds)
         self.kept = (0, 0)  # updates and iterations of the last checkpoint
         if saved is None:
-            self.keep(schedule.Saved(0, 0, {}))
+            self.keep(saving.Saved(0, 0, {}))
         else:
             self.kept = saved[:2]
 
-    def keep(self, saved: schedule.Saved) -> None:
+    def keep(self, saved: saving.Saved) -> None:
         """Write a checkpoint."""
         self._run.checkpoints.save(Checkpoint(*saved, self._plain, self._facts, list(self.history), self._run.results))
         self.kept = saved[:2]
 
-    def close(self, moment: schedule.Moment) -> None:
+    def close(self, moment: saving.Moment) -> None:
         """Write what a finished update or start leaves beside its results."""
         if moment.scores:
             self._run.write_search(search_record(self.plan, moment.scores))
         if moment.updates % self._config.checkpoint_every == 0 or moment.updates == len(self.plan.turns):
-            self.keep(schedule.save(moment))
+            self.keep(saving.save(moment))
 
 
-def _saved_in(checkpoint: Checkpoint | None) -> schedule.Saved | None:
+def _saved_in(checkpoint: Checkpoint | None) -> saving.Saved | None:
     """The moment of a checkpoint; None at the beginning."""
     if checkpoint is None or checkpoint.updates + checkpoint.iterations == 0:
         return None
-    return schedule.Saved(*checkpoint[:3])
+    return saving.Saved(*checkpoint[:3])
 
 
-def _keep_in_time(keep: Callable[[schedule.Saved], Any], moment: schedule.Moment) -> bool:
+def _keep_in_time(keep: Callable[[saving.Saved], Any], moment: saving.Moment) -> bool:
     """Save a moment in a checkpoint, if it can be copied within STOP_SECONDS: threads may stand still."""
     try:
         with workers.worker() as thread:
-            call = thread.submit(devices.own_settings()(schedule.save), moment)
+            call = thread.submit(devices.own_settings()(saving.save), moment)
             keep(workers.result(call, STOP_SECONDS))
     except StalledError:
         return False

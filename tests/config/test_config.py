@@ -212,7 +212,7 @@ def test_any_path_comes_back_from_a_dump(small, file):
 def test_a_dump_names_every_option(small):
     dumped = yaml.safe_load(dump_config(load_config(small)))
 
-    assert list(dumped) == ["seed", "rounds", "messages", "checkpoint_every", "data", "modules"]
+    assert list(dumped) == ["seed", "rounds", "messages", "search", "checkpoint_every", "data", "modules"]
     assert set(dumped["modules"]["gmm"]) == {"type", "inputs", *GmmOptions.model_fields}
 
 

@@ -23,6 +23,7 @@ from mmcli.runs.metrics import evaluate
 
 random_key = functools.partial(jax.random.key, impl="rbg")  # as a run has it
 ALPHA, BETA = 0.4, 0.3
+BETAS = (BETA, BETA)  # of two modalities
 ITEM_CONCENTRATIONS = jax.jit(variational.item_concentrations)
 PORTS = (Port(Kind.COUNTS, 5), Port(Kind.CATEGORICAL, 3))
 
@@ -72,7 +73,9 @@ def random_corpus(num_items=6, num_topics=3, seed=0):
 def test_bound_is_the_sum_over_words_written_out():
     concentrations, topics, prior, words = random_corpus()
     with jax.enable_x64(True):
-        bound = float(variational.elbo(jnp.asarray(concentrations), prior, list(map(jnp.asarray, topics)), words, BETA))
+        bound = float(
+            variational.elbo(jnp.asarray(concentrations), prior, list(map(jnp.asarray, topics)), words, BETAS)
+        )
 
     log_theta = expected_log(concentrations)  # (N, K)
     entropy = np.sum([stats.dirichlet(row).entropy() for row in (*concentrations, *topics[0], *topics[1])])
@@ -92,8 +95,8 @@ def test_sweeps_never_lower_the_bound():
 
         @jax.jit
         def sweep(concentrations, topics):
-            swept = variational.variational_sweep(concentrations, topics, prior, words, BETA)
-            return *swept, variational.elbo(*swept[:1], prior, swept[1], words, BETA)
+            swept = variational.variational_sweep(concentrations, topics, prior, words, BETAS)
+            return *swept, variational.elbo(*swept[:1], prior, swept[1], words, BETAS)
 
         solution, bounds = (jnp.asarray(concentrations), tuple(map(jnp.asarray, topics))), []
         for _ in range(60):
@@ -121,10 +124,10 @@ def test_the_bound_is_below_the_evidence_of_all_topic_assignments():
     with jax.enable_x64(True):
         prior = np.full((2, num_topics), ALPHA)
         solution = prior + jnp.array([[3.0, 1.0], [1.0, 3.0]]), (jnp.array([[3.0, 1.0, 0.4], [0.4, 1.0, 3.0]]),)
-        sweep = jax.jit(lambda *solution: variational.variational_sweep(*solution, prior, words, BETA))
+        sweep = jax.jit(lambda *solution: variational.variational_sweep(*solution, prior, words, BETAS))
         for _ in range(200):
             solution = sweep(*solution)
-        bound = float(variational.elbo(solution[0], prior, solution[1], words, BETA))
+        bound = float(variational.elbo(solution[0], prior, solution[1], words, BETAS))
 
     # Of the two ways to number the topics the bound sees one: log 2 and the dependence of theta, phi and z are missed.
     assert log_evidence - 3 < bound < log_evidence
@@ -172,10 +175,10 @@ def test_an_item_settles_where_its_bound_is_highest():
     with jax.enable_x64(True):
         found = ITEM_CONCENTRATIONS(topics, jnp.asarray(prior), [jnp.asarray(counts) for counts in words])
         bound = jax.jit(variational.elbo)
-        best = bound(found, prior, topics, words, BETA)
+        best = bound(found, prior, topics, words, BETAS)
         for direction in np.random.default_rng(0).normal(size=(5, *found.shape)):
             moved = np.asarray(found) * np.exp(0.05 * direction)
-            assert bound(moved, prior, topics, words, BETA) < best
+            assert bound(moved, prior, topics, words, BETAS) < best
 
 
 def planted(num_topics=5, per_topic=12, seed=0):

@@ -32,7 +32,7 @@ modules:
 # The command line, with threads that stand still where a function would compute.
 STUCK = """\
 import functools, sys, threading
-from mmcli.engine import predictor, schedule
+from mmcli.engine import predictor, saving, schedule
 from mmcli.cli.main import main
 
 def stand_still(*_):
@@ -128,7 +128,7 @@ def test_a_run_whose_threads_stand_still_is_ended_and_goes_on(start, folder):
     [
         ("", "000001-000000", "all is saved"),
         (
-            "schedule.save = stand_still",
+            "saving.save = stand_still",
             "000000-000000",
             "its threads stand still; the last checkpoint is safe",
         ),

@@ -18,6 +18,8 @@ from mmcli.modules.spec import (
     Trace,
 )
 
+FINER = 3  # components for each class at the beginning of a start
+
 
 class GmmOptions(Options):
     """Options of a Gaussian mixture."""
@@ -45,6 +47,11 @@ def memory(options: GmmOptions, load: Load) -> int:
     return 4 * (products + messages + covariances + 3 * num_items * width + 2 * options.sweeps * chains)
 
 
+def finer(options: GmmOptions) -> GmmOptions:
+    """Options with so many classes that few of them join two that a child can tell apart."""
+    return options.model_copy(update={"num_classes": FINER * options.num_classes})
+
+
 SPEC = ModuleSpec(
     name="gmm",
     summary="Gaussian mixture under a normal-inverse-Wishart prior, by blocked Gibbs sampling",
@@ -59,6 +66,7 @@ SPEC = ModuleSpec(
     objective=Objective("shared evidence", "nats"),
     keeps_cavity=False,  # a point's class is inferred with the point itself
     restartable=True,
+    finer=finer,
     remedy="try a smaller message_weight; where its points come from a vae, a smaller learning_rate of that",
     memory_remedy="give it fewer columns, by a vae between the data and it, or fewer items, classes or chains",
 )

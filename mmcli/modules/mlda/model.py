@@ -46,7 +46,8 @@ LATENT_CLASS_SHARE = 2 / 3  # of the starts; the others are random, and cooled
 HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
 CO_EM_SHARE = 0.5  # of the annealing sweeps in which a view's words are fitted to the beliefs of the others
-JUDGEMENT = 2.0  # words that a distribution over classes is worth
+FRESH_MARGIN = 1e-3  # score by which a fresh start has to be better than the last solution, nats an item
+JUDGEMENT = 1.0  # words that a distribution over classes is worth
 BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic
 SMALLEST_PRIOR = 1e-6
 
@@ -219,8 +220,7 @@ def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) 
         return score(views, fit(views, (group,) * len(senses), class_shares(group)))
 
     scores = jax.lax.map(judge, groups).reshape(-1)  # a group at a time: side by side they would fill the memory
-    _, best = jax.lax.top_k(scores, num_starts)
-    return found[:, best]
+    return found[:, jnp.argsort(-scores)[:num_starts]]
 
 
 def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
@@ -292,7 +292,9 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
     """Compute q(theta) and q(phi) from the best start."""
     item_words = setting.words(inputs, work.words)
-    memberships = work.best[:, work.best_score.argmax()]  # (N, K)
+    # A fresh start that finds the same would only number the classes anew.
+    margin = jnp.where(work.trained & (jnp.arange(len(work.best_score)) == 0), FRESH_MARGIN, 0)
+    memberships = work.best[:, (work.best_score + margin).argmax()]  # (N, K)
     mass = total_mass(item_words, memberships.shape[0])
     topics = tuple(
         beta + word_sums(memberships, counts)

@@ -36,7 +36,7 @@ def clusters_of(key: Array, counts: Rows, num_clusters: int) -> Array:
     there = (mass > 0).astype(float)
     rows = square_roots(scaled(counts, 1 / jnp.maximum(mass, TINY)))  # of unit length
     num_items = len(mass)
-    first = jax.random.choice(key, num_items, (num_clusters,), replace=False, p=there / jnp.maximum(there.sum(), 1))
+    first = jnp.argsort(jax.random.uniform(key, (num_items,)) - there)[:num_clusters]  # known rows before others
     centres = word_sums(jax.nn.one_hot(first, num_items, axis=0), rows)  # (L, V)
 
     def members(centres: Array) -> Array:
