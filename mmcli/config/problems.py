@@ -73,6 +73,8 @@ def described(schema: Mapping[str, Any]) -> str:
     """Description of a valid value from its JSON schema: "a whole number, at least 1"."""
     if "anyOf" in schema:
         return " or ".join(map(described, schema["anyOf"]))
+    if "const" in schema:
+        return str(schema["const"])
     if "enum" in schema:
         return f"one of {', '.join(map(str, schema['enum']))}"
     match schema.get("type"):

@@ -176,8 +176,11 @@ class Checker:
 
     def _add_fault(self, fault: ErrorDetails, keys: Keys, properties: Mapping[str, Any], known: Iterable[str]) -> None:
         """Add an error of pydantic in plain words."""
-        where = (*keys, *fault["loc"])
         field = str(fault["loc"][0]) if fault["loc"] else ""
+        # Of a value that may be of several kinds, pydantic names the kind in the path.
+        has_kinds = len(properties.get(field, {}).get("anyOf", ())) > 1
+        path = tuple(part for part in fault["loc"] if part == field or isinstance(part, int) or not has_kinds)
+        where = (*keys, *path)
         if fault["type"] == "extra_forbidden":
             hint = suggestion(field, known) or f"; the keys here are {listed(known)}"
             self._add(where, f"unknown key{hint}", at_key=True)
@@ -188,7 +191,7 @@ class Checker:
         elif fault["type"] == "value_error":  # raised by a validator of the options
             self._add(where, str(fault["ctx"]["error"]))
         else:
-            self._add(where, _mismatch(fault["input"], _entry_schema(properties[field], len(fault["loc"]) - 1)))
+            self._add(where, _mismatch(fault["input"], _entry_schema(properties[field], len(path) - 1)))
 
 
 def _no_data(name: str, names: Iterable[str]) -> str:
@@ -199,7 +202,9 @@ def _no_data(name: str, names: Iterable[str]) -> str:
 def _entry_schema(schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
     """JSON schema of the entries of a list, `depth` lists deep, without the null of an optional value."""
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
-    schema = choices[0] if len(choices) == 1 else schema
+    if depth:
+        choices = [choice for choice in choices if "items" in choice]
+    schema = choices[0] if len(choices) == 1 else {"anyOf": choices} if choices else schema
     return _entry_schema(schema["items"], depth - 1) if depth else schema
 
 
@@ -208,6 +213,7 @@ def _mismatch(value: Any, schema: Mapping[str, Any]) -> str:
     hint = ""
     if isinstance(value, str):
         hint = suggestion(value, schema.get("enum", ()))
-    if schema.get("type") == "array" and isinstance(value, str | int | float):
+    kinds = {choice.get("type") for choice in (schema, *schema.get("anyOf", ()))}
+    if "array" in kinds and isinstance(value, str | int | float):
         hint = f"; write [{got(value)}]"
     return f"must be {described(schema)} (got {got(value)}){hint}"

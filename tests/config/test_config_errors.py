@@ -66,8 +66,8 @@ CHANGES = {
         (
             "qqq: 1",
             (
-                "1:1: qqq: unknown key; the keys here are extends, seed, rounds, messages, checkpoint_every, data, "
-                "test, modules"
+                "1:1: qqq: unknown key; the keys here are extends, seed, rounds, messages, search, checkpoint_every, "
+                "data, test, modules"
             ),
         ),
         ("3: 1", "1:1: (3): a key must be text; put it in quotes"),
@@ -153,7 +153,7 @@ CHANGES = {
         ("weights: [200, -50]", "12:79: modules.mlda.weights[1]: must be a number above 0 (got -50)"),
         (
             "weights: 200",
-            "12:73: modules.mlda.weights: must be a list, each entry a number above 0 (got 200); write [200]",
+            "12:73: modules.mlda.weights: must be a list, each entry a number above 0 or auto (got 200); write [200]",
         ),
         ("weights: [200, [50]]", "12:79: modules.mlda.weights[1]: must be a number above 0 (got a list)"),
         ("weights: &w [*w]", "12:73: more than 20 levels, aliases unfolded"),

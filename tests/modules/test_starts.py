@@ -56,7 +56,11 @@ def test_independent_words_are_worth_themselves_and_words_said_three_times_a_thi
 
     assert once == pytest.approx(1.0, abs=0.15)
     assert thrice == pytest.approx(3.0, rel=0.15)
-    assert float(effective_words(jax.random.key(0), jnp.asarray(3 * words), K, BETA)) == pytest.approx(40, rel=0.35)
+    once, thrice = (
+        float(effective_words(jax.random.key(0), jnp.asarray(counts), K, BETA)) for counts in (words, 3 * words)
+    )
+    assert thrice == pytest.approx(once, rel=0.05)
+    assert 15 < once < 50  # the classes are found from the words alone, and not all of them
 
 
 def test_words_that_depend_on_a_hidden_part_of_a_class_are_worth_less():

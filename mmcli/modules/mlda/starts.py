@@ -20,6 +20,7 @@ from mmcli.modules.mlda.mixture import Views, beliefs_without, class_shares, cla
 
 CLUSTERS, ITEMS_PER_CLUSTER = 50, 8  # of a view: as many as this, or fewer, so that each has some items
 CLUSTER_ITERATIONS = 12
+MOST_WORDS = 1000.0  # that an item is worth: few items or none disperse less than chance has it
 SENSE_WORDS = 5.0  # words that a cluster counts for in the latent class model
 HOTTEST = 20.0  # temperature
 SWEEPS, COOLING_SHARE = 50, 0.7
@@ -59,7 +60,7 @@ def square_roots(counts: Rows) -> Rows:
 
 
 def dispersion(memberships: Array, counts: Rows, beta: Array) -> Array:
-    """Variance of the evidence on classes within a class, over that of independent words, (); at least 1.
+    """Variance of the evidence on classes within a class, over that of independent words, ().
 
     Words of an item depend on each other, so n of them are worth n / dispersion. It is measured along the
     directions that matter, log P(word | k) - log P(word | j), on items that these were not estimated from.
@@ -90,14 +91,16 @@ def dispersion(memberships: Array, counts: Rows, beta: Array) -> Array:
         residuals = evidence - mass[:, None] * (held_out @ centres)
         found += jnp.square(residuals).sum()
         expected += ((held_out.T @ mass)[:, None] * variances).sum()
-    return jnp.maximum(found / jnp.maximum(expected, TINY), 1.0)
+    ratio: Array = found / jnp.maximum(expected, TINY)
+    return ratio
 
 
 def effective_words(key: Array, counts: Rows, num_classes: int, beta: Array) -> Array:
-    """Independent words that the words of an item (N, V) are worth on average, ()."""
+    """Independent words that the words of an item (N, V) are worth on average, (), between 1 and MOST_WORDS."""
     mass = row_sums(counts)
     mean_mass = mass.sum() / jnp.maximum((mass > 0).sum(), 1)
-    return mean_mass / dispersion(clusters_of(key, counts, num_classes), counts, beta)
+    worth = mean_mass / jnp.maximum(dispersion(clusters_of(key, counts, num_classes), counts, beta), TINY)
+    return jnp.clip(worth, 1.0, MOST_WORDS)
 
 
 def latent_classes(key: Array, senses: Sequence[Array], child: Array, num_starts: int) -> Array:
