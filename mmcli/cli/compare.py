@@ -25,7 +25,8 @@ from mmcli.workflows.compare import Comparison, Run, compare_runs
 def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None) -> None:
     """Put runs side by side.
 
-    A run a line: the settings that differ, ACC, ARI, NMI, seconds of learning, status. Finished runs that differ in
+    A run a line: the settings that differ, ACC, ARI, NMI, the same by a module's own inputs alone where it has
+    children ("own"), seconds of learning, status. Finished runs that differ in
     nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
     """
     if as_json and as_csv:
@@ -48,12 +49,19 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
 def comparison(comparison: Comparison) -> str:
     """A run a line: the settings that differ, the latest measures, seconds, status; then the spread over seeds."""
     columns = comparison.columns()
-    names = [("ACC",), ("ARI",), ("NMI",)]
-    measures = [(shown(module) if name == names[0] else "", *name) for module in comparison.modules for name in names]
+    measures = [
+        (shown(module) if place == 0 else "", _heading(measure))
+        for module, names in comparison.modules.items()
+        for place, measure in enumerate(names)
+    ]
     rows = stacked([("run",), *(tuple(map(shown, alike)) for alike in columns), *measures, ("seconds",), ("status",)])
     for run in comparison.runs:
         settings = [_setting(run.settings.get(alike[0])) for alike in columns]
-        latest = [_figure(value) for module in comparison.modules for value in run.latest(module).values()]
+        latest = [
+            _figure(value)
+            for module, names in comparison.modules.items()
+            for value in run.latest(module, names).values()
+        ]
         rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", _status(run)])
     return aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")
 
@@ -89,10 +97,16 @@ def _spreads(comparison: Comparison) -> str:
         head = [*settings, str(len(group.runs)), str(len(seeds))]
         for module, spreads in group.modules.items():
             for measure, spread in spreads.items():
-                rows.append([*head, f"{shown(module)} {measure.upper()}", *map(_figure, spread)])
+                rows.append([*head, f"{shown(module)} {_heading(measure)}", *map(_figure, spread)])
                 head = [""] * len(head)
         rows.append([*head, "seconds", *("" if value is None else f"{value:.1f}" for value in group.seconds)])
     return aligned(rows)
+
+
+def _heading(measure: str) -> str:
+    """A measure in words: own ACC is by the module's own inputs alone."""
+    name = measure.removeprefix("own_")
+    return name.upper() if name == measure else f"own {name.upper()}"
 
 
 def _setting(value: Any) -> str:

@@ -23,6 +23,7 @@ from mmcli.engine.routing import (
     RoundState,
     build_program,
     initial_state,
+    own_classes,
     receive,
     send_backward,
     send_forward,
@@ -77,6 +78,7 @@ class Update(NamedTuple):
     seconds: float  # of learning
     compile_seconds: float  # of waiting until the module was compiled
     moment: Moment
+    own_classes: np.ndarray | None = None  # (N,) of `routing.own_classes`
 
 
 def run(
@@ -104,6 +106,7 @@ def run(
                 ended = yield from update(program, compiled, at, root, worker, strides, still_seconds)
             if not ended.finite:
                 raise DivergedError(f"{where}: a number became NaN or infinite; {spec.remedy}")
+            own = own_classes(program, name, ended.forward)
             state = send_forward(program, state, name, ended.forward)
             state = send_backward(state, name, ended.backward)
             state = state._replace(states={**state.states, name: ended.state})
@@ -117,6 +120,7 @@ def run(
                 seconds=time.perf_counter() - ready,
                 compile_seconds=ready - begun,
                 moment=Moment(state, number + 1),
+                own_classes=None if own is None else np.asarray(own),
             )
     finally:
         # A run that stops early does not wait for threads that still compile or compute.

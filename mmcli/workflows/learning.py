@@ -10,6 +10,7 @@ from contextlib import suppress
 import numpy as np
 
 from mmcli.config.reader import plain_config
+from mmcli.data.labels import LabelSet
 from mmcli.data.units import in_data_units
 from mmcli.engine import devices, schedule
 from mmcli.errors import ModuleError, StalledError, StoppedError
@@ -122,13 +123,17 @@ def _record(
     learned = in_data_units(graph, update.module, update.report, datasets.units)
     if node.spec.trace is not None:
         learned[node.spec.trace.name] = update.trace
-    measures: tuple[float | None, float | None, float | None] = (None, None, None)
+    measures = own = metrics.measures_of(None)
     if module.labels is not None and node.spec.classes is not None:
         classes, probabilities = (learned[name] for name in node.spec.classes)
         labels = datasets.labels[update.module]
         agreement = metrics.evaluate(classes, labels)
-        measures = (agreement.acc, agreement.ari, agreement.nmi)
         names = metrics.class_names(classes, labels, probabilities.shape[1])
+        measures = metrics.measures_of(agreement)
+        if not node.children:
+            own = measures
+        elif update.own_classes is not None:
+            own = metrics.measures_of(metrics.evaluate_own(update.own_classes, names, labels, LabelSet.of(labels)))
         learned |= {node.spec.classes.classes: names[classes], "name": names, "acc": np.array(agreement.acc)}
     folder = graph.folder(update.module)
     firsts = [name for name, role in roles.items() if role in FIRST and update.round == 1]
@@ -140,6 +145,6 @@ def _record(
             run.write_arrays(folder, {name: learned[name]}, stage)
     run.write_params(folder, update.params)
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
-    line = HistoryLine(update.round, update.module, *measures, update.objective, *times)
+    line = HistoryLine(update.round, update.module, *measures, update.objective, *times, *own)
     run.append_history(line._asdict())
     return line

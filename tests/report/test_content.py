@@ -53,6 +53,17 @@ def test_measures_over_rounds(written):
     assert acc.alt == "ACC over rounds: gmm from 0.250 to 0.750, mlda from 0.250 to 0.750."
 
 
+def test_measures_by_own_inputs_alone_have_a_line_and_columns_of_their_own(written):
+    for module in ("gmm", "mlda"):
+        written.update(4, module, own_acc=0.5, own_ari=0.25, own_nmi=0.125)
+
+    assert [line.label for line in written.panels()["acc"].lines] == ["gmm", "gmm, own inputs", "mlda"]
+    (results,) = written.section("results").tables
+    assert results.header[3:9] == ("ACC", "ARI", "NMI", "own ACC", "own ARI", "own NMI")
+    assert results.rows[1][3:9] == ("1.000", "1.000", "1.000", "0.500", "0.250", "0.125")
+    assert results.rows[2][3:9] == ("1.000", "1.000", "1.000", "", "", "")  # it has no child
+
+
 def test_a_negative_ari_is_inside_its_axis(written):
     written.update(4, "gmm", ari=-0.1)
 

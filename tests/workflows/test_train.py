@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mmcli.config.reader import load_config
+from mmcli.runs.history import OWN_MEASURES
 
 RESULTS = {
     *(f"module002_vae/{name}" for name in ("params.npz", "z_learn.txt", "x_hat_learn.txt", "loss_learn.txt")),
@@ -92,7 +93,17 @@ def test_history_has_a_line_per_module_and_round(train):
         (2, "gmm"),
         (2, "mlda"),
     ]
-    assert list(history[0]) == ["round", "module", "acc", "ari", "nmi", "bound", "seconds", "compile_seconds"]
+    assert list(history[0]) == [
+        "round",
+        "module",
+        "acc",
+        "ari",
+        "nmi",
+        "bound",
+        "seconds",
+        "compile_seconds",
+        *OWN_MEASURES,
+    ]
     assert (history[0]["acc"], history[0]["bound"], history[0]["seconds"]) == (0.75, -1234.5, 0.25)
 
 
