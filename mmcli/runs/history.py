@@ -24,6 +24,7 @@ class HistoryLine(NamedTuple):
     own_acc: float | None = None
     own_ari: float | None = None
     own_nmi: float | None = None
+    moved: float | None = None  # share of items whose class changed since the module's last update
 
 
 _REQUIRED = tuple(field for field in HistoryLine._fields if field not in HistoryLine._field_defaults)

@@ -15,7 +15,10 @@ from mmcli.data.units import in_data_units
 from mmcli.engine import devices, schedule
 from mmcli.errors import ModuleError, StalledError, StoppedError
 from mmcli.modules.spec import Role
+from mmcli.report.findings import read_findings
+from mmcli.report.signs import find_signs
 from mmcli.runs import metrics
+from mmcli.runs.alignment import share_moved
 from mmcli.runs.checkpoint import Checkpoint
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.layout import CHECKPOINTS, Stage
@@ -27,6 +30,7 @@ from mmcli.workflows.process import resume_command
 from mmcli.workflows.watcher import Watcher
 
 FIRST = {Role.LATENT, Role.CLASS}  # arrays kept as the first round left them, to be compared with the last
+_CLASSES = "classes."  # in the name of an array of a checkpoint, before the module's
 # Seconds without processor time after which a run that is asked to stop leaves the current state unsaved.
 STOP_SECONDS = 4.0
 
@@ -55,12 +59,15 @@ def learn(
     for name, units in datasets.units.items():
         run.write_params(graph.folder(name), units._asdict())
 
+    saved, classes = _saved(checkpoint)
+
     def keep(saved: schedule.Saved) -> tuple[int, int]:
-        run.checkpoints.save(Checkpoint(*saved, plain, facts, list(history), run.results))
+        arrays = {_CLASSES + name: found for name, found in classes.items()}
+        run.checkpoints.save(
+            Checkpoint(*saved[:2], {**saved.arrays, **arrays}, plain, facts, list(history), run.results)
+        )
         return saved.updates, saved.iterations
 
-    begun = checkpoint is not None and checkpoint.updates + checkpoint.iterations > 0
-    saved = schedule.Saved(*checkpoint[:3]) if checkpoint and begun else None
     kept = saved[:2] if saved else keep(schedule.Saved(0, 0, {}))
     try:
         events = schedule.train_rounds(
@@ -78,7 +85,7 @@ def learn(
         if isinstance(event, schedule.Progress):
             watcher.advanced(event.round, event.module, event.done, event.iterations)
             before = moment
-        elif (line := _record(experiment, run, event, stop)) is None:
+        elif (line := _record(experiment, run, event, classes, stop)) is None:
             moment = before
         else:
             history.append(line._asdict())
@@ -98,6 +105,24 @@ def learn(
                 f"stopped by {signal.Signals(number).name} {where}; {kind}; resume with: {resume_command(config, run)}",
                 number,
             )
+    _note_signs(experiment, run, watcher)
+
+
+def _saved(checkpoint: Checkpoint | None) -> tuple[schedule.Saved | None, dict[str, np.ndarray]]:
+    """Moment of a checkpoint, None at the beginning; and the classes (N,) of each module's last update, as found."""
+    if checkpoint is None or checkpoint.updates + checkpoint.iterations == 0:
+        return None, {}
+    arrays = dict(checkpoint.arrays)
+    names = [name for name in arrays if name.startswith(_CLASSES)]
+    classes = {name.removeprefix(_CLASSES): arrays.pop(name) for name in names}
+    return schedule.Saved(checkpoint.updates, checkpoint.iterations, arrays), classes
+
+
+def _note_signs(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:
+    """Report each sign of a bad run, found without labels."""
+    findings = read_findings(run, experiment.graph, experiment.datasets, with_pictures=False)
+    for sign in find_signs(findings, experiment.graph):
+        watcher.noted(f"sign of a bad run: {sign}")
 
 
 def _save_in_time(save: Callable[[schedule.Moment], schedule.Saved], moment: schedule.Moment) -> schedule.Saved:
@@ -111,9 +136,16 @@ def _save_in_time(save: Callable[[schedule.Moment], schedule.Saved], moment: sch
 
 
 def _record(
-    experiment: Experiment, run: RunDirectory, update: schedule.Update, stop: Callable[[], int | None]
+    experiment: Experiment,
+    run: RunDirectory,
+    update: schedule.Update,
+    before: dict[str, np.ndarray],
+    stop: Callable[[], int | None],
 ) -> HistoryLine | None:
-    """Measure an update and write its files; None where a signal came first, and a resumed run writes them again."""
+    """Measure an update and write its files; None where a signal came first, and a resumed run writes them again.
+
+    `before` holds the classes (N,) of each module's last update, and those of this one afterwards.
+    """
     config, graph, datasets = experiment
     module, node = config.modules[update.module], graph.nodes[update.module]
     roles = node.spec.reported(len(node.parents))
@@ -144,7 +176,12 @@ def _record(
                 return None
             run.write_arrays(folder, {name: learned[name]}, stage)
     run.write_params(folder, update.params)
+    moved = None
+    if node.spec.classes is not None:
+        found = update.report[node.spec.classes.classes].astype(np.int32)
+        moved = share_moved(before[update.module], found) if update.module in before else None
+        before[update.module] = found
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
-    line = HistoryLine(update.round, update.module, *measures, update.objective, *times, *own)
+    line = HistoryLine(update.round, update.module, *measures, update.objective, *times, *own, moved)
     run.append_history(line._asdict())
     return line

@@ -8,7 +8,7 @@ import pytest
 from mmcli.errors import DamagedRunError
 
 EVERYTHING = [
-    *("results", "graph", "rounds", "confusion", "agreement"),
+    *("results", "signs", "graph", "rounds", "confusion", "agreement"),
     *("latent", "pictures", "mistakes", "uncertain", "time"),
 ]
 
@@ -300,3 +300,12 @@ def test_history_of_another_graph_is_damage(written):
 
     with pytest.raises(DamagedRunError, match=r"history\.jsonl: damaged run: no module hmm in this run"):
         written.report()
+
+
+def test_signs_of_a_bad_run(written):
+    assert written.section("signs").notes == ("None was found. No label takes part in this.",)
+
+    written.update(4, "gmm", moved=0.5)
+    assert written.section("signs").notes == (
+        "gmm: 50% of the items changed class in its last update; try more rounds",
+    )
