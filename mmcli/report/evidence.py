@@ -10,12 +10,10 @@ import numpy as np
 
 from mmcli.config.graph import Graph
 from mmcli.data.dataset import Datasets
-from mmcli.data.rows.protocol import as_rows, form_of
 from mmcli.modules.spec import Kind, Role
 from mmcli.report.splits import narrowed
 
 MOST_ITEMS = 6000  # that are looked at; of more, every n-th
-BLOCK = 500  # rows read at a time
 
 
 class Evidence(NamedTuple):
@@ -61,14 +59,8 @@ def _sources(graph: Graph, name: str) -> set[str]:
 def _observed(graph: Graph, name: str, child: str, datasets: Datasets, step: int) -> Any:
     """Rows (M, D) of an observation as a child receives them; counts as the roots of their shares of the item."""
     node = graph.nodes[child]
-    rows = form_of(datasets.observations[name], standard=node.is_standard(name))
-    if as_rows(rows).is_streamed:
-        # Row numbers go on from block to block.
-        blocks = enumerate(as_rows(rows).blocks(BLOCK))
-        rows = np.concatenate([block[-number * BLOCK % step :: step] for number, block in blocks])
-    else:
-        rows = rows[::step]
+    rows = datasets.every(step, name, standard=node.is_standard(name))
     if node.kind_from(name) is not Kind.COUNTS:
         return rows
     sums = np.maximum(np.asarray(rows.sum(axis=1)).reshape(-1, 1), 1e-12)  # (M, 1)
-    return rows.multiply(1 / sums).tocsr().sqrt() if as_rows(rows).is_sparse else np.sqrt(rows / sums)
+    return np.sqrt(rows / sums) if isinstance(rows, np.ndarray) else rows.multiply(1 / sums).tocsr().sqrt()
