@@ -10,31 +10,53 @@ import click
 
 from mmcli.cli.example import example
 from mmcli.cli.tables import aligned, stacked
+from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
 from mmcli.workflows.compare import Comparison, Run, compare_runs
 
 
-@click.command(epilog=example("mmcli compare runs/* --plot acc.png"))
+@click.command(epilog=example("mmcli compare runs/* --plot acc.png", "mmcli compare --align runs/* --plot classes.png"))
 @click.argument("run_dirs", metavar="RUN_DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a run a line.")
 @click.option(
-    "--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw ACC over the rounds to a .png or .svg."
+    "--plot",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Draw ACC over the rounds, or the alignment, to a .png or .svg.",
 )
-def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None) -> None:
+@click.option(
+    "--align", is_flag=True, help="Match the classes of runs of the same items to each other, without labels."
+)
+@trust_code_option
+def compare(
+    run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None, align: bool, trust_code: bool
+) -> None:
     """Put runs side by side.
 
-    A run a line: the settings that differ, ACC, ARI, NMI, seconds of learning, status. Finished runs that differ in
+    A run a line: the settings that differ, ACC, ARI, NMI, the same by a module's own inputs alone where it has
+    children ("own"), seconds of learning, status. Finished runs that differ in
     nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
+
+    With --align: for each module the agreement (ARI) of each pair of finished runs, and of each class its stability,
+    the share of its items that another run puts in the matching class (mean over the runs, lowest, and in all runs at
+    once). Classes are matched to those of the run that agrees best with all; no label takes part.
     """
     if as_json and as_csv:
         raise UsageError("--json and --csv: ask for one of them")
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise UsageError(f"--plot {plot}: draws .png and .svg; name a file that ends so")
+    if trust_code and not align:
+        raise UsageError("--trust-code needs --align; without it no type of module is imported")
     compared = compare_runs(run_dirs)
     if compared.left_out:
         click.echo(f"left out, no run directories: {listed(map(str, compared.left_out))}", err=True)
+    if align:
+        from mmcli.cli.alignment import alignment  # imports scipy, scikit-learn and matplotlib
+
+        click.echo(alignment(compared.runs, plot, as_json=as_json, as_csv=as_csv, trust_code=trust_code))
+        return
     if plot is not None:
         from mmcli.workflows.courses import draw_courses  # imports matplotlib
 
@@ -48,12 +70,19 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
 def comparison(comparison: Comparison) -> str:
     """A run a line: the settings that differ, the latest measures, seconds, status; then the spread over seeds."""
     columns = comparison.columns()
-    names = [("ACC",), ("ARI",), ("NMI",)]
-    measures = [(shown(module) if name == names[0] else "", *name) for module in comparison.modules for name in names]
+    measures = [
+        (shown(module) if place == 0 else "", _heading(measure))
+        for module, names in comparison.modules.items()
+        for place, measure in enumerate(names)
+    ]
     rows = stacked([("run",), *(tuple(map(shown, alike)) for alike in columns), *measures, ("seconds",), ("status",)])
     for run in comparison.runs:
         settings = [_setting(run.settings.get(alike[0])) for alike in columns]
-        latest = [_figure(value) for module in comparison.modules for value in run.latest(module).values()]
+        latest = [
+            _figure(value)
+            for module, names in comparison.modules.items()
+            for value in run.latest(module, names).values()
+        ]
         rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", _status(run)])
     return aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")
 
@@ -89,10 +118,16 @@ def _spreads(comparison: Comparison) -> str:
         head = [*settings, str(len(group.runs)), str(len(seeds))]
         for module, spreads in group.modules.items():
             for measure, spread in spreads.items():
-                rows.append([*head, f"{shown(module)} {measure.upper()}", *map(_figure, spread)])
+                rows.append([*head, f"{shown(module)} {_heading(measure)}", *map(_figure, spread)])
                 head = [""] * len(head)
         rows.append([*head, "seconds", *("" if value is None else f"{value:.1f}" for value in group.seconds)])
     return aligned(rows)
+
+
+def _heading(measure: str) -> str:
+    """A measure in words: own ACC is by the module's own inputs alone."""
+    name = measure.removeprefix("own_")
+    return name.upper() if name == measure else f"own {name.upper()}"
 
 
 def _setting(value: Any) -> str:

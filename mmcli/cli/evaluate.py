@@ -1,7 +1,7 @@
 """`mmcli evaluate`."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +53,8 @@ def evaluate(
     Of what the run learned: writes evaluation.json to RUN_DIR, and confusion.png to the folder of each module that
     names labels. Of the data that --data, --test, --known, --missing or --without name: finds classes with all
     parameters frozen, writes them to *_recog files, and compares them where there are labels. Classes keep the names
-    that training gave them, and labels are compared by name; ACC with the classes matched anew stands beside.
+    that training gave them, and labels are compared by name; ACC with the classes matched anew stands beside. The
+    line "own" has the measures of a module by its own inputs alone, without what its children sent.
     """
     if without or request != Request():
         session.report_ignored()
@@ -87,6 +88,7 @@ def evaluation(evaluation: Evaluation) -> str:
         "\n".join(
             [
                 _summary(name, metrics, evaluation.rematched.get(name)),
+                *_own(name, evaluation.own.get(name, {})),
                 *_remarks(evaluation, name),
                 _confusion(metrics),
             ]
@@ -109,6 +111,15 @@ def _remarks(evaluation: Evaluation, name: str) -> Iterator[str]:
 def _summary(name: str, metrics: "Metrics", rematched: float | None) -> str:
     anew = "" if rematched is None else f" ({rematched:.3f} with classes matched anew)"
     return f"{name}  ACC {metrics.acc:.3f}{anew}  ARI {metrics.ari:.3f}  NMI {metrics.nmi:.3f}"
+
+
+def _own(name: str, measures: Mapping[str, float | None]) -> Iterator[str]:
+    """Line of the measures by a module's own inputs alone; none where they are unknown, or it has no child."""
+    known = {measure.removeprefix("own_"): value for measure, value in measures.items() if value is not None}
+    if known:
+        yield f"{'own':>{len(name)}}  " + "  ".join(
+            f"{measure.upper()} {value:.3f}" for measure, value in known.items()
+        )
 
 
 def _confusion(metrics: "Metrics") -> str:

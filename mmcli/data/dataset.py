@@ -25,6 +25,8 @@ from mmcli.data.source_reader import SourceReader
 from mmcli.data.units import Units
 from mmcli.errors import DataError
 
+BLOCK = 500  # rows of a file read at a time
+
 
 class Datasets(NamedTuple):
     """Data observed by the modules: N items, one a row.
@@ -71,6 +73,15 @@ class Datasets(NamedTuple):
         plain: Any = form_of(rows, standard=False)
         is_standard = plain is rows and module in self.units
         return self.units[module].restored(plain) if is_standard and not as_rows(plain).is_streamed else plain
+
+    def every(self, step: int, module: str, *, standard: bool) -> HostRows:
+        """Rows 0, step, 2 step, ... of an observation, in memory; in standard units where it is there in both forms."""
+        rows = form_of(self.observations[module], standard=standard)
+        if not as_rows(rows).is_streamed:
+            held: HostRows = rows[::step]
+            return held
+        blocks = enumerate(as_rows(rows).blocks(BLOCK))  # row numbers go on from block to block
+        return np.concatenate([block[-number * BLOCK % step :: step] for number, block in blocks])
 
     @property
     def given(self) -> Given:

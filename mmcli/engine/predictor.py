@@ -27,6 +27,7 @@ from mmcli.engine.routing import (
     addressed,
     build_program,
     initial_state,
+    own_classes,
     receive,
     send_backward,
     send_forward,
@@ -51,10 +52,12 @@ class PredictedBatch(NamedTuple):
     Attributes:
         items: (B, ...) the arrays of items that each module reports, by module and by name in its spec.
         senses: (B, width) predictions of the observations asked for, by their names, from all other messages.
+        own: (B,) of `routing.own_classes`, by each module that has them.
     """
 
     items: dict[str, dict[str, np.ndarray]]
     senses: dict[str, np.ndarray]
+    own: dict[str, np.ndarray]
 
     @property
     def num_items(self) -> int:
@@ -68,6 +71,7 @@ class _Pass(NamedTuple):
     state: RoundState
     items: dict[str, dict[str, Array]]
     senses: dict[str, counts.Rows]
+    own: dict[str, Array]
 
 
 class Predictor:
@@ -195,11 +199,13 @@ class Predictor:
         if seed_and_number is not None:
             seed, number = seed_and_number
             senses = self._draw(wanted, jax.random.fold_in(jax.random.key(seed), number), settled.state)
-        return PredictedBatch(*jax.tree.map(lambda array: np.asarray(array)[:size], (settled.items, senses)))
+        return PredictedBatch(
+            *jax.tree.map(lambda array: np.asarray(array)[:size], (settled.items, senses, settled.own))
+        )
 
     def _settle(self, wanted: frozenset[str], state: RoundState) -> _Pass:
         """Run as many passes as there are modules; the last."""
-        settled = _Pass(state, {}, {})
+        settled = _Pass(state, {}, {}, {})
         for _ in self._program.order:
             settled = self._infer(wanted, settled.state)
         return settled
@@ -208,14 +214,17 @@ class Predictor:
         """Run one pass: every module infers once, in the order of updates."""
         items: dict[str, dict[str, Array]] = {}
         senses: dict[str, counts.Rows] = {}
+        own: dict[str, Array] = {}
         for name in self._program.order:
             inputs = receive(self._program, state, name)
             outputs = self._program.modules[name].infer(state.states[name], inputs)
             state = send_forward(self._program, state, name, outputs.forward)
             state, predicted = self._send_backward(wanted, state, name, outputs.backward)
             items[name] = outputs.items
+            if (classes := own_classes(self._program, name, outputs.forward)) is not None:
+                own[name] = classes
             senses = {**predicted, **senses}  # the first module that receives an observation predicts it
-        return _Pass(state, items, senses)
+        return _Pass(state, items, senses, own)
 
     def _draw(self, wanted: frozenset[str], key: Array, state: RoundState) -> dict[str, counts.Rows]:
         """Draw observations: every module draws its messages to its parents, children first."""

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.engine.routing import Program, addressed
+from mmcli.engine.routing import Program, addressed, own_classes
 from mmcli.modules.api import Info, Inputs, report
 from mmcli.modules.messages import Message
 
@@ -44,10 +44,15 @@ def start_key(root: Array, start: int) -> Array:
     return jax.random.fold_in(jax.random.fold_in(root, zlib.crc32(b"search")), start)
 
 
-def compile_report(program: Program, name: str) -> Callable[[Any, Inputs], dict[str, Array]]:
-    """Function of a module's state and inputs that gives what it reports, its parameters frozen."""
+def compile_report(program: Program, name: str) -> Callable[[Any, Inputs], tuple[dict[str, Array], Array | None]]:
+    """Function of a module's state and inputs that gives what it reports and its `own_classes`, nothing learned."""
     module = program.modules[name]
-    return jax.jit(lambda state, inputs: report(module, state, module.infer(state, inputs)))
+
+    def infer(state: Any, inputs: Inputs) -> tuple[dict[str, Array], Array | None]:
+        outputs = module.infer(state, inputs)
+        return report(module, state, outputs), own_classes(program, name, outputs.forward)
+
+    return jax.jit(infer)
 
 
 def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> Compiled:

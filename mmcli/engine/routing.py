@@ -17,7 +17,7 @@ from mmcli.data.rows.protocol import form_of
 from mmcli.errors import ModuleError
 from mmcli.modules.api import Inputs, Module
 from mmcli.modules.counts import on_device, scaled
-from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, neutral
+from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, likeliest, neutral
 from mmcli.modules.registry import UnusableTypeError, build
 from mmcli.modules.spec import Kind, Port, Rule
 
@@ -123,6 +123,17 @@ def send_forward(program: Program, state: RoundState, name: str, message: Messag
         has_beliefs = program.rule == "cavity" and isinstance(message, Categorical)
         sent[name, child] = combine([message, *siblings]) if has_beliefs else message
     return state._replace(forward={**state.forward, **sent})
+
+
+def own_classes(program: Program, name: str, forward: Message) -> Array | None:
+    """Class of each item (N,) by a module's own inputs alone, -1 where they are missing.
+
+    None where the module finds no classes, or has no child: then its classes are by its own inputs already.
+    """
+    node = program.graph.nodes[name]
+    if node.spec.classes is None or not node.children or not isinstance(forward, Categorical):
+        return None
+    return likeliest(forward)
 
 
 def addressed(program: Program, name: str, messages: Sequence[Message]) -> Backward:

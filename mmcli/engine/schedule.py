@@ -20,7 +20,7 @@ from mmcli.engine.devices import memory_errors, own_settings
 from mmcli.engine.plan import Plan, Turn, make_plan
 from mmcli.engine.program import Compiled, Ended, compile_module, compile_report, module_key, watched_seconds
 from mmcli.engine.pytrees import KEY_IMPL, named_leaves
-from mmcli.engine.routing import Program, RoundState, build_program, initial_state, receive
+from mmcli.engine.routing import Program, RoundState, build_program, initial_state, own_classes, receive
 from mmcli.engine.saving import Moment, Saved, load
 from mmcli.engine.search import Best, after_update, finer_program, run_start, shared_information, without
 from mmcli.errors import DivergedError, StalledError
@@ -64,6 +64,7 @@ class Update(NamedTuple):
     seconds: float  # of learning
     compile_seconds: float  # of waiting until the module was compiled
     moment: Moment
+    own_classes: np.ndarray | None = None  # (N,) of `routing.own_classes`
     is_whole: bool = True  # False where more results of the same moment follow
 
 
@@ -153,7 +154,9 @@ class _Runner:
         if self._plan.is_scored(moment.updates):
             after = yield from self._judge(moment.updates, after)
         is_followed = after.updates == len(self._plan.turns) and not _is_final(self._plan, after)
-        return _update(turn, ended, seconds, ready - begun, after)._replace(is_whole=not is_followed)
+        own = own_classes(self._program, turn.module, ended.forward)
+        update = _update(turn, ended, seconds, ready - begun, after)
+        return update._replace(own_classes=None if own is None else np.asarray(own), is_whole=not is_followed)
 
     def _judge(self, number: int, after: Moment) -> Generator[Progress, None, Moment]:
         """The moment after a start or a round, with its score; the best start goes on where the search ends."""
@@ -229,7 +232,7 @@ class _Runner:
         for name in program.order:
             begun = time.perf_counter()
             state, inputs = best.state.states[name], receive(program, best.state, name)
-            reported = yield from self._compute(sign, compile_report(program, name), state, inputs)
+            reported, own = yield from self._compute(sign, compile_report(program, name), state, inputs)
             yield Update(
                 round=self._plan.rounds,
                 module=name,
@@ -240,6 +243,7 @@ class _Runner:
                 seconds=time.perf_counter() - begun,
                 compile_seconds=0.0,
                 moment=final,
+                own_classes=None if own is None else np.asarray(own),
                 is_whole=name == program.order[-1],
             )
 

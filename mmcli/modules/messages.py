@@ -80,6 +80,11 @@ def normalized(log_weights: Array, weight: Array | None = None) -> Categorical:
     return Categorical(jax.nn.log_softmax(jnp.where(weight[:, None] > 0, log_weights, 0), axis=-1), weight)
 
 
+def likeliest(message: Categorical) -> Array:
+    """Most likely class of each item, (N,) int32; -1 where the row is missing."""
+    return jnp.where(message.weight > 0, message.log_probs.argmax(-1), -1).astype(jnp.int32)
+
+
 def combine(messages: Sequence[Message]) -> Message:
     """Product of messages about the same rows, all of one kind and width; a row is there where it is in any."""
     first = messages[0]

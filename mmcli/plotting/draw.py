@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmcli.plotting.draw_curves import draw_curves, draw_grid
 from mmcli.plotting.draw_graph import draw_graph
+from mmcli.plotting.draw_shares import draw_shares
 from mmcli.plotting.panels import (
     Bars,
     Counts,
@@ -22,6 +23,7 @@ from mmcli.plotting.panels import (
     Panel,
     Pictures,
     Scatter,
+    ShareGrid,
     Spectra,
 )
 from mmcli.plotting.style import (
@@ -275,6 +277,7 @@ _DRAWN_BY: Mapping[type[Panel], Callable[[Any], Figure]] = {
     GraphPanel: draw_graph,
     Curves: draw_curves,
     CurveGrid: draw_grid,
+    ShareGrid: draw_shares,
     Counts: _counts,
     Scatter: _scatter,
     Pictures: _pictures,

@@ -87,6 +87,23 @@ class Counts(Panel):
     max_named: int = 30  # rows or columns with names and numbers; more are only shaded
 
 
+class Shares(NamedTuple):
+    """A table of shares, shaded by them."""
+
+    title: str
+    values: np.ndarray  # (R, C) up to 1; below 0 as 0
+    rows: tuple[str, ...]
+    columns: tuple[str, ...]
+    column_label: str
+
+
+@dataclass(frozen=True)
+class ShareGrid(Panel):
+    """Tables of shares, two in a row."""
+
+    panes: tuple[Shares, ...]
+
+
 @dataclass(frozen=True)
 class Scatter(Panel):
     """Items in two dimensions."""

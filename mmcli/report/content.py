@@ -12,6 +12,7 @@ from mmcli.report.findings import read_findings
 from mmcli.report.groups import agreement_section, confusion_section, latent_section
 from mmcli.report.pictures import mistakes_section, pictures_section, uncertain_section
 from mmcli.report.sections import Report, Section
+from mmcli.report.signs import signs_section
 from mmcli.report.words import words_section
 from mmcli.runs.reader import RunFiles
 
@@ -37,6 +38,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
         remarks += (f"The data are unavailable, so pictures and labels are left out: {problem}",)
     sections = (
         Section("results", "Results", tables=(results(findings.history, graph),) if findings.history else ()),
+        signs_section(findings, graph),
         graph_section(graph, widths),
         rounds_section(findings, graph),
         confusion_section(findings),

@@ -1,21 +1,21 @@
 """Course of a run: its graph, its measures round by round, its time."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
-from mmcli.config.graph import Graph
+from mmcli.config.graph import Graph, Node
 from mmcli.modules.spec import Kind, ModuleSpec, Trace
 from mmcli.plotting.panels import Bars, Box, Curves, GraphPanel, Line
 from mmcli.report.findings import Findings
 from mmcli.report.sections import Section, Table
-from mmcli.runs.history import HistoryLine
+from mmcli.runs.history import MEASURES, OWN_MEASURES, HistoryLine
 from mmcli.util.text import counted
 
-_MEASURES: Mapping[str, tuple[str, Callable[[HistoryLine], float | None], str]] = {
-    "acc": ("ACC", lambda line: line.acc, "The share of items whose class, matched to the labels, is their label."),
-    "ari": ("ARI", lambda line: line.ari, "The adjusted Rand index: 1 is the same partition, 0 is what chance gives."),
-    "nmi": ("NMI", lambda line: line.nmi, "Normalised mutual information of classes and labels, 0 to 1."),
+_MEASURES: Mapping[str, tuple[str, str]] = {
+    "acc": ("ACC", "The share of items whose class, matched to the labels, is their label."),
+    "ari": ("ARI", "The adjusted Rand index: 1 is the same partition, 0 is what chance gives."),
+    "nmi": ("NMI", "Normalised mutual information of classes and labels, 0 to 1."),
 }
 
 
@@ -52,12 +52,12 @@ def _target_label(kind: Kind, target: str, widths: Mapping[str, int] | None) -> 
 
 def rounds_section(findings: Findings, graph: Graph) -> Section:
     """Section on each measure over the rounds, the trace of the last update, and all numbers as a table."""
-    measures = [panel for name in _MEASURES if (panel := _measure(name, findings)) is not None]
+    measures = [panel for name in _MEASURES if (panel := _measure(name, findings, graph)) is not None]
     bounds = [panel for name in findings.history for panel in _objectives(name, graph.nodes[name].spec, findings)]
     specs = {name: graph.nodes[name].spec.trace for name in findings.traces}
     traces = [_trace(name, spec, findings.traces[name]) for name, spec in specs.items() if spec is not None]
     every = sorted((line for lines in findings.history.values() for line in lines), key=lambda line: line.round)
-    rows = [(str(line.round), line.module, *_cells(line, graph.nodes[line.module].spec)) for line in every]
+    rows = [(str(line.round), line.module, *_cells(line, graph.nodes[line.module])) for line in every]
     table = Table("Every update", ("round", "module", *_HEADER), rows, folded=True)
     return Section("rounds", "Round by round", panels=(*measures, *bounds, *traces), tables=(table,) if rows else ())
 
@@ -65,7 +65,7 @@ def rounds_section(findings: Findings, graph: Graph) -> Section:
 def results(history: Mapping[str, Sequence[HistoryLine]], graph: Graph) -> Table:
     """Table of the latest figures of each module."""
     rows = [
-        (name, graph.nodes[name].type, str(lines[-1].round), *_cells(lines[-1], graph.nodes[name].spec))
+        (name, graph.nodes[name].type, str(lines[-1].round), *_cells(lines[-1], graph.nodes[name]))
         for name, lines in history.items()
     ]
     return Table("Where each module stands", ("module", "type", "round", *_HEADER), rows)
@@ -94,17 +94,23 @@ def time_section(findings: Findings) -> Section:
     return Section("time", "Time", panels=(bars,))
 
 
-def _measure(name: str, findings: Findings) -> Curves | None:
-    """Panel of a measure of every module that has it; None where none has."""
-    title, pick, note = _MEASURES[name]
+def _measure(name: str, findings: Findings, graph: Graph) -> Curves | None:
+    """Panel of a measure of every module that has it, of one with children also without their messages."""
+    title, note = _MEASURES[name]
     lines = []
     for module, history in findings.history.items():
-        points = [(line.round, value) for line in history if (value := pick(line)) is not None]
-        if points:
-            rounds, values = zip(*points, strict=True)
-            lines.append(Line(module, np.array(rounds), np.array(values)))
+        fields = {name: module}
+        if graph.nodes[module].children:
+            fields[f"own_{name}"] = f"{module}, own inputs"
+        for field, label in fields.items():
+            points = [(line.round, value) for line in history if (value := getattr(line, field)) is not None]
+            if points:
+                rounds, values = zip(*points, strict=True)
+                lines.append(Line(label, np.array(rounds), np.array(values)))
     if not lines:
         return None
+    if any(line.label not in findings.history for line in lines):
+        note += " Own inputs: of the classes without what the module's children sent."
     courses = ", ".join(f"{line.label} {_course(line.y, '.3f')}" for line in lines)
     lowest = min(0.0, *(float(line.y.min()) for line in lines))
     return Curves(name, title, f"{title} over rounds: {courses}.", note, tuple(lines), "round", title, (lowest, 1.0))
@@ -160,14 +166,16 @@ def _headed(title: str) -> str:
     return title[:1].upper() + title[1:]
 
 
-_HEADER = ("ACC", "ARI", "NMI", "objective", "seconds", "compiling")
+_HEADER = ("ACC", "ARI", "NMI", "own ACC", "own ARI", "own NMI", "objective", "seconds", "compiling")
 
 
-def _cells(line: HistoryLine, spec: ModuleSpec) -> tuple[str, ...]:
-    """Cells of a row of the table of rounds."""
-    unit = spec.objective.unit if spec.objective is not None else ""
+def _cells(line: HistoryLine, node: Node) -> tuple[str, ...]:
+    """Cells of a row of the table of rounds; those by its own inputs alone only for a module with children."""
+    unit = node.spec.objective.unit if node.spec.objective is not None else ""
     objective = "" if line.bound is None else f"{line.bound:,.0f} {unit}".rstrip()
-    measures = ("" if value is None else f"{value:.3f}" for value in (line.acc, line.ari, line.nmi))
+    values = [getattr(line, field) for field in MEASURES]
+    values += [getattr(line, field) if node.children else None for field in OWN_MEASURES]
+    measures = ("" if value is None else f"{value:.3f}" for value in values)
     return (*measures, objective, f"{line.seconds:.1f}", f"{line.compile_seconds:.1f}")
 
 

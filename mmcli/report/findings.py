@@ -15,6 +15,7 @@ from mmcli.data.dataset import Datasets
 from mmcli.data.labels import Labels, LabelSet
 from mmcli.data.vocabulary import read_vocabulary
 from mmcli.modules.spec import ClassReports, Role
+from mmcli.report.evidence import Evidence, read_evidence
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.layout import HISTORY, Stage
 from mmcli.runs.reader import RunFiles
@@ -26,6 +27,7 @@ class Classes(NamedTuple):
     found: np.ndarray  # (N,) int64
     first: np.ndarray | None  # (N,) after the first round
     entropy: np.ndarray | None  # (N,) of the distribution over classes, nats
+    confidence: np.ndarray | None  # (N,) probability of the likeliest class
     num_classes: int  # number of classes of the module
     labels_name: str | None
     labels: Labels | None  # that measure it; None where there are none, or they are unavailable
@@ -80,10 +82,16 @@ class Findings(NamedTuple):
     pictures: dict[str, Shown]  # by observation
     words: dict[str, Words]  # by observation
     num_items: int | None  # N; None before the first update of a run whose data are unavailable
+    evidence: Evidence  # of what the classes are, besides the classes of other modules
 
 
 def read_findings(
-    run: RunFiles, graph: Graph, datasets: Datasets | None, sources: Mapping[str, DataSource] = MappingProxyType({})
+    run: RunFiles,
+    graph: Graph,
+    datasets: Datasets | None,
+    sources: Mapping[str, DataSource] = MappingProxyType({}),
+    *,
+    with_pictures: bool = True,
 ) -> Findings:
     """Read the arrays of every module that has had an update.
 
@@ -92,6 +100,7 @@ def read_findings(
         graph: its modules.
         datasets: its training data; None where unavailable, and then there are no labels, pictures and words.
         sources: of these data, by their names in the config.
+        with_pictures: whether observations that are pictures, and their reconstructions, are wanted.
 
     Raises:
         DamagedRunError: a file is not as mmcli writes it, or not of the same items.
@@ -115,9 +124,10 @@ def read_findings(
         {node.name: trace for node in nodes if (trace := reader.trace(node)) is not None},
         classes,
         latents,
-        {} if datasets is None else _pictures(reader, nodes, datasets),
+        {} if datasets is None or not with_pictures else _pictures(reader, nodes, datasets),
         {} if datasets is None else _words(graph, datasets, sources),
         reader.num_items,
+        read_evidence(graph, {name: latent.last for name, latent in latents.items()}, datasets),
     )
 
 
@@ -190,7 +200,9 @@ def _classes(reader: _Reader, node: Node, names: ClassReports, datasets: Dataset
     labels = None if datasets is None or name is None else datasets.labels[node.name]
     num_classes = len(np.unique(found)) if probs is None else probs.shape[1]
     learned = reader.learned_labels(name) if labels is None else LabelSet.of(labels)
-    return Classes(found, reader.classes(node, names.classes, "first"), entropy, num_classes, name, labels, learned)
+    confidence = None if probs is None else probs.max(axis=1)
+    first = reader.classes(node, names.classes, "first")
+    return Classes(found, first, entropy, confidence, num_classes, name, labels, learned)
 
 
 def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:

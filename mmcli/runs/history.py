@@ -2,7 +2,10 @@
 
 import json
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+MEASURES = ("acc", "ari", "nmi")  # of the classes that a module reports
+OWN_MEASURES = ("own_acc", "own_ari", "own_nmi")  # of its classes by its own inputs alone
 
 
 class HistoryLine(NamedTuple):
@@ -16,6 +19,15 @@ class HistoryLine(NamedTuple):
     bound: float | None  # the objective, higher is better; None where the module has none
     seconds: float
     compile_seconds: float  # before them
+    # The measures of the classes by the module's own inputs alone, its children's messages left out; those above where
+    # it has no child. None also in a run of an older version.
+    own_acc: float | None = None
+    own_ari: float | None = None
+    own_nmi: float | None = None
+    moved: float | None = None  # share of items whose class changed since the module's last update
+
+
+_REQUIRED = tuple(field for field in HistoryLine._fields if field not in HistoryLine._field_defaults)
 
 
 def read_line(text: str) -> HistoryLine:
@@ -28,12 +40,11 @@ def read_line(text: str) -> HistoryLine:
         record = json.loads(text)
     except RecursionError:
         raise ValueError("nested too deep") from None
-    if not isinstance(record, dict) or not record.keys() >= set(HistoryLine._fields):
-        raise ValueError(f"a line without {', '.join(HistoryLine._fields)}")
-    line = HistoryLine(*(record[field] for field in HistoryLine._fields))
-    measures = [measure for measure in line[2:5] if measure is not None]
-    bounds = [] if line.bound is None else [line.bound]
-    numbers = [*measures, *bounds, line.seconds, line.compile_seconds]
+    if not isinstance(record, dict) or not record.keys() >= set(_REQUIRED):
+        raise ValueError(f"a line without {', '.join(_REQUIRED)}")
+    line = HistoryLine(**{field: record[field] for field in HistoryLine._fields if field in record})
+    optional = [getattr(line, field) for field in (*MEASURES, "bound", *HistoryLine._field_defaults)]
+    numbers: list[Any] = [*(value for value in optional if value is not None), line.seconds, line.compile_seconds]
     if not isinstance(line.round, int) or line.round < 1 or not isinstance(line.module, str):
         raise ValueError("a round is a whole number from 1, a module a name")
     if not all(isinstance(number, int | float) and math.isfinite(number) for number in numbers):

@@ -115,6 +115,27 @@ def evaluate_named(classes: np.ndarray, labels: Labels, learned: LabelSet) -> Me
     )
 
 
+def measures_of(metrics: Metrics | None) -> tuple[float | None, float | None, float | None]:
+    """ACC, ARI and NMI; None each where there are no metrics."""
+    return (None, None, None) if metrics is None else (metrics.acc, metrics.ari, metrics.nmi)
+
+
+def evaluate_own(own: np.ndarray, names: np.ndarray, labels: Labels, learned: LabelSet) -> Metrics | None:
+    """Metrics of a module's classes by its own inputs alone, under the names of the classes that it reports.
+
+    Args:
+        own: (N,) numbered as found; -1 where its inputs are missing, and the item is left out.
+        names: (K,) label that each class was matched to.
+        labels: of the N items.
+        learned: as for `evaluate_named`.
+
+    Returns:
+        None where no item has both a class and a label.
+    """
+    there = labels._replace(given=labels.given & (own >= 0))
+    return evaluate_named(names[own], there, learned) if there.given.any() else None
+
+
 def agreement(classes: np.ndarray, others: np.ndarray) -> Metrics:
     """Metrics of `classes` (N,) against the classes (N,) of another module."""
     return evaluate(classes, Labels(others, np.ones(len(others), bool), {}))

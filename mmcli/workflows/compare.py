@@ -4,20 +4,20 @@ import json
 import os
 import re
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from mmcli.config.reader import read_settings
 from mmcli.errors import ConfigError
-from mmcli.runs.history import HistoryLine
+from mmcli.runs.history import MEASURES, OWN_MEASURES, HistoryLine
 from mmcli.runs.layout import CONFIG, HISTORY, is_run
 from mmcli.runs.reader import RunFiles
 
-MEASURES = ("acc", "ari", "nmi")
 SEED = "seed"
 
 _IDLE = re.compile(r"test\..*|checkpoint_every")  # neither changes a result of training
+_INPUTS = re.compile(r"modules\.[^.]+\.inputs")
 _FILE = re.compile(r"data\.[^.]+\.file")  # the same data may lie elsewhere: their SHA-256 identifies them
 
 
@@ -49,10 +49,16 @@ class Run(NamedTuple):
         """ACC of a module by round."""
         return {line.round: line.acc for line in self.history if line.module == module and line.acc is not None}
 
-    def latest(self, module: str) -> dict[str, float | None]:
-        """ACC, ARI and NMI as a module's latest update left them; None where there are none."""
+    def latest(self, module: str, measures: Sequence[str]) -> dict[str, float | None]:
+        """Measures as a module's latest update left them; None where there are none."""
         lines = [line for line in self.history if line.module == module]
-        return {measure: getattr(lines[-1], measure) if lines else None for measure in MEASURES}
+        return {measure: getattr(lines[-1], measure) if lines else None for measure in measures}
+
+    def has_own_measures(self, module: str) -> bool:
+        """Whether a module has measures by its own inputs alone that are others: it is an input of another module."""
+        inputs = (value for key, value in self.settings.items() if _INPUTS.fullmatch(key))
+        has_children = any(module in names for names in inputs if isinstance(names, tuple | list))
+        return has_children and any(line.own_acc is not None for line in self.history if line.module == module)
 
 
 class Spread(NamedTuple):
@@ -83,7 +89,7 @@ class Comparison(NamedTuple):
 
     runs: list[Run]
     settings: list[str]  # keys of the settings that differ
-    modules: list[str]  # modules measured against labels, in any of the runs
+    modules: Mapping[str, Sequence[str]]  # the measures of each module measured against labels, in any of the runs
     groups: list[Group]
     left_out: Sequence[Path] = ()  # paths named that are no runs, such as a log beside them
 
@@ -101,7 +107,7 @@ class Comparison(NamedTuple):
             {
                 "run": str(run.path),
                 "settings": {key: run.settings.get(key) for key in self.settings},
-                "modules": {module: run.latest(module) for module in self.modules},
+                "modules": {module: run.latest(module, measures) for module, measures in self.modules.items()},
                 "seconds": round(run.seconds, 3),
                 "status": run.status,
                 "last_round": run.last_round,
@@ -143,7 +149,8 @@ def compare_runs(paths: Iterable[Path]) -> Comparison:
     runs = [_read(path) for path in distinct.values() if path not in left_out]
     settings = _differing([run.settings for run in runs])
     measured = dict.fromkeys(line.module for run in runs for line in run.history if line.acc is not None)
-    return Comparison(runs, settings, list(measured), _groups(runs, settings, list(measured)), left_out)
+    modules = {name: MEASURES + OWN_MEASURES * any(run.has_own_measures(name) for run in runs) for name in measured}
+    return Comparison(runs, settings, modules, _groups(runs, settings, modules), left_out)
 
 
 def _read(path: Path) -> Run:
@@ -199,7 +206,7 @@ def _digest(file: str) -> str:
     return f"{file.removesuffix('.file')}.sha256"
 
 
-def _groups(runs: Sequence[Run], settings: Sequence[str], modules: Sequence[str]) -> list[Group]:
+def _groups(runs: Sequence[Run], settings: Sequence[str], modules: Mapping[str, Sequence[str]]) -> list[Group]:
     kinds: dict[str, list[Run]] = {}
     for run in runs:
         if run.status == "finished":
@@ -208,11 +215,11 @@ def _groups(runs: Sequence[Run], settings: Sequence[str], modules: Sequence[str]
     return [_group(members, modules) for members in kinds.values() if len({run.seed for run in members}) > 1]
 
 
-def _group(runs: list[Run], modules: Sequence[str]) -> Group:
+def _group(runs: list[Run], modules: Mapping[str, Sequence[str]]) -> Group:
     measured: dict[str, dict[str, Spread]] = {}
-    for module in modules:
-        for measure in MEASURES:
-            latest = [run.latest(module)[measure] for run in runs]
+    for module, measures in modules.items():
+        for measure in measures:
+            latest = [run.latest(module, measures)[measure] for run in runs]
             values = [value for value in latest if value is not None]
             if len(values) > 1:
                 measured.setdefault(module, {})[measure] = Spread.of(values)

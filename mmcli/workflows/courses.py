@@ -11,7 +11,7 @@ import numpy as np
 
 from mmcli.errors import UsageError
 from mmcli.plotting.draw import picture
-from mmcli.plotting.panels import CurveGrid, Curves, Line
+from mmcli.plotting.panels import CurveGrid, Curves, Line, Panel
 from mmcli.util.text import shown
 from mmcli.workflows.compare import Comparison, Run
 
@@ -34,8 +34,17 @@ def draw_courses(comparison: Comparison, plot: Path) -> None:
     """
     if not comparison.modules:
         raise UsageError("--plot: no module of these runs has been measured against labels yet")
+    write_picture(course_panel(comparison), plot)
+
+
+def write_picture(panel: Panel, plot: Path) -> None:
+    """Draw a panel to the file that --plot names, a .png or .svg.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
     try:
-        plot.write_bytes(picture(course_panel(comparison), "svg" if plot.suffix == ".svg" else "png"))
+        plot.write_bytes(picture(panel, "svg" if plot.suffix == ".svg" else "png"))
     except OSError as error:
         raise UsageError(f"--plot {plot}: cannot be written ({error.strerror})") from None
 

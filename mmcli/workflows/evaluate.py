@@ -1,6 +1,6 @@
 """Agreement with labels of a run's classes, those learned and those predicted for other data, as numbers."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +12,7 @@ from mmcli.config.problems import located
 from mmcli.data.labels import Labels, translated
 from mmcli.data.selection import Request, Sources, choose
 from mmcli.errors import DataError, UsageError
+from mmcli.runs.history import OWN_MEASURES
 from mmcli.runs.layout import Stage
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import shown
@@ -26,6 +27,8 @@ class Evaluation(NamedTuple):
 
     Attributes:
         metrics: of each module that names labels, over the items that have one; empty where there are none.
+        own: the measures by the module's own inputs alone, without its children's messages, of each module that has
+            children; None each where they are unknown.
         rematched: ACC of the same classes, matched again, to these labels; empty for training data.
         unknown: of each module, labels that its run did not learn with, with their items; empty for training data.
         absent: of each module, labels that its run learned with and no item here has.
@@ -36,6 +39,7 @@ class Evaluation(NamedTuple):
     """
 
     metrics: "dict[str, Metrics]"
+    own: dict[str, dict[str, float | None]]
     rematched: dict[str, float]
     unknown: dict[str, dict[str, int]]
     absent: dict[str, list[str]]
@@ -78,12 +82,15 @@ def evaluate(
     from mmcli.runs import metrics  # imports scikit-learn
 
     measures = {name: metrics.evaluate(found[name], datasets.labels[name]) for name in measured}
-    record = {"modules": {name: measure.record() for name, measure in measures.items()}}
+    latest = {line.module: line._asdict() for line in run.directory.history()}
+    own = {name: {key: latest.get(name, {}).get(key) for key in OWN_MEASURES} for name in measures}
+    record = {"modules": {name: {**measure.record(), **own[name]} for name, measure in measures.items()}}
     unwritten = run.directory.why_read_only(map(run.graph.folder, measures))
     if unwritten is None:
         run.directory.write_evaluation(record, "learn")
         _write_confusions(run.directory, run.graph, measures, "learn")
-    return Evaluation(measures, {}, {}, {}, datasets.num_items, record, path, unwritten)
+    of_parents = {name: measure for name, measure in own.items() if run.graph.nodes[name].children}
+    return Evaluation(measures, of_parents, {}, {}, {}, datasets.num_items, record, path, unwritten)
 
 
 def predict(
@@ -126,10 +133,14 @@ def predict(
     if unwritten is not None and not measured:
         raise UsageError(f"{shown(str(path))}: may only be read ({unwritten}); name a place to write to with -o")
     names = {name: run.names(name) for name in run.classifiers}
-    own = {name: _translated(run, name, chosen, labels, datasets.labels[name]) for name, labels in measured.items()}
+    labelled = {
+        name: _translated(run, name, chosen, labels, datasets.labels[name]) for name, labels in measured.items()
+    }
+    alone: list[Mapping[str, np.ndarray]] = []
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
     with nullcontext(_drop) if unwritten is not None else directory.predicted(datasets.num_items) as append:
         for batch in run.predict_batches(datasets, watch=watch):
+            alone.append(batch.own)
             for name, arrays in batch.items.items():
                 found = dict(arrays)
                 if name in names:
@@ -140,11 +151,15 @@ def predict(
 
     from mmcli.runs import metrics  # imports scikit-learn
 
-    measures, rematched, unknown, absent = {}, {}, {}, {}
-    for name, labels in own.items():
+    measures, own, rematched, unknown, absent = {}, {}, {}, {}, {}
+    for name, labels in labelled.items():
         if labels.given.any():
             found_classes, learned = np.concatenate(classes[name]), run.labels(name)
             measures[name] = metrics.evaluate_named(found_classes, labels, learned)
+            if name in alone[0]:
+                own_classes = np.concatenate([classes_of[name] for classes_of in alone])
+                found_alone = metrics.evaluate_own(own_classes, names[name], labels, learned)
+                own[name] = _own_record(metrics.measures_of(found_alone))
             rematched[name] = metrics.evaluate(found_classes, labels).acc
             here = zip(measures[name].labels.tolist(), measures[name].label_names, strict=True)
             items = dict(zip(measures[name].label_names, measures[name].confusion.sum(axis=0).tolist(), strict=True))
@@ -158,6 +173,7 @@ def predict(
         "modules": {
             name: {
                 **measure.record(),
+                **own.get(name, _own_record(metrics.measures_of(measure))),
                 "acc_rematched": rematched[name],
                 "unknown_labels": unknown[name],
                 "absent_labels": absent[name],
@@ -170,7 +186,12 @@ def predict(
             directory.write_arrays(run.graph.folder(name), {"acc": np.array(measure.acc)}, "recog")
         _write_confusions(directory, run.graph, measures, "recog")
         directory.write_evaluation(record, "recog")
-    return Evaluation(measures, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
+    return Evaluation(measures, own, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
+
+
+def _own_record(measures: Sequence[float | None]) -> dict[str, float | None]:
+    """Measures by a module's own inputs alone, by their names in evaluation.json."""
+    return dict(zip(OWN_MEASURES, measures, strict=True))
 
 
 def _drop(_folder: str, _arrays: Mapping[str, np.ndarray]) -> None:

@@ -78,9 +78,10 @@ class LearnedRun:
 
     @cached_property
     def history(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """Arrays (R,) over the rounds, by module: round, acc, ari, nmi, bound, seconds, compile_seconds.
+        """Arrays (R,) over the rounds, by module: round, acc, ari, nmi, bound, seconds, compile_seconds, own_acc, ...
 
-        NaN where a module has no labels, or no objective. Bounds are in the unit of the module's objective.
+        Measures own_* are of the classes by a module's own inputs alone, without its children's messages. NaN where a
+        module has no labels, or no objective. Bounds are in the unit of the module's objective.
         """
         lines = self.directory.history()
         fields = [field for field in HistoryLine._fields if field != "module"]

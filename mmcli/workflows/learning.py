@@ -10,12 +10,16 @@ from typing import Any
 import numpy as np
 
 from mmcli.config.reader import plain_config
+from mmcli.data.labels import LabelSet
 from mmcli.data.units import in_data_units
 from mmcli.engine import devices, saving, schedule
 from mmcli.engine.plan import make_plan, search_record
 from mmcli.errors import ModuleError, StalledError, StoppedError
 from mmcli.modules.spec import Role
+from mmcli.report.findings import read_findings
+from mmcli.report.signs import find_signs
 from mmcli.runs import metrics
+from mmcli.runs.alignment import share_moved
 from mmcli.runs.checkpoint import Checkpoint
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.layout import CHECKPOINTS, Stage
@@ -27,6 +31,7 @@ from mmcli.workflows.process import resume_command
 from mmcli.workflows.watcher import Watcher
 
 FIRST = {Role.LATENT, Role.CLASS}  # arrays kept as the first round left them, to be compared with the last
+_CLASSES = "classes."  # in the name of an array of a checkpoint, before the module's
 # Seconds without processor time after which a run that is asked to stop leaves the current state unsaved.
 STOP_SECONDS = 4.0
 
@@ -51,8 +56,8 @@ def learn(
     run.note(device=devices.start().device_kind)
     for name, units in datasets.units.items():
         run.write_params(graph.folder(name), units._asdict())
-    saved = _saved_in(checkpoint)
-    book = _Book(experiment, run, list(checkpoint.history) if checkpoint else [], saved)
+    saved, classes = _saved(checkpoint)
+    book = _Book(experiment, run, list(checkpoint.history) if checkpoint else [], saved, classes)
     try:
         events = schedule.train_rounds(
             graph,
@@ -75,7 +80,7 @@ def learn(
                 book.close(moment)
                 watcher.searched(event.start, book.plan.starts, event.score)
             case schedule.Update():
-                line = _record(experiment, run, event, stop)
+                line = _record(experiment, run, event, classes, stop)
                 if line is None:
                     moment = before
                 else:
@@ -87,6 +92,24 @@ def learn(
         if number is not None and moment.updates < len(book.plan.turns):
             is_saved = book.kept == (moment.updates, moment.iterations) or _keep_in_time(book.keep, moment)
             raise _stopped(number, event, is_saved, resume_command(config, run))
+    _note_signs(experiment, run, watcher)
+
+
+def _saved(checkpoint: Checkpoint | None) -> tuple[saving.Saved | None, dict[str, np.ndarray]]:
+    """Moment of a checkpoint, None at the beginning; and the classes (N,) of each module's last update, as found."""
+    if checkpoint is None or checkpoint.updates + checkpoint.iterations == 0:
+        return None, {}
+    arrays = dict(checkpoint.arrays)
+    names = [name for name in arrays if name.startswith(_CLASSES)]
+    classes = {name.removeprefix(_CLASSES): arrays.pop(name) for name in names}
+    return saving.Saved(checkpoint.updates, checkpoint.iterations, arrays), classes
+
+
+def _note_signs(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:
+    """Report each sign of a bad run, found without labels."""
+    findings = read_findings(run, experiment.graph, experiment.datasets, with_pictures=False)
+    for sign in find_signs(findings, experiment.graph):
+        watcher.noted(f"sign of a bad run: {sign}")
 
 
 class _Book:
@@ -98,10 +121,12 @@ class _Book:
         run: RunDirectory,
         history: list[Mapping[str, Any]],
         saved: saving.Saved | None,
+        classes: Mapping[str, np.ndarray],
     ) -> None:
         self._config, graph, _ = experiment
         self._run = run
         self._facts, self._plain = run.meta(), plain_config(self._config)
+        self._classes = classes  # of each module's last update, as found
         self.history = history
         self.plan = make_plan(graph, self._config.search, self._config.rounds)
         self.kept = (0, 0)  # updates and iterations of the last checkpoint
@@ -112,7 +137,10 @@ class _Book:
 
     def keep(self, saved: saving.Saved) -> None:
         """Write a checkpoint."""
-        self._run.checkpoints.save(Checkpoint(*saved, self._plain, self._facts, list(self.history), self._run.results))
+        arrays = {**saved.arrays, **{_CLASSES + name: found for name, found in self._classes.items()}}
+        self._run.checkpoints.save(
+            Checkpoint(*saved[:2], arrays, self._plain, self._facts, list(self.history), self._run.results)
+        )
         self.kept = saved[:2]
 
     def close(self, moment: saving.Moment) -> None:
@@ -121,13 +149,6 @@ class _Book:
             self._run.write_search(search_record(self.plan, moment.scores))
         if moment.updates % self._config.checkpoint_every == 0 or moment.updates == len(self.plan.turns):
             self.keep(saving.save(moment))
-
-
-def _saved_in(checkpoint: Checkpoint | None) -> saving.Saved | None:
-    """The moment of a checkpoint; None at the beginning."""
-    if checkpoint is None or checkpoint.updates + checkpoint.iterations == 0:
-        return None
-    return saving.Saved(*checkpoint[:3])
 
 
 def _keep_in_time(keep: Callable[[saving.Saved], Any], moment: saving.Moment) -> bool:
@@ -162,9 +183,16 @@ def _show(watcher: Watcher, progress: schedule.Progress, starts: int) -> None:
 
 
 def _record(
-    experiment: Experiment, run: RunDirectory, update: schedule.Update, stop: Callable[[], int | None]
+    experiment: Experiment,
+    run: RunDirectory,
+    update: schedule.Update,
+    before: dict[str, np.ndarray],
+    stop: Callable[[], int | None],
 ) -> HistoryLine | None:
-    """Measure an update and write its files; None where a signal came first, and a resumed run writes them again."""
+    """Measure an update and write its files; None where a signal came first, and a resumed run writes them again.
+
+    `before` holds the classes (N,) of each module's last update, and those of this one afterwards.
+    """
     config, graph, datasets = experiment
     module, node = config.modules[update.module], graph.nodes[update.module]
     roles = node.spec.reported(len(node.parents))
@@ -174,13 +202,17 @@ def _record(
     learned = in_data_units(graph, update.module, update.report, datasets.units)
     if node.spec.trace is not None and update.trace is not None:
         learned[node.spec.trace.name] = update.trace
-    measures: tuple[float | None, float | None, float | None] = (None, None, None)
+    measures = own = metrics.measures_of(None)
     if module.labels is not None and node.spec.classes is not None:
         classes, probabilities = (learned[name] for name in node.spec.classes)
         labels = datasets.labels[update.module]
         agreement = metrics.evaluate(classes, labels)
-        measures = (agreement.acc, agreement.ari, agreement.nmi)
         names = metrics.class_names(classes, labels, probabilities.shape[1])
+        measures = metrics.measures_of(agreement)
+        if not node.children:
+            own = measures
+        elif update.own_classes is not None:
+            own = metrics.measures_of(metrics.evaluate_own(update.own_classes, names, labels, LabelSet.of(labels)))
         learned |= {node.spec.classes.classes: names[classes], "name": names, "acc": np.array(agreement.acc)}
     folder = graph.folder(update.module)
     firsts = [name for name, role in roles.items() if role in FIRST and update.round == 1]
@@ -191,7 +223,12 @@ def _record(
                 return None
             run.write_arrays(folder, {name: learned[name]}, stage)
     run.write_params(folder, update.params)
+    moved = None
+    if node.spec.classes is not None:
+        found = update.report[node.spec.classes.classes].astype(np.int32)
+        moved = share_moved(before[update.module], found) if update.module in before else None
+        before[update.module] = found
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
-    line = HistoryLine(update.round, update.module, *measures, update.objective, *times)
+    line = HistoryLine(update.round, update.module, *measures, update.objective, *times, *own, moved)
     run.append_history(line._asdict())
     return line

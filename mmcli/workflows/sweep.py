@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmcli.launch.sweep import Point, State, Sweep
-from mmcli.workflows.compare import MEASURES, Spread
+from mmcli.runs.history import MEASURES
+from mmcli.workflows.compare import Spread
 
 OBJECTIVE = "objective"  # of a module, higher is better: what the best run is chosen by, never a label
 

@@ -12,11 +12,13 @@ import bad_files
 import numpy as np
 import pytest
 from bad_files import DIGITS, IMAGES, SPEECH, UNKNOWN, N
+from scipy.sparse import csr_array
 
 from mmcli.config.graph import build_graph
 from mmcli.config.reader import load_config
-from mmcli.data.dataset import load_datasets
+from mmcli.data.dataset import Datasets, load_datasets
 from mmcli.data.formats import read_array
+from mmcli.data.rows.streamed import StreamedRows
 from mmcli.errors import DataError
 
 CONFIG = bad_files.CONFIG.replace("good.npz", "a.npz")
@@ -481,3 +483,17 @@ def test_check_counts_the_items_without_a_label(command):
     Path("x.yaml").write_text(CONFIG)
 
     assert "\nlabels digits: 1 item without a label, left out of measures\n" in command("check", "x.yaml").out
+
+
+@pytest.mark.parametrize("step", [1, 3, 700])
+def test_every_so_many_rows_whether_held_or_in_a_file(step):
+    rows = np.arange(2 * 1234, dtype=np.float32).reshape(1234, 2)
+
+    def blocks(size):
+        return (rows[first : first + size] for first in range(0, len(rows), size))
+
+    streamed = StreamedRows(rows.shape, rows.dtype, blocks)
+    for held in (rows, csr_array(rows), streamed):
+        found = Datasets({"image": held}, {}, {}, len(rows), {}, {}).every(step, "image", standard=False)
+        found = found if isinstance(found, np.ndarray) else found.toarray()
+        np.testing.assert_array_equal(found, rows[::step])

@@ -8,7 +8,7 @@ import pytest
 from mmcli.errors import DamagedRunError
 
 EVERYTHING = [
-    *("results", "graph", "rounds", "confusion", "agreement"),
+    *("results", "signs", "graph", "rounds", "confusion", "agreement"),
     *("latent", "pictures", "mistakes", "uncertain", "time"),
 ]
 
@@ -51,6 +51,17 @@ def test_measures_over_rounds(written):
     np.testing.assert_array_equal(acc.lines[0].x, [1, 2, 3])
     np.testing.assert_array_equal(acc.lines[0].y, [0.25, 0.5, 0.75])
     assert acc.alt == "ACC over rounds: gmm from 0.250 to 0.750, mlda from 0.250 to 0.750."
+
+
+def test_measures_by_own_inputs_alone_have_a_line_and_columns_of_their_own(written):
+    for module in ("gmm", "mlda"):
+        written.update(4, module, own_acc=0.5, own_ari=0.25, own_nmi=0.125)
+
+    assert [line.label for line in written.panels()["acc"].lines] == ["gmm", "gmm, own inputs", "mlda"]
+    (results,) = written.section("results").tables
+    assert results.header[3:9] == ("ACC", "ARI", "NMI", "own ACC", "own ARI", "own NMI")
+    assert results.rows[1][3:9] == ("1.000", "1.000", "1.000", "0.500", "0.250", "0.125")
+    assert results.rows[2][3:9] == ("1.000", "1.000", "1.000", "", "", "")  # it has no child
 
 
 def test_a_negative_ari_is_inside_its_axis(written):
@@ -289,3 +300,12 @@ def test_history_of_another_graph_is_damage(written):
 
     with pytest.raises(DamagedRunError, match=r"history\.jsonl: damaged run: no module hmm in this run"):
         written.report()
+
+
+def test_signs_of_a_bad_run(written):
+    assert written.section("signs").notes == ("None was found. No label takes part in this.",)
+
+    written.update(4, "gmm", moved=0.5)
+    assert written.section("signs").notes == (
+        "gmm: 50% of the items changed class in its last update; try more rounds",
+    )

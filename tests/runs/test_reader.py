@@ -77,6 +77,13 @@ def test_history_comes_back(run):
     assert run.history() == [HistoryLine(1, "gmm", None, None, 0.5, -3, 1.5, 0.0)]
 
 
+def test_history_has_measures_by_own_inputs_where_they_were_written(run):
+    run.append_history({**LINE, "compile_seconds": 0.0, "own_acc": 0.25, "own_ari": 0.5, "own_nmi": None})
+
+    (line,) = run.history()
+    assert (line.own_acc, line.own_ari, line.own_nmi) == (0.25, 0.5, None)
+
+
 @pytest.mark.parametrize("end", [1, 10, -1])
 def test_a_last_line_that_was_cut_off_is_ignored(run, end):
     run.append_history({**LINE, "compile_seconds": 0.0})
@@ -96,6 +103,7 @@ def test_a_last_line_that_was_cut_off_is_ignored(run, end):
         ({"compile_seconds": 0, "module": 7}, "a round is a whole number from 1, a module a name"),
         ({"compile_seconds": 0, "bound": float("nan")}, "a measure that is no finite number"),
         ({"compile_seconds": 0, "acc": "good"}, "a measure that is no finite number"),
+        ({"compile_seconds": 0, "own_ari": "good"}, "a measure that is no finite number"),
     ],
 )
 def test_damaged_history(run, changes, reason):

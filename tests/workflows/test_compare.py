@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from mmcli.plotting.draw import picture
 from mmcli.plotting.style import NUM_LINES
-from mmcli.runs.history import HistoryLine
+from mmcli.runs.history import MEASURES, HistoryLine
 from mmcli.runs.writer import RunDirectory
 from mmcli.workflows.compare import compare_runs
 from mmcli.workflows.courses import course_panel
@@ -77,7 +77,7 @@ def test_only_what_differs_is_a_column(make):
     comparison = compare_runs(paths)
 
     assert comparison.settings == ["seed", "modules.gmm.sweeps"]
-    assert comparison.modules == ["gmm"]
+    assert list(comparison.modules) == ["gmm"]
 
 
 def test_a_module_that_some_runs_lack_differs_by_its_type_and_where_they_differ_that_have_it(make):
@@ -91,7 +91,7 @@ def test_a_module_that_some_runs_lack_differs_by_its_type_and_where_they_differ_
     comparison = compare_runs(paths)
 
     assert comparison.settings == ["modules.mlda.type", "modules.mlda.weights"]
-    assert comparison.modules == ["gmm", "mlda"]
+    assert comparison.modules == {"gmm": MEASURES, "mlda": MEASURES}
     assert comparison.record()["runs"][0]["modules"]["mlda"] == {"acc": None, "ari": None, "nmi": None}
 
 
@@ -235,7 +235,7 @@ def test_json_has_the_runs_and_their_summary(train, command):
     assert record["runs"][1] == {
         "run": "runs/tiny-s1-001",
         "settings": {"seed": 1},
-        "modules": {name: {key: learned[key] for key in ("acc", "ari", "nmi")} for name in ("gmm", "mlda")},
+        "modules": {name: {key: learned[key] for key in MEASURES} for name in ("gmm", "mlda")},
         "seconds": 1.0,
         "status": "finished",
         "last_round": 2,
@@ -248,6 +248,23 @@ def test_json_has_the_runs_and_their_summary(train, command):
         {},
     )
     assert summary["modules"]["gmm"]["acc"] == {"mean": 0.75, "minimum": 0.75, "maximum": 0.75, "deviation": 0.0}
+
+
+def test_measures_by_own_inputs_stand_beside_those_of_a_module_with_children(make, command):
+    run = make("a", config=CONFIG + MLDA, gmm=[0.5, 0.5], mlda=[0.5, 0.5])
+    history = run / "history.jsonl"
+    own = {"own_acc": 0.25, "own_ari": 0.1, "own_nmi": 0}
+    lines = [json.loads(line) | own for line in history.read_text().splitlines()]
+    history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+    table = command("compare", run).out.splitlines()
+
+    assert table[0].split() == ["gmm", "mlda"]
+    headers = ["own", "ACC", "own", "ARI", "own", "NMI"]
+    assert table[1].split() == ["run", "ACC", "ARI", "NMI", *headers, "ACC", "ARI", "NMI", "seconds", "status"]
+    values = [0.5, 0.25, 0.25, 0.25, 0.1, 0, 0.5, 0.25, 0.25]
+    assert table[2].split()[1:10] == [f"{value:.4f}" for value in values]
+    assert "gmm.own_acc" in command("compare", run, "--csv").out
 
 
 # the plot

@@ -1,10 +1,13 @@
 """`mmcli evaluate`: what it prints and writes, and what it refuses."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 
 def test_evaluate_prints_metrics_and_confusion(train, command):
@@ -72,3 +75,36 @@ def test_a_damaged_run_gives_exit_code_4(train, command, name, reason):
     assert (done.code, done.out) == (4, "")
     assert done.err.startswith(f"mmcli: error: runs/tiny-s0-001/{name}: damaged run: {reason}")
     assert done.err.count("\n") == 1
+
+
+def test_measures_by_own_inputs_alone_are_those_of_the_forward_message(trained, tmp_path, command):
+    run = shutil.copytree(trained.run, tmp_path / "run")
+    folder = run / "module003_gmm"
+    # The probabilities that a GMM reports are its forward message, in the order of its own classes.
+    own = np.loadtxt(folder / "Pdz_learn.txt").argmax(1)
+    labels = np.load(trained.run.parents[1] / "tiny.npz")["labels"]
+    expected = {
+        "own_acc": np.mean(np.loadtxt(folder / "name_learn.txt", dtype=int)[own] == labels),
+        "own_ari": adjusted_rand_score(labels, own),
+        "own_nmi": normalized_mutual_info_score(labels, own),
+    }
+
+    modules = json.loads(command("evaluate", run, "--json").out)["modules"]
+    table = command("evaluate", run).out
+
+    last = {line["module"]: line for line in map(json.loads, (run / "history.jsonl").read_text().splitlines())}
+    for measure, value in expected.items():
+        assert modules["gmm"][measure] == last["gmm"][measure] == pytest.approx(value)
+        assert modules["mlda"][measure] == last["mlda"][measure] == last["mlda"][measure.removeprefix("own_")]
+    assert last["vae"]["own_acc"] is None
+    assert re.findall("^ *own.*", table, re.MULTILINE) == [
+        "own  ACC {own_acc:.3f}  ARI {own_ari:.3f}  NMI {own_nmi:.3f}".format(**expected)
+    ]
+
+
+def test_a_run_without_measures_by_own_inputs_is_evaluated_all_the_same(train, command):
+    train()  # the stand-in for learning gives none for the gmm
+
+    modules = json.loads(command("evaluate", "runs/tiny-s0-001", "--json").out)["modules"]
+
+    assert (modules["gmm"]["own_acc"], modules["mlda"]["own_acc"]) == (None, 0.75)

@@ -553,3 +553,30 @@ def test_a_graph_learns_with_rows_missing_and_is_asked_about_held_out_data(comma
     held_out = json.loads(command("evaluate", "run", "--test", "--json").out)
     assert held_out["items"] == 20
     assert held_out["modules"]["mlda"]["acc"] == 1
+
+
+@pytest.mark.usefixtures("copy")
+def test_measures_by_own_inputs_alone_of_other_data(command):
+    images = IMAGES.copy()
+    images[:20] = images[20:40]  # a class that the other sense alone tells apart
+    images[-1] = np.nan
+    np.savez("other.npz", images=images, words=WORDS, labels=LABELS)
+
+    modules = json.loads(command("evaluate", "run", "--data", "other.npz", "--missing", "nan", "--json").out)["modules"]
+
+    names = np.loadtxt("run/module003_gmm/name_learn.txt", dtype=int)
+    own = names[np.loadtxt("run/module003_gmm/Pdz_recog.txt")[:-1].argmax(1)]
+    assert modules["gmm"]["own_acc"] == pytest.approx(np.mean(own == LABELS[:-1]))  # over those that have an image
+    assert modules["gmm"]["own_acc"] < modules["gmm"]["acc"]
+    assert modules["mlda"]["own_acc"] == modules["mlda"]["acc"]
+
+
+@pytest.mark.usefixtures("copy")
+def test_without_its_own_inputs_a_module_has_no_measures_by_them(command):
+    np.savez("other.npz", words=WORDS, labels=LABELS)
+
+    arguments = ("evaluate", "run", "--data", "other.npz", "--without", "images")
+    modules = json.loads(command(*arguments, "--json").out)["modules"]
+
+    assert (modules["gmm"]["own_acc"], modules["gmm"]["own_nmi"]) == (None, None)
+    assert "own" not in command(*arguments).out

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from mmcli.config.reader import load_config
+from mmcli.engine import schedule
+from mmcli.report.signs import AGAIN
+from mmcli.runs.history import OWN_MEASURES
 
 RESULTS = {
     *(f"module002_vae/{name}" for name in ("params.npz", "z_learn.txt", "x_hat_learn.txt", "loss_learn.txt")),
@@ -92,8 +95,27 @@ def test_history_has_a_line_per_module_and_round(train):
         (2, "gmm"),
         (2, "mlda"),
     ]
-    assert list(history[0]) == ["round", "module", "acc", "ari", "nmi", "bound", "seconds", "compile_seconds"]
+    assert list(history[0])[:8] == ["round", "module", "acc", "ari", "nmi", "bound", "seconds", "compile_seconds"]
+    assert list(history[0])[8:] == [*OWN_MEASURES, "moved"]
+    assert [line["moved"] for line in history] == [None, None, 0, 0]
     assert (history[0]["acc"], history[0]["bound"], history[0]["seconds"]) == (0.75, -1234.5, 0.25)
+
+
+def test_signs_of_a_bad_run_are_the_last_lines(train, monkeypatch):
+    learn = schedule.train_rounds
+
+    def find_one_class(*data, **options):
+        for event in learn(*data, **options):
+            is_update = isinstance(event, schedule.Update) and event.module == "gmm"
+            report = {"class": np.zeros(60, int), "Pdz": np.eye(3)[np.zeros(60, int)]}
+            yield event._replace(report=report) if is_update else event
+
+    monkeypatch.setattr(schedule, "train_rounds", find_one_class)
+
+    assert train().err.splitlines()[5:] == [
+        f"sign of a bad run: gmm: 2 of 3 classes without an item; {AGAIN}, or fewer classes",
+        f"sign of a bad run: gmm: its class 0 joins classes 0, 1, 2 of mlda; {AGAIN}",
+    ]
 
 
 def test_meta_says_what_a_run_was_made_of(train, tiny_config):
