@@ -48,6 +48,7 @@ from mmcli.util.workers import are_busy
         "init": "Write a config to begin from, and print its path.",
         "modules": "List the types of modules, or the options of one TYPE.",
         "report": "Write a page about a run, finished or not, and print its path.",
+        "rerun": "Train a finished run again, and compare the bytes of its results.",
         "schema": "Print a JSON Schema of configs, for editors.",
         "sweep": "Train CONFIG under many seeds and settings, and compare the runs.",
         "train": "Train the model in CONFIG and print the run directory.",

@@ -83,6 +83,14 @@ class RunFiles:
         Raises:
             DamagedRunError: a file was changed, or is missing.
         """
+        self._compare(self.sums())
+
+    def sums(self) -> dict[str, str]:
+        """SHA-256 in hex of each file of a finished run, by name, as recorded.
+
+        Raises:
+            DamagedRunError: they are not recorded.
+        """
         try:
             lines = self._read(SUMS).split("\n")
         except UnicodeDecodeError:
@@ -91,7 +99,7 @@ class RunFiles:
         names = {found[2]: found[1] for found in sums if found}
         if None in sums or lines[-1] or [*names][-1:] != [META]:
             raise self.damaged(SUMS, "not the SHA-256s of a run")
-        self._compare(names)
+        return names
 
     @property
     def config(self) -> Path:

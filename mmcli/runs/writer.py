@@ -29,6 +29,7 @@ from mmcli.runs.layout import (
     LOCK,
     META,
     PARAMS,
+    RESULT,
     SUMS,
     Stage,
     may_precede,
@@ -39,8 +40,7 @@ from mmcli.util import atomic
 from mmcli.util.locks import locked
 
 _FOLDER = re.compile(r"module\d{3,}_[\w-]+", re.ASCII)  # of a module
-_RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
-_FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, those that only the first round writes
+_FIRST = re.compile(r".*_first\.(txt|npy)")  # of results, those that only the first round writes
 
 
 class RunDirectory(RunFiles):
@@ -152,7 +152,7 @@ class RunDirectory(RunFiles):
     @property
     def results(self) -> dict[str, str]:
         """SHA-256 in hex of each file of the modules, by name."""
-        return {name: digest for name, digest in self._digests.items() if _RESULT.fullmatch(name)}
+        return {name: digest for name, digest in self._digests.items() if RESULT.fullmatch(name)}
 
     def verify_results(self, checkpoint: Checkpoint, folders: Iterable[str]) -> None:
         """Compare files with the SHA-256s in a checkpoint: all of some modules, and those of the first round of any.
@@ -160,7 +160,7 @@ class RunDirectory(RunFiles):
         Raises:
             DamagedRunError: a file differs or is missing.
         """
-        if not all(map(_RESULT.fullmatch, checkpoint.files)):
+        if not all(map(RESULT.fullmatch, checkpoint.files)):
             raise self.damaged(CHECKPOINTS, "it names files that no module writes")
         kept = set(folders)
         self._compare(
