@@ -52,6 +52,7 @@ from mmcli.util.workers import are_busy
         "schema": "Print a JSON Schema of configs, for editors.",
         "sweep": "Train CONFIG under many seeds and settings, and compare the runs.",
         "train": "Train the model in CONFIG and print the run directory.",
+        "watch": "Show the progress of a run that another process trains, until it ends.",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -57,15 +57,20 @@ class RunFiles:
             DamagedRunError: it is one, but a file of every finished run is missing or unreadable.
         """
         run = cls.look(path)
-        match run.meta():
-            case {"status": "failed", "error": error}:
-                raise UsageError(f"{path}: this run failed ({error}); train again")
-            case {"status": "running"}:
-                raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, --resume it")
-            case {"status": "stopped"}:
-                raise UsageError(f"{path}: this run was stopped; let it finish with --resume")
+        run.refuse_unfinished()
         run.verify()
         return run
+
+    def refuse_unfinished(self) -> None:
+        """Raise UsageError where training has not finished."""
+        match self.meta():
+            case {"status": "failed", "error": error}:
+                raise UsageError(f"{self.path}: this run failed ({error}); train again")
+            case {"status": "running"}:
+                waiting = "wait for it or, if it was killed, --resume it"
+                raise UsageError(f"{self.path}: this run has not finished; {waiting}")
+            case {"status": "stopped"}:
+                raise UsageError(f"{self.path}: this run was stopped; let it finish with --resume")
 
     @property
     def is_finished(self) -> bool:

@@ -107,7 +107,7 @@ def compare_results(run: RunFiles, rerun: RunFiles) -> Repetition:
         str(rerun.path),
         len(names),
         [name for name in names if before.get(name) != now.get(name)],
-        _differing(*map(_producers, _with_packages(run.meta(), rerun.meta()))),
+        _differing(*map(_producers, _recorded_by_both(run.meta(), rerun.meta()))),
         {
             module: differing
             for module, (then, current) in _pairs(_latest(run), _latest(rerun)).items()
@@ -116,12 +116,10 @@ def compare_results(run: RunFiles, rerun: RunFiles) -> Repetition:
     )
 
 
-def _with_packages(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Facts of two runs; without packages where the run of an older version has none."""
-    facts = [before, now]
-    if all(isinstance(each.get("packages"), dict) for each in facts):
-        return facts
-    return [{key: value for key, value in each.items() if key != "packages"} for each in facts]
+def _recorded_by_both(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Facts of two runs, those that both record: a run of an older version has no packages."""
+    common = [key for key in before if key in now and type(before[key]) is type(now[key])]
+    return [{key: facts[key] for key in common} for facts in (before, now)]
 
 
 def _producers(facts: Mapping[str, Any]) -> dict[str, str]:

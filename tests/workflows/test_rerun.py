@@ -90,7 +90,7 @@ def test_versions_that_differ_are_named(run_before_a_change, command):
 
 def test_a_run_of_an_older_version_has_no_packages_to_compare(run, command):
     meta = json.loads((run / "meta.json").read_text())
-    change_meta(run, packages=None, versions=meta["versions"] | {"python": "3.0"})
+    change_meta(run, packages=None, host=None, versions=meta["versions"] | {"python": "3.0"})
 
     done = command("rerun", run, "-o", "again")
 
