@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -12,7 +11,8 @@ from mmcli.cli.example import example
 from mmcli.cli.tables import aligned, stacked
 from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
-from mmcli.workflows.compare import Comparison, Run, compare_runs
+from mmcli.workflows.compare import Comparison, compare_runs
+from mmcli.workflows.run_text import figure_text, setting_text, status_text
 
 
 @click.command(epilog=example("mmcli compare runs/* --plot acc.png"))
@@ -52,9 +52,9 @@ def comparison(comparison: Comparison) -> str:
     measures = [(shown(module) if name == names[0] else "", *name) for module in comparison.modules for name in names]
     rows = stacked([("run",), *(tuple(map(shown, alike)) for alike in columns), *measures, ("seconds",), ("status",)])
     for run in comparison.runs:
-        settings = [_setting(run.settings.get(alike[0])) for alike in columns]
-        latest = [_figure(value) for module in comparison.modules for value in run.latest(module).values()]
-        rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", _status(run)])
+        settings = [setting_text(run.settings.get(alike[0])) for alike in columns]
+        latest = [figure_text(value) for module in comparison.modules for value in run.latest(module).values()]
+        rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", status_text(run)])
     return aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")
 
 
@@ -67,7 +67,7 @@ def comparison_csv(comparison: Comparison) -> str:
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["run", *map(shown, comparison.settings), *measures, *ends])
     for run in record:
-        settings = map(_setting, run["settings"].values())
+        settings = map(setting_text, run["settings"].values())
         latest = [value for measures in run["modules"].values() for value in measures.values()]
         outcome = [shown(value) if isinstance(value, str) else value for value in map(run.get, ends)]
         writer.writerow([shown(run["run"]), *settings, *latest, *outcome])
@@ -85,29 +85,11 @@ def _spreads(comparison: Comparison) -> str:
     )
     for group in comparison.groups:
         seeds = {run.seed for run in group.runs}
-        settings = [_setting(group.runs[0].settings.get(alike[0])) for alike in columns]
+        settings = [setting_text(group.runs[0].settings.get(alike[0])) for alike in columns]
         head = [*settings, str(len(group.runs)), str(len(seeds))]
         for module, spreads in group.modules.items():
             for measure, spread in spreads.items():
-                rows.append([*head, f"{shown(module)} {measure.upper()}", *map(_figure, spread)])
+                rows.append([*head, f"{shown(module)} {measure.upper()}", *map(figure_text, spread)])
                 head = [""] * len(head)
         rows.append([*head, "seconds", *("" if value is None else f"{value:.1f}" for value in group.seconds)])
     return aligned(rows)
-
-
-def _setting(value: Any) -> str:
-    """A value of a config as a cell; empty where a run has no such setting."""
-    if value is None:
-        return ""
-    return shown(value if isinstance(value, str) else json.dumps(value))
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _status(run: Run) -> str:
-    if run.status == "finished":
-        return run.status
-    course = f"{run.status} (round {run.last_round} of {run.settings['rounds']})"
-    return course if run.error is None else f"{course}: {shown(run.error, 100)}"

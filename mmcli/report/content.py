@@ -50,7 +50,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
     )
     return Report(
         title=run.path.resolve().name,
-        status=meta["status"],
+        subject=f"a run of mmcli: {meta['status']}",
         remarks=remarks,
         sections=tuple(section for section in sections if section),
         settings=_settings(meta, config, datasets),

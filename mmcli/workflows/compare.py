@@ -45,9 +45,10 @@ class Run(NamedTuple):
         """Seconds of learning, over all rounds and modules, without compiling."""
         return sum(line.seconds for line in self.history)
 
-    def course(self, module: str) -> dict[int, float]:
-        """ACC of a module by round."""
-        return {line.round: line.acc for line in self.history if line.module == module and line.acc is not None}
+    def course(self, module: str, measure: str = "acc") -> dict[int, float]:
+        """A measure of a module, or its objective (bound), by round."""
+        values = {line.round: getattr(line, measure) for line in self.history if line.module == module}
+        return {number: value for number, value in values.items() if value is not None}
 
     def latest(self, module: str) -> dict[str, float | None]:
         """ACC, ARI and NMI as a module's latest update left them; None where there are none."""
