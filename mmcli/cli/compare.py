@@ -8,21 +8,53 @@ from pathlib import Path
 import click
 
 from mmcli.cli.example import example
+from mmcli.cli.long_csv import LongRow, long_csv
 from mmcli.cli.tables import aligned, stacked
 from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
 from mmcli.workflows.compare import Comparison, compare_runs
+from mmcli.workflows.run_choice import Choice, choose_runs
 from mmcli.workflows.run_text import figure_text, setting_text, status_text
 
 
-@click.command(epilog=example("mmcli compare runs/* --plot acc.png"))
+@click.command(
+    epilog=example(
+        "mmcli compare runs/* --plot acc.png",
+        "mmcli compare runs/* --where status=finished --group modules.gmm.num_classes --sort mlda.acc",
+    )
+)
 @click.argument("run_dirs", metavar="RUN_DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a run a line.")
+@click.option("--long", "as_long", is_flag=True, help="With --csv: a figure a line.")
+@click.option(
+    "--where",
+    metavar="KEY=V1,V2,...",
+    multiple=True,
+    help="Only runs with one of these values: modules.gmm.num_classes=8,10, or status=finished.",
+)
+@click.option("--sort", metavar="KEY", help="Order by a key, seconds, status, run, or a figure: mlda.acc.")
+@click.option("--reverse", is_flag=True, help="With --sort: the largest first.")
+@click.option(
+    "--group",
+    metavar="KEY",
+    multiple=True,
+    help="Sum up finished runs that share the value of KEY, whatever else differs; several KEYs by several --group.",
+)
 @click.option(
     "--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw ACC over the rounds to a .png or .svg."
 )
-def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None) -> None:
+def compare(
+    run_dirs: tuple[Path, ...],
+    as_json: bool,
+    as_csv: bool,
+    as_long: bool,
+    where: tuple[str, ...],
+    sort: str | None,
+    reverse: bool,
+    group: tuple[str, ...],
+    plot: Path | None,
+) -> None:
     """Put runs side by side.
 
     A run a line: the settings that differ, ACC, ARI, NMI, seconds of learning, status. Finished runs that differ in
@@ -32,7 +64,13 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
         raise UsageError("--json and --csv: ask for one of them")
     if plot is not None and plot.suffix not in (".png", ".svg"):
         raise UsageError(f"--plot {plot}: draws .png and .svg; name a file that ends so")
-    compared = compare_runs(run_dirs)
+    for option, is_given, needed, is_there in (
+        ("--long", as_long, "--csv", as_csv),
+        ("--reverse", reverse, "--sort KEY", sort is not None),
+    ):
+        if is_given and not is_there:
+            raise UsageError(f"{option} needs {needed}")
+    compared = choose_runs(compare_runs(run_dirs), Choice(where, sort, reverse, group))
     if compared.left_out:
         click.echo(f"left out, no run directories: {listed(map(str, compared.left_out))}", err=True)
     if plot is not None:
@@ -42,7 +80,8 @@ def compare(run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path 
     if as_json:
         click.echo(json.dumps(compared.record()))
     else:
-        click.echo(comparison_csv(compared) if as_csv else comparison(compared))
+        as_text = (comparison_long_csv if as_long else comparison_csv) if as_csv else comparison
+        click.echo(as_text(compared))
 
 
 def comparison(comparison: Comparison) -> str:
@@ -74,9 +113,18 @@ def comparison_csv(comparison: Comparison) -> str:
     return lines.getvalue().rstrip("\n")
 
 
+def comparison_long_csv(comparison: Comparison) -> str:
+    """The runs of a comparison as CSV, a figure a line."""
+    rows = []
+    for run in comparison.runs:
+        head = [shown(str(run.path)), *(setting_text(run.settings.get(key)) for key in comparison.settings)]
+        rows.append(LongRow(head, run.status, run.error, run.history, run.seconds))
+    return long_csv(["run", *comparison.settings], rows)
+
+
 def _spreads(comparison: Comparison) -> str:
     """Variation of each figure over finished runs that differ in the seed only; a figure a line."""
-    columns = [alike for alike in comparison.columns() if alike != ["seed"]]
+    columns = comparison.group_columns()
     rows = stacked(
         [
             *(tuple(map(shown, alike)) for alike in columns),

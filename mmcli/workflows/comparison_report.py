@@ -3,7 +3,7 @@
 from mmcli.report.page import Page, make_page
 from mmcli.report.sections import Report, Section, Table
 from mmcli.util.text import counted, shown
-from mmcli.workflows.compare import MEASURES, SEED, Comparison
+from mmcli.workflows.compare import MEASURES, Comparison
 from mmcli.workflows.courses import LABELS, course_panel, modules_with
 from mmcli.workflows.run_text import figure_text, setting_text, status_text
 
@@ -47,7 +47,7 @@ def _runs(comparison: Comparison) -> Table:
 
 def _spreads(comparison: Comparison) -> list[Table]:
     """Table of the spread over seeds, a figure a row; none where no two finished runs differ in the seed only."""
-    columns = [alike for alike in comparison.columns() if alike != [SEED]]
+    columns = comparison.group_columns()
     rows = []
     for group in comparison.groups:
         settings = [setting_text(group.runs[0].settings.get(alike[0])) for alike in columns]

@@ -106,9 +106,9 @@ def _lines(comparison: Comparison) -> list[_Line]:
 def _label(comparison: Comparison, runs: Sequence[Run]) -> str:
     """Settings that distinguish a line from others, the number of seeds it joins, and its status if not finished."""
     parts = []
-    for first, *others in comparison.columns():
+    for first, *others in comparison.columns() if len(runs) == 1 else comparison.group_columns():
         value = runs[0].settings.get(first)
-        if value is not None and (first != "seed" or len(runs) == 1):
+        if value is not None:
             text = value if isinstance(value, str) else json.dumps(value)
             text = text if len(text) <= MAX_VALUE else f"\u2026{text[1 - MAX_VALUE :]}"
             also = f" (+{len(others)})" if others else ""

@@ -5,13 +5,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mmcli.errors import UsageError
-from mmcli.runs.history import HistoryLine
 from mmcli.runs.layout import META, RESULT
 from mmcli.runs.places import next_free, refuse_taken
 from mmcli.runs.reader import RunFiles
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed
 from mmcli.workflows.check import Experiment, check_data
+from mmcli.workflows.figures import latest_figures
 from mmcli.workflows.plugins import recorded_plugins
 from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing
 from mmcli.workflows.train import RUNS
@@ -110,7 +110,9 @@ def compare_results(run: RunFiles, rerun: RunFiles) -> Repetition:
         _differing(*map(_producers, _recorded_by_both(run.meta(), rerun.meta()))),
         {
             module: differing
-            for module, (then, current) in _pairs(_latest(run), _latest(rerun)).items()
+            for module, (then, current) in _pairs(
+                latest_figures(run.history()), latest_figures(rerun.history())
+            ).items()
             if (differing := _differing(then or {}, current or {}))
         },
     )
@@ -129,19 +131,6 @@ def _producers(facts: Mapping[str, Any]) -> dict[str, str]:
         if isinstance(facts.get(key), dict):
             found |= {str(name): str(number) for name, number in facts[key].items()}
     return found | {f"type {name}": str(origin) for name, origin in recorded_plugins(facts).items()}
-
-
-def _latest(run: RunFiles) -> dict[str, dict[str, float]]:
-    """Figures of the latest update of each module."""
-    latest: dict[str, HistoryLine] = {line.module: line for line in run.history()}
-    figures = {
-        module: {"ACC": line.acc, "ARI": line.ari, "NMI": line.nmi, "objective": line.bound}
-        for module, line in latest.items()
-    }
-    return {
-        module: {name: value for name, value in values.items() if value is not None}
-        for module, values in figures.items()
-    }
 
 
 def _pairs(before: Mapping[str, Value], now: Mapping[str, Value]) -> dict[str, tuple[Value | None, Value | None]]:
