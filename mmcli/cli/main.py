@@ -47,6 +47,7 @@ from mmcli.util.workers import are_busy
         "generate": "Make one sense from others, or of a class.",
         "init": "Write a config to begin from, and print its path.",
         "modules": "List the types of modules, or the options of one TYPE.",
+        "pack": "Write a finished run to one file that can be handed on, and print its path.",
         "report": "Write a page about a run, finished or not, and print its path.",
         "rerun": "Train a finished run again, and compare the bytes of its results.",
         "schema": "Print a JSON Schema of configs, for editors.",

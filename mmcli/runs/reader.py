@@ -3,6 +3,8 @@
 import errno
 import json
 import re
+import shutil
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +17,7 @@ from mmcli.data.labels import LabelSet
 from mmcli.errors import DamagedRunError, DataError, UsageError
 from mmcli.runs.history import HistoryLine, read_line
 from mmcli.runs.layout import CONFIG, HISTORY, META, PARAMS, SUMS, Stage, is_run
+from mmcli.runs.packed import is_packed, unpack
 from mmcli.util import atomic
 from mmcli.util.text import shown
 
@@ -28,21 +31,28 @@ class RunFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.packed: Path | None = None  # the file that the run was unpacked from, to a temporary folder
 
     @classmethod
     def look(cls, path: Path) -> Self:
-        """Open the run at `path`, whether running, finished, stopped or failed.
+        """Open the run at `path`, whether running, finished, stopped or failed; a packed one is unpacked.
 
         Raises:
             UsageError: `path` is no run directory.
             DamagedRunError: it is one, but a file of every run is missing or unreadable.
         """
+        packed = path if is_packed(path) else None
+        if packed is not None:
+            path = unpack(packed)
         if not path.is_dir():
             found = "a file, no run directory" if path.exists() else "no such directory"
             raise UsageError(f"{path}: {found}; name one that `mmcli train` printed")
         if not is_run(path):
             raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
         run = cls(path)
+        if packed is not None:
+            run.packed = packed
+            weakref.finalize(run, shutil.rmtree, path, ignore_errors=True)
         match run.meta():
             case {"status": "running" | "stopped" | "finished"} | {"status": "failed", "error": str()}:
                 return run
@@ -265,7 +275,9 @@ class RunFiles:
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """Error for a file `name` of this run whose content is not as written."""
-        return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or restore the file")
+        return DamagedRunError(
+            f"{(self.packed or self.path) / name}: damaged run: {reason}; train again, or restore the file"
+        )
 
     def _read(self, name: str) -> str:
         """Text of a file.

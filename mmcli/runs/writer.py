@@ -231,6 +231,8 @@ class RunDirectory(RunFiles):
 
     def why_read_only(self, folders: Iterable[str]) -> str | None:
         """Reason why nothing can be written to the run or to these folders in it; None if it can."""
+        if self.packed is not None:
+            return "packed in one file"
         # A run directory that is a link is the user's own way to name it; inside, links lead elsewhere.
         places = (self.path.resolve(), *(self.path / folder for folder in folders))
         return next((why for place in places if place.exists() and (why := atomic.why_read_only(place))), None)
