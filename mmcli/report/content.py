@@ -49,7 +49,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
         time_section(findings),
     )
     return Report(
-        title=run.path.resolve().name,
+        title=run.place.resolve().name,
         subject=f"a run of mmcli: {meta['status']}",
         remarks=remarks,
         sections=tuple(section for section in sections if section),

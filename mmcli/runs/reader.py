@@ -83,6 +83,11 @@ class RunFiles:
                 raise UsageError(f"{self.path}: this run was stopped; let it finish with --resume")
 
     @property
+    def place(self) -> Path:
+        """Path by which a user knows the run: of its directory, or of the file that it is packed in."""
+        return self.packed or self.path
+
+    @property
     def is_finished(self) -> bool:
         """Whether training has finished."""
         return atomic.is_there(self.path / SUMS)
@@ -275,9 +280,7 @@ class RunFiles:
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """Error for a file `name` of this run whose content is not as written."""
-        return DamagedRunError(
-            f"{(self.packed or self.path) / name}: damaged run: {reason}; train again, or restore the file"
-        )
+        return DamagedRunError(f"{self.place / name}: damaged run: {reason}; train again, or restore the file")
 
     def _read(self, name: str) -> str:
         """Text of a file.

@@ -60,7 +60,7 @@ def prepare(path: Path, output: Path | None, data_root: Path | None, *, trust_co
     """Check that a run can be trained again.
 
     Args:
-        path: of a finished run.
+        path: of a finished run, packed or not.
         output: directory of the new one; None takes the next free runs/<name of the run>-rerun-NNN.
         data_root: folder to search for data files of the run that were moved.
         trust_code: whether module types that the run's config names by import path are imported.
@@ -87,7 +87,7 @@ def prepare(path: Path, output: Path | None, data_root: Path | None, *, trust_co
             pass
         case _:
             raise run.damaged(META, "no number of threads")
-    output = output or next_free(RUNS / f"{path.resolve().name}-rerun")
+    output = output or next_free(RUNS / f"{path.resolve().name.removesuffix('.zip')}-rerun")
     refuse_taken(output)
     return Repeatable(run, experiment, threads, output)
 
@@ -103,8 +103,8 @@ def compare_results(run: RunFiles, rerun: RunFiles) -> Repetition:
     )
     names = sorted(before.keys() | now.keys())
     return Repetition(
-        str(run.path),
-        str(rerun.path),
+        str(run.place),
+        str(rerun.place),
         len(names),
         [name for name in names if before.get(name) != now.get(name)],
         _differing(*map(_producers, _recorded_by_both(run.meta(), rerun.meta()))),

@@ -10,7 +10,7 @@ import yaml
 from tiny import tiny_arrays
 
 import mmcli
-from mmcli.errors import DamagedRunError
+from mmcli.errors import DamagedRunError, UsageError
 from mmcli.workflows.pack import pack
 
 
@@ -182,3 +182,14 @@ def test_a_zip_of_something_else_is_refused(tmp_path):
 
     with pytest.raises(DamagedRunError, match=r"x\.npz: no packed run, or a damaged one: x\.npy is no file of a run"):
         mmcli.load_run(tmp_path / "x.npz")
+
+
+def test_errors_and_reports_name_the_file(packed, command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    page = command("report", packed, "-o", "page")
+
+    assert (page.code, page.out) == (0, "page/report.html\n")
+    assert "<h1>tiny.zip</h1>" in Path("page/report.html").read_text()
+    with pytest.raises(UsageError, match=r"tiny\.zip learned from no array of this name"):
+        mmcli.load_run(packed, data={"images": np.zeros((60, 12))})
