@@ -97,6 +97,12 @@ class FailedPointsError(MmcliError):
     exit_code = 6
 
 
+class OtherResultsError(MmcliError):
+    """A run that was trained again gave other bytes; both runs are whole."""
+
+    exit_code = 7
+
+
 class StoppedError(MmcliError):
     """A signal asked a run to stop; all it has learned is saved."""
 

@@ -27,7 +27,7 @@ FLOORS = (
     {"runs"},
     {"engine", "ingest", "launch", "report"},
     {"ingest/fetch", "workflows"},
-    {"cli", "mmcli"},
+    {"cli", "mmcli", "sklearn"},
     {"__main__"},
 )
 # Which rooms the files of a room may import from.
@@ -48,6 +48,7 @@ MAY_IMPORT = {
     "report": {"config", "data", "modules", "plotting", "runs", "util"},
     "plotting": {"util"},
     "testing": {"modules"},
+    "sklearn": {"errors", "workflows"},
     "runs": {"data", "data/formats", "errors", "util"},
     "util": {"errors"},
     "workflows": {
@@ -136,8 +137,8 @@ def test_there_is_no_circle_of_rooms():
 def test_there_are_few_rooms_and_arrows():
     found = arrows()
 
-    assert len(found) <= 21
-    assert sum(map(len, found.values())) <= 75
+    assert len(found) <= 22
+    assert sum(map(len, found.values())) <= 77
 
 
 def test_no_type_of_modules_imports_another():

@@ -4,22 +4,45 @@ import csv
 import io
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
 from mmcli.cli.example import example
+from mmcli.cli.long_csv import LongRow, long_csv
 from mmcli.cli.tables import aligned, stacked
 from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
-from mmcli.workflows.compare import Comparison, Run, compare_runs
+from mmcli.workflows.compare import Comparison, compare_runs
+from mmcli.workflows.run_choice import Choice, choose_runs
+from mmcli.workflows.run_text import figure_text, setting_text, status_text
 
 
-@click.command(epilog=example("mmcli compare runs/* --plot acc.png", "mmcli compare --align runs/* --plot classes.png"))
+@click.command(
+    epilog=example(
+        "mmcli compare runs/* --plot acc.png",
+        "mmcli compare --align runs/* --plot classes.png",
+        "mmcli compare runs/* --where status=finished --group modules.gmm.num_classes --sort mlda.acc",
+    )
+)
 @click.argument("run_dirs", metavar="RUN_DIR...", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a run a line.")
+@click.option("--long", "as_long", is_flag=True, help="With --csv: a figure a line.")
+@click.option(
+    "--where",
+    metavar="KEY=V1,V2,...",
+    multiple=True,
+    help="Only runs with one of these values: modules.gmm.num_classes=8,10, or status=finished.",
+)
+@click.option("--sort", metavar="KEY", help="Order by a key, seconds, status, run, or a figure: mlda.acc.")
+@click.option("--reverse", is_flag=True, help="With --sort: the largest first.")
+@click.option(
+    "--group",
+    metavar="KEY",
+    multiple=True,
+    help="Sum up finished runs that share the value of KEY, whatever else differs; several KEYs by several --group.",
+)
 @click.option(
     "--plot",
     metavar="FILE",
@@ -31,7 +54,17 @@ from mmcli.workflows.compare import Comparison, Run, compare_runs
 )
 @trust_code_option
 def compare(
-    run_dirs: tuple[Path, ...], as_json: bool, as_csv: bool, plot: Path | None, align: bool, trust_code: bool
+    run_dirs: tuple[Path, ...],
+    as_json: bool,
+    as_csv: bool,
+    as_long: bool,
+    where: tuple[str, ...],
+    sort: str | None,
+    reverse: bool,
+    group: tuple[str, ...],
+    plot: Path | None,
+    align: bool,
+    trust_code: bool,
 ) -> None:
     """Put runs side by side.
 
@@ -49,7 +82,13 @@ def compare(
         raise UsageError(f"--plot {plot}: draws .png and .svg; name a file that ends so")
     if trust_code and not align:
         raise UsageError("--trust-code needs --align; without it no type of module is imported")
-    compared = compare_runs(run_dirs)
+    for option, is_given, needed, is_there in (
+        ("--long", as_long, "--csv", as_csv),
+        ("--reverse", reverse, "--sort KEY", sort is not None),
+    ):
+        if is_given and not is_there:
+            raise UsageError(f"{option} needs {needed}")
+    compared = choose_runs(compare_runs(run_dirs), Choice(where, sort, reverse, group))
     if compared.left_out:
         click.echo(f"left out, no run directories: {listed(map(str, compared.left_out))}", err=True)
     if align:
@@ -64,7 +103,8 @@ def compare(
     if as_json:
         click.echo(json.dumps(compared.record()))
     else:
-        click.echo(comparison_csv(compared) if as_csv else comparison(compared))
+        as_text = (comparison_long_csv if as_long else comparison_csv) if as_csv else comparison
+        click.echo(as_text(compared))
 
 
 def comparison(comparison: Comparison) -> str:
@@ -77,13 +117,13 @@ def comparison(comparison: Comparison) -> str:
     ]
     rows = stacked([("run",), *(tuple(map(shown, alike)) for alike in columns), *measures, ("seconds",), ("status",)])
     for run in comparison.runs:
-        settings = [_setting(run.settings.get(alike[0])) for alike in columns]
+        settings = [setting_text(run.settings.get(alike[0])) for alike in columns]
         latest = [
-            _figure(value)
+            figure_text(value)
             for module, names in comparison.modules.items()
             for value in run.latest(module, names).values()
         ]
-        rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", _status(run)])
+        rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", status_text(run)])
     return aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")
 
 
@@ -96,16 +136,25 @@ def comparison_csv(comparison: Comparison) -> str:
     writer = csv.writer(lines, lineterminator="\n")
     writer.writerow(["run", *map(shown, comparison.settings), *measures, *ends])
     for run in record:
-        settings = map(_setting, run["settings"].values())
+        settings = map(setting_text, run["settings"].values())
         latest = [value for measures in run["modules"].values() for value in measures.values()]
         outcome = [shown(value) if isinstance(value, str) else value for value in map(run.get, ends)]
         writer.writerow([shown(run["run"]), *settings, *latest, *outcome])
     return lines.getvalue().rstrip("\n")
 
 
+def comparison_long_csv(comparison: Comparison) -> str:
+    """The runs of a comparison as CSV, a figure a line."""
+    rows = []
+    for run in comparison.runs:
+        head = [shown(str(run.path)), *(setting_text(run.settings.get(key)) for key in comparison.settings)]
+        rows.append(LongRow(head, run.status, run.error, run.history, run.seconds))
+    return long_csv(["run", *comparison.settings], rows)
+
+
 def _spreads(comparison: Comparison) -> str:
     """Variation of each figure over finished runs that differ in the seed only; a figure a line."""
-    columns = [alike for alike in comparison.columns() if alike != ["seed"]]
+    columns = comparison.group_columns()
     rows = stacked(
         [
             *(tuple(map(shown, alike)) for alike in columns),
@@ -114,11 +163,11 @@ def _spreads(comparison: Comparison) -> str:
     )
     for group in comparison.groups:
         seeds = {run.seed for run in group.runs}
-        settings = [_setting(group.runs[0].settings.get(alike[0])) for alike in columns]
+        settings = [setting_text(group.runs[0].settings.get(alike[0])) for alike in columns]
         head = [*settings, str(len(group.runs)), str(len(seeds))]
         for module, spreads in group.modules.items():
             for measure, spread in spreads.items():
-                rows.append([*head, f"{shown(module)} {_heading(measure)}", *map(_figure, spread)])
+                rows.append([*head, f"{shown(module)} {_heading(measure)}", *map(figure_text, spread)])
                 head = [""] * len(head)
         rows.append([*head, "seconds", *("" if value is None else f"{value:.1f}" for value in group.seconds)])
     return aligned(rows)
@@ -128,21 +177,3 @@ def _heading(measure: str) -> str:
     """A measure in words: own ACC is by the module's own inputs alone."""
     name = measure.removeprefix("own_")
     return name.upper() if name == measure else f"own {name.upper()}"
-
-
-def _setting(value: Any) -> str:
-    """A value of a config as a cell; empty where a run has no such setting."""
-    if value is None:
-        return ""
-    return shown(value if isinstance(value, str) else json.dumps(value))
-
-
-def _figure(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
-
-
-def _status(run: Run) -> str:
-    if run.status == "finished":
-        return run.status
-    course = f"{run.status} (round {run.last_round} of {run.settings['rounds']})"
-    return course if run.error is None else f"{course}: {shown(run.error, 100)}"

@@ -17,13 +17,17 @@ from mmcli.workflows.watcher import Lines, Watcher, heading
 
 
 @contextmanager
-def display() -> Iterator[Watcher]:
-    """Watcher for stderr: live on a terminal, plain lines anywhere else."""
+def display(elapsed: float = 0.0) -> Iterator[Watcher]:
+    """Watcher for stderr: live on a terminal, plain lines anywhere else.
+
+    Args:
+        elapsed: seconds since the run began.
+    """
     console = live_console()
     if console is None:
         yield Lines()
         return
-    board = Board(console)
+    board = Board(console, elapsed)
     with Live(get_renderable=board.render, console=console, refresh_per_second=4):
         yield board
 
@@ -31,9 +35,9 @@ def display() -> Iterator[Watcher]:
 class Board:
     """The live display: rounds, the running module's inner iterations, the latest of each module, time left."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, elapsed: float = 0.0) -> None:
         self._console = console
-        self._begun = time.monotonic()
+        self._begun = time.monotonic() - elapsed
         self._modules: Sequence[str] = ()
         self._rounds = 0
         self._num_done = 0  # updates, over all rounds and modules

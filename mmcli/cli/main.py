@@ -47,10 +47,13 @@ from mmcli.util.workers import are_busy
         "generate": "Make one sense from others, or of a class.",
         "init": "Write a config to begin from, and print its path.",
         "modules": "List the types of modules, or the options of one TYPE.",
+        "pack": "Write a finished run to one file that can be handed on, and print its path.",
         "report": "Write a page about a run, finished or not, and print its path.",
+        "rerun": "Train a finished run again, and compare the bytes of its results.",
         "schema": "Print a JSON Schema of configs, for editors.",
         "sweep": "Train CONFIG under many seeds and settings, and compare the runs.",
         "train": "Train the model in CONFIG and print the run directory.",
+        "watch": "Show the progress of a run that another process trains, until it ends.",
     },
     context_settings={"help_option_names": ["-h", "--help"]},
 )

@@ -1,15 +1,13 @@
 """Tables and CSV of the results of a sweep."""
 
-import csv
-import io
 import json
 from typing import Any
 
+from mmcli.cli.long_csv import LongRow, long_csv
 from mmcli.cli.tables import aligned, stacked
 from mmcli.util.text import shown
-from mmcli.workflows.sweep import OBJECTIVE, Combination, Result, Summary, best_of
-
-_LONG = ("point", "run", "seed", "status", "error", "module", "measure", "value")
+from mmcli.workflows.figures import OBJECTIVE
+from mmcli.workflows.sweep import Combination, Result, Summary, best_of
 
 
 def sweep_table(summary: Summary) -> str:
@@ -28,21 +26,17 @@ def sweep_table(summary: Summary) -> str:
 
 def sweep_csv(summary: Summary) -> str:
     """Results in long form, a figure a line, in full precision; a point without one has a line without a module."""
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow([*_LONG[:3], *map(shown, summary.keys), *_LONG[3:]])
+    rows = []
     for result in summary.results:
         point, state = result.point, result.state
-        settings = [_setting(point.settings[key]) for key in summary.keys]
-        head = [point.name, shown(str(result.run)), point.seed, *settings, state.status, shown(state.error or "")]
-        figures: list[tuple[str, str, float | str]] = [
-            (shown(module), measure, value)
-            for module, measures in result.figures().items()
-            for measure, value in measures.items()
+        head = [
+            point.name,
+            shown(str(result.run)),
+            point.seed,
+            *(_setting(point.settings[key]) for key in summary.keys),
         ]
-        figures += [("", "seconds", round(result.seconds, 3))] if state.history else []
-        writer.writerows([*head, *figure] for figure in figures or [("", "", "")])
-    return lines.getvalue().rstrip("\n")
+        rows.append(LongRow(head, state.status, state.error, state.history, result.seconds))
+    return long_csv(["point", "run", "seed", *summary.keys], rows)
 
 
 def settings_text(settings: dict[str, Any], seed: int) -> str:

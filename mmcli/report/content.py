@@ -51,8 +51,8 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
         time_section(findings),
     )
     return Report(
-        title=run.path.resolve().name,
-        status=meta["status"],
+        title=run.place.resolve().name,
+        subject=f"a run of mmcli: {meta['status']}",
         remarks=remarks,
         sections=tuple(section for section in sections if section),
         settings=_settings(meta, config, datasets),
@@ -78,7 +78,8 @@ def _course(meta: Mapping[str, Any], config: Config, num_done: int) -> tuple[str
 def _settings(meta: Mapping[str, Any], config: Config, datasets: Datasets | None) -> dict[str, str]:
     """Settings, versions and data of a run, by name."""
     items = {} if datasets is None else {"items": f"{datasets.num_items:,}"}
-    facts = {key: str(meta[key]) for key in ("status", "started", "ended", "device", "threads") if key in meta}
+    names = ("status", "started", "ended", "host", "device", "threads", "command")
+    facts = {key: str(meta[key]) for key in names if key in meta}
     versions = meta.get("versions", {})
     data = meta.get("data", {})
     return {
@@ -87,6 +88,15 @@ def _settings(meta: Mapping[str, Any], config: Config, datasets: Datasets | None
         "messages": config.messages,
         **items,
         **facts,
+        **_commit(meta),
         **({f"version of {name}": str(text) for name, text in versions.items()} if isinstance(versions, dict) else {}),
         **({f"SHA-256 of {file}": str(text) for file, text in data.items()} if isinstance(data, dict) else {}),
     }
+
+
+def _commit(meta: Mapping[str, Any]) -> dict[str, str]:
+    """Commit of the config's work tree; empty where none is recorded."""
+    match meta.get("git"):
+        case {"commit": str(commit), "dirty": bool(is_dirty)}:
+            return {"git commit": commit + ", with changes" * is_dirty}
+    return {}

@@ -35,8 +35,8 @@ class Report(NamedTuple):
     """Contents of the page."""
 
     title: str
-    status: str  # running, stopped, finished or failed
+    subject: str  # of the page, in words
     remarks: tuple[str, ...]  # caveats, shown first
     sections: tuple[Section, ...]
     settings: Mapping[str, str]
-    config: str  # YAML
+    config: str  # YAML; empty where there is none to show

@@ -24,6 +24,7 @@ LOCK = "lock"
 SUMS = "SHA256SUMS"  # of a finished run, in the format of sha256sum; meta.json is the last entry
 CHECKPOINTS = "checkpoint"
 
+RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)  # a file of a module, by its name
 _OUTPUTS = (1, 2)  # the descriptors of stdout and stderr
 _LOG = re.compile(r"(?:.+[._-])?(?:log|out|err)(?:\.\d+)?")  # slurm-17.out, log, train.log.1
 

@@ -1,5 +1,6 @@
 """Places of run directories: made where there is nothing, refused or set aside where there is something."""
 
+from itertools import count
 from pathlib import Path
 
 from mmcli.errors import UsageError
@@ -23,6 +24,12 @@ def make_exclusively(path: Path) -> None:
             raise FileExistsError(path) from None
         reason = f"{error.strerror}: {error.filename}"
         raise UsageError(f"{path}: cannot be made ({reason}); name a place to write to with -o") from None
+
+
+def next_free(path: Path) -> Path:
+    """The first of `path`-001, -002, ... at which there is nothing."""
+    places = (path.with_name(f"{path.name}-{number:03d}") for number in count(1))
+    return next(place for place in places if not atomic.is_there(place))
 
 
 def refuse_taken(path: Path) -> None:

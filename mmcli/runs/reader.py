@@ -3,6 +3,8 @@
 import errno
 import json
 import re
+import shutil
+import weakref
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +17,7 @@ from mmcli.data.labels import LabelSet
 from mmcli.errors import DamagedRunError, DataError, UsageError
 from mmcli.runs.history import HistoryLine, read_line
 from mmcli.runs.layout import CONFIG, HISTORY, META, PARAMS, SUMS, Stage, is_run
+from mmcli.runs.packed import is_packed, unpack
 from mmcli.util import atomic
 from mmcli.util.text import shown
 
@@ -28,21 +31,28 @@ class RunFiles:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.packed: Path | None = None  # the file that the run was unpacked from, to a temporary folder
 
     @classmethod
     def look(cls, path: Path) -> Self:
-        """Open the run at `path`, whether running, finished, stopped or failed.
+        """Open the run at `path`, whether running, finished, stopped or failed; a packed one is unpacked.
 
         Raises:
             UsageError: `path` is no run directory.
             DamagedRunError: it is one, but a file of every run is missing or unreadable.
         """
+        packed = path if is_packed(path) else None
+        if packed is not None:
+            path = unpack(packed)
         if not path.is_dir():
             found = "a file, no run directory" if path.exists() else "no such directory"
             raise UsageError(f"{path}: {found}; name one that `mmcli train` printed")
         if not is_run(path):
             raise UsageError(f"{path}: no run directory (no {META} in it); name one that `mmcli train` printed")
         run = cls(path)
+        if packed is not None:
+            run.packed = packed
+            weakref.finalize(run, shutil.rmtree, path, ignore_errors=True)
         match run.meta():
             case {"status": "running" | "stopped" | "finished"} | {"status": "failed", "error": str()}:
                 return run
@@ -57,15 +67,25 @@ class RunFiles:
             DamagedRunError: it is one, but a file of every finished run is missing or unreadable.
         """
         run = cls.look(path)
-        match run.meta():
-            case {"status": "failed", "error": error}:
-                raise UsageError(f"{path}: this run failed ({error}); train again")
-            case {"status": "running"}:
-                raise UsageError(f"{path}: this run has not finished; wait for it or, if it was killed, --resume it")
-            case {"status": "stopped"}:
-                raise UsageError(f"{path}: this run was stopped; let it finish with --resume")
+        run.refuse_unfinished()
         run.verify()
         return run
+
+    def refuse_unfinished(self) -> None:
+        """Raise UsageError where training has not finished."""
+        match self.meta():
+            case {"status": "failed", "error": error}:
+                raise UsageError(f"{self.path}: this run failed ({error}); train again")
+            case {"status": "running"}:
+                waiting = "wait for it or, if it was killed, --resume it"
+                raise UsageError(f"{self.path}: this run has not finished; {waiting}")
+            case {"status": "stopped"}:
+                raise UsageError(f"{self.path}: this run was stopped; let it finish with --resume")
+
+    @property
+    def place(self) -> Path:
+        """Path by which a user knows the run: of its directory, or of the file that it is packed in."""
+        return self.packed or self.path
 
     @property
     def is_finished(self) -> bool:
@@ -83,6 +103,14 @@ class RunFiles:
         Raises:
             DamagedRunError: a file was changed, or is missing.
         """
+        self._compare(self.sums())
+
+    def sums(self) -> dict[str, str]:
+        """SHA-256 in hex of each file of a finished run, by name, as recorded.
+
+        Raises:
+            DamagedRunError: they are not recorded.
+        """
         try:
             lines = self._read(SUMS).split("\n")
         except UnicodeDecodeError:
@@ -91,7 +119,7 @@ class RunFiles:
         names = {found[2]: found[1] for found in sums if found}
         if None in sums or lines[-1] or [*names][-1:] != [META]:
             raise self.damaged(SUMS, "not the SHA-256s of a run")
-        self._compare(names)
+        return names
 
     @property
     def config(self) -> Path:
@@ -205,9 +233,10 @@ class RunFiles:
         return numbers
 
     def history(self) -> list[HistoryLine]:
-        """Lines of history.jsonl, one an update; empty before the first.
+        """Lines of history.jsonl, one a module and round; empty before the first.
 
-        A last line without an end is one that is being written, or that a crash cut off, and is ignored.
+        Of several about the same update the last one counts: where an earlier state is kept, the last round has one more
+        for each module. A last line without an end is one that is being written, or that a crash cut off, and is ignored.
 
         Raises:
             DamagedRunError: a line is not as mmcli writes it.
@@ -215,7 +244,8 @@ class RunFiles:
         if not atomic.is_there(self.path / HISTORY):
             return []
         try:
-            return [read_line(line) for line in self._read(HISTORY).split("\n")[:-1]]
+            lines = [read_line(line) for line in self._read(HISTORY).split("\n")[:-1]]
+            return list({(line.round, line.module): line for line in lines}.values())
         except (ValueError, OverflowError) as error:
             raise self.damaged(HISTORY, str(error)) from None
 
@@ -252,7 +282,7 @@ class RunFiles:
 
     def damaged(self, name: str, reason: str) -> DamagedRunError:
         """Error for a file `name` of this run whose content is not as written."""
-        return DamagedRunError(f"{self.path / name}: damaged run: {reason}; train again, or restore the file")
+        return DamagedRunError(f"{self.place / name}: damaged run: {reason}; train again, or restore the file")
 
     def _read(self, name: str) -> str:
         """Text of a file.

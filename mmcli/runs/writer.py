@@ -29,6 +29,7 @@ from mmcli.runs.layout import (
     LOCK,
     META,
     PARAMS,
+    RESULT,
     SEARCH,
     SUMS,
     Stage,
@@ -40,8 +41,7 @@ from mmcli.util import atomic
 from mmcli.util.locks import locked
 
 _FOLDER = re.compile(r"module\d{3,}_[\w-]+", re.ASCII)  # of a module
-_RESULT = re.compile(r"(module\d{3,}_[\w-]+)/[\w-]+\.(txt|npy|npz)", re.ASCII)
-_FIRST = re.compile(r".*_first\.(txt|npy)")  # of these, those that only the first round writes
+_FIRST = re.compile(r".*_first\.(txt|npy)")  # of results, those that only the first round writes
 
 
 class RunDirectory(RunFiles):
@@ -153,7 +153,7 @@ class RunDirectory(RunFiles):
     @property
     def results(self) -> dict[str, str]:
         """SHA-256 in hex of each file of the modules, by name."""
-        return {name: digest for name, digest in self._digests.items() if _RESULT.fullmatch(name)}
+        return {name: digest for name, digest in self._digests.items() if RESULT.fullmatch(name)}
 
     def verify_results(self, checkpoint: Checkpoint, folders: Iterable[str]) -> None:
         """Compare files with the SHA-256s in a checkpoint: all of some modules, and those of the first round of any.
@@ -161,7 +161,7 @@ class RunDirectory(RunFiles):
         Raises:
             DamagedRunError: a file differs or is missing.
         """
-        if not all(map(_RESULT.fullmatch, checkpoint.files)):
+        if not all(map(RESULT.fullmatch, checkpoint.files)):
             raise self.damaged(CHECKPOINTS, "it names files that no module writes")
         kept = set(folders)
         self._compare(
@@ -232,6 +232,8 @@ class RunDirectory(RunFiles):
 
     def why_read_only(self, folders: Iterable[str]) -> str | None:
         """Reason why nothing can be written to the run or to these folders in it; None if it can."""
+        if self.packed is not None:
+            return "packed in one file"
         # A run directory that is a link is the user's own way to name it; inside, links lead elsewhere.
         places = (self.path.resolve(), *(self.path / folder for folder in folders))
         return next((why for place in places if place.exists() and (why := atomic.why_read_only(place))), None)

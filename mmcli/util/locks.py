@@ -38,16 +38,23 @@ def locked(path: Path) -> Iterator[bool]:
 
 def is_locked(path: Path) -> bool:
     """Whether a process holds the lock file `path`; False where that cannot be found out."""
+    return lock_state(path) is True
+
+
+def lock_state(path: Path) -> bool | None:
+    """Whether a process holds the lock file `path`; None where that cannot be found out, as without locks."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        return None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:  # the file system has no locks
-        return False
+        return None
     finally:
         os.close(descriptor)
     return False

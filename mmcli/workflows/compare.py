@@ -45,9 +45,10 @@ class Run(NamedTuple):
         """Seconds of learning, over all rounds and modules, without compiling."""
         return sum(line.seconds for line in self.history)
 
-    def course(self, module: str) -> dict[int, float]:
-        """ACC of a module by round."""
-        return {line.round: line.acc for line in self.history if line.module == module and line.acc is not None}
+    def course(self, module: str, measure: str = "acc") -> dict[int, float]:
+        """A measure of a module, or its objective (bound), by round."""
+        values = {line.round: getattr(line, measure) for line in self.history if line.module == module}
+        return {number: value for number, value in values.items() if value is not None}
 
     def latest(self, module: str, measures: Sequence[str]) -> dict[str, float | None]:
         """Measures as a module's latest update left them; None where there are none."""
@@ -77,7 +78,7 @@ class Spread(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Finished runs that differ in nothing but the seed, of at least two seeds."""
+    """Finished runs that differ in nothing but the seed, of at least two seeds; or those that share other settings."""
 
     runs: list[Run]
     modules: dict[str, dict[str, Spread]]  # by module and measure
@@ -92,6 +93,7 @@ class Comparison(NamedTuple):
     modules: Mapping[str, Sequence[str]]  # the measures of each module measured against labels, in any of the runs
     groups: list[Group]
     left_out: Sequence[Path] = ()  # paths named that are no runs, such as a log beside them
+    grouped_by: Sequence[str] = ()  # keys whose values the runs of a group share; none: all but the seed
 
     def columns(self) -> list[list[str]]:
         """The keys of `settings`, those together that have the same value in each run; the seed stands alone."""
@@ -100,6 +102,10 @@ class Comparison(NamedTuple):
             values = json.dumps([run.settings.get(key) for run in self.runs])
             alike.setdefault((key == SEED, values), []).append(key)
         return list(alike.values())
+
+    def group_columns(self) -> list[list[str]]:
+        """The keys whose values tell groups apart, those together that have the same value in each run."""
+        return [[key] for key in self.grouped_by] or [alike for alike in self.columns() if alike != [SEED]]
 
     def record(self) -> dict[str, Any]:
         """The same as one JSON object."""
@@ -115,10 +121,11 @@ class Comparison(NamedTuple):
             }
             for run in self.runs
         ]
+        keys = self.grouped_by or [key for key in self.settings if key != SEED]
         summary = [
             {
                 "runs": [str(run.path) for run in group.runs],
-                "settings": {key: group.runs[0].settings.get(key) for key in self.settings if key != SEED},
+                "settings": {key: group.runs[0].settings.get(key) for key in keys},
                 "seeds": [run.seed for run in group.runs],
                 "modules": {
                     module: {measure: spread._asdict() for measure, spread in spreads.items()}
@@ -147,10 +154,15 @@ def compare_runs(paths: Iterable[Path]) -> Comparison:
     if len(left_out) == len(distinct):
         left_out = []  # the first is refused
     runs = [_read(path) for path in distinct.values() if path not in left_out]
+    return side_by_side(runs, left_out)
+
+
+def side_by_side(runs: list[Run], left_out: Sequence[Path] = (), grouped_by: Sequence[str] = ()) -> Comparison:
+    """Put runs that were read side by side; the arguments are as in `Comparison`."""
     settings = _differing([run.settings for run in runs])
     measured = dict.fromkeys(line.module for run in runs for line in run.history if line.acc is not None)
     modules = {name: MEASURES + OWN_MEASURES * any(run.has_own_measures(name) for run in runs) for name in measured}
-    return Comparison(runs, settings, modules, _groups(runs, settings, modules), left_out)
+    return Comparison(runs, settings, modules, _groups(runs, settings, modules, grouped_by), left_out, grouped_by)
 
 
 def _read(path: Path) -> Run:
@@ -206,13 +218,16 @@ def _digest(file: str) -> str:
     return f"{file.removesuffix('.file')}.sha256"
 
 
-def _groups(runs: Sequence[Run], settings: Sequence[str], modules: Mapping[str, Sequence[str]]) -> list[Group]:
+def _groups(
+    runs: Sequence[Run], settings: Sequence[str], modules: Mapping[str, Sequence[str]], grouped_by: Sequence[str]
+) -> list[Group]:
+    keys = grouped_by or [key for key in settings if key != SEED and _digest(key) not in settings]
     kinds: dict[str, list[Run]] = {}
     for run in runs:
         if run.status == "finished":
-            kind = [run.settings.get(key) for key in settings if key != SEED and _digest(key) not in settings]
-            kinds.setdefault(json.dumps(kind), []).append(run)
-    return [_group(members, modules) for members in kinds.values() if len({run.seed for run in members}) > 1]
+            kinds.setdefault(json.dumps([run.settings.get(key) for key in keys]), []).append(run)
+    together = [members for members in kinds.values() if grouped_by or len({run.seed for run in members}) > 1]
+    return [_group(members, modules) for members in together]
 
 
 def _group(runs: list[Run], modules: Mapping[str, Sequence[str]]) -> Group:
@@ -221,6 +236,6 @@ def _group(runs: list[Run], modules: Mapping[str, Sequence[str]]) -> Group:
         for measure in measures:
             latest = [run.latest(module, measures)[measure] for run in runs]
             values = [value for value in latest if value is not None]
-            if len(values) > 1:
+            if len(values) >= min(2, len(runs)):
                 measured.setdefault(module, {})[measure] = Spread.of(values)
     return Group(runs, measured, Spread.of([run.seconds for run in runs]))

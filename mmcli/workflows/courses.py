@@ -1,4 +1,4 @@
-"""ACC over the rounds of runs that are compared, as a figure."""
+"""Measures over the rounds of runs that are compared, as figures."""
 
 import json
 import statistics
@@ -16,6 +16,7 @@ from mmcli.util.text import shown
 from mmcli.workflows.compare import Comparison, Run
 
 MAX_VALUE = 32  # characters of a setting in a legend
+LABELS = {"acc": "ACC", "ari": "ARI", "nmi": "NMI", "bound": "objective"}
 MIN_BAND = 3  # runs whose mean and range are drawn; two are two lines
 
 
@@ -49,33 +50,42 @@ def write_picture(panel: Panel, plot: Path) -> None:
         raise UsageError(f"--plot {plot}: cannot be written ({error.strerror})") from None
 
 
-def course_panel(comparison: Comparison) -> CurveGrid:
-    """ACC of each module over the rounds, a line a run; seeds as their mean in a band from minimum to maximum.
+def course_panel(comparison: Comparison, measure: str = "acc") -> CurveGrid:
+    """A measure of each module over the rounds, a line a run; seeds as their mean in a band from minimum to maximum.
 
     Args:
-        comparison: with at least one module.
+        comparison: with at least one module that has the measure.
+        measure: field of a line of history.jsonl.
     """
-    lines = _lines(comparison)
+    lines, label = _lines(comparison), LABELS[measure]
     panes = [
         Curves(
-            name=f"acc-{module}",
+            name=f"{measure}-{module}",
             title=shown(module),
-            alt=f"ACC of {shown(module)} over rounds, {len(lines)} lines.",
+            alt=f"{label} of {shown(module)} over rounds, {len(lines)} lines.",
             note="",
-            lines=tuple(_course(line.label, [run.course(module) for run in line.runs]) for line in lines),
+            lines=tuple(_course(line.label, [run.course(module, measure) for run in line.runs]) for line in lines),
             x_label="round",
-            y_label="ACC",
+            y_label=label,
         )
-        for module in comparison.modules
+        for module in modules_with(comparison, measure)
     ]
     has_bands = any(len(line.runs) > 1 for line in lines)
+    names = ", ".join(line.label for line in lines)
     return CurveGrid(
-        name="acc",
-        title="ACC over rounds",
-        alt=f"ACC over rounds of {', '.join(pane.title for pane in panes)}: {', '.join(line.label for line in lines)}.",
+        name=measure,
+        title=f"{label} over rounds",
+        alt=f"{label} over rounds of {', '.join(pane.title for pane in panes)}: {names}.",
         note="Several runs: mean over seeds, band from minimum to maximum." if has_bands else "",
         panes=tuple(panes),
+        shares_y=measure != "bound",
     )
+
+
+def modules_with(comparison: Comparison, measure: str) -> list[str]:
+    """Modules that have a measure, in any of the runs."""
+    modules = dict.fromkeys(line.module for run in comparison.runs for line in run.history)
+    return [module for module in modules if any(run.course(module, measure) for run in comparison.runs)]
 
 
 def _course(label: str, courses: Sequence[dict[int, float]]) -> Line:
@@ -105,9 +115,9 @@ def _lines(comparison: Comparison) -> list[_Line]:
 def _label(comparison: Comparison, runs: Sequence[Run]) -> str:
     """Settings that distinguish a line from others, the number of seeds it joins, and its status if not finished."""
     parts = []
-    for first, *others in comparison.columns():
+    for first, *others in comparison.columns() if len(runs) == 1 else comparison.group_columns():
         value = runs[0].settings.get(first)
-        if value is not None and (first != "seed" or len(runs) == 1):
+        if value is not None:
             text = value if isinstance(value, str) else json.dumps(value)
             text = text if len(text) <= MAX_VALUE else f"\u2026{text[1 - MAX_VALUE :]}"
             also = f" (+{len(others)})" if others else ""

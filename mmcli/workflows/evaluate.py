@@ -186,7 +186,7 @@ def predict(
             directory.write_arrays(run.graph.folder(name), {"acc": np.array(measure.acc)}, "recog")
         _write_confusions(directory, run.graph, measures, "recog")
         directory.write_evaluation(record, "recog")
-    return Evaluation(measures, own, rematched, unknown, absent, datasets.num_items, record, directory.path, unwritten)
+    return Evaluation(measures, own, rematched, unknown, absent, datasets.num_items, record, output or path, unwritten)
 
 
 def _own_record(measures: Sequence[float | None]) -> dict[str, float | None]:

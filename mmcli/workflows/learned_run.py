@@ -52,7 +52,9 @@ class LearnedRun:
         """Path, size and the last ACC of each module."""
         last = {line.module: line.acc for line in self.directory.history() if line.acc is not None}
         measures = ", ".join(f"{name} ACC {acc:.3f}" for name, acc in last.items())
-        return f"<{type(self).__name__} {self.directory.path}: {self.num_learned:,} items{measures and '; '}{measures}>"
+        return (
+            f"<{type(self).__name__} {self.directory.place}: {self.num_learned:,} items{measures and '; '}{measures}>"
+        )
 
     def _repr_html_(self) -> str:
         """Graph, measures and confusion tables for a notebook, as HTML that needs no network and no script."""

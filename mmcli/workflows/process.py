@@ -16,6 +16,7 @@ from mmcli.errors import UsageError
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.version import __version__
 from mmcli.workflows.plugins import plugins_of
+from mmcli.workflows.provenance import provenance_of
 
 _THREADS = "PJRT_NPROC"  # the variable that jax reads once, as its devices start
 
@@ -84,7 +85,7 @@ def num_cores() -> int:
 
 
 def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]:
-    """Facts for meta.json before a run begins: versions, plugins, seed, threads and data."""
+    """Facts for meta.json before a run begins: versions, plugins, provenance, seed, threads and data."""
     packages = ("jax", "jaxlib", "numpy")
     return {
         "versions": {
@@ -93,6 +94,7 @@ def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]
             **{package: version(package) for package in packages},
         },
         "plugins": plugins_of(config),
+        **provenance_of(config.path),
         "seed": config.seed,
         "threads": threads,
         "items": datasets.num_items,

@@ -120,7 +120,7 @@ def refuse_changed(run: RunFiles, recorded: Recorded, sources: Mapping[str, Data
         found = datasets.digests.get(str(source.file))
         if found is not None and found != recorded.get(("data", name)):
             file = shown(str(source.file))
-            raise DataError(f"{file}: not the file that {run.path} learned from (SHA-256 differs); bring it back")
+            raise DataError(f"{file}: not the file that {run.place} learned from (SHA-256 differs); bring it back")
 
 
 def _fitting(

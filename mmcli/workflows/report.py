@@ -1,11 +1,14 @@
-"""Report of a run: a page with its results and figures."""
+"""Report of a run, or of several: a page with results and figures."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from mmcli.data.dataset import load_datasets
 from mmcli.errors import DataError
+from mmcli.runs.layout import REPORT
 from mmcli.runs.report_files import report_folder, write_report
 from mmcli.runs.writer import RunDirectory
+from mmcli.workflows.compare import compare_runs
 from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing
 from mmcli.workflows.trained_run import read_graph
 
@@ -44,3 +47,26 @@ def report(path: Path, folder: Path | None = None, data_root: Path | None = None
 
     written = page.make_page(content.gather(run, config, graph, datasets, problem))
     return write_report(folder, written.html, written.figures)
+
+
+def report_runs(paths: Sequence[Path], folder: Path | None = None) -> tuple[Path, Sequence[Path]]:
+    """Write a page that puts runs side by side, finished or not, and its figures.
+
+    Args:
+        paths: of the runs; what is no run is left out.
+        folder: where the page goes; report/ in the working directory if it is None.
+
+    Returns:
+        The page, and the paths left out.
+
+    Raises:
+        UsageError: nothing at one of the paths, no run at any, or `folder` cannot be written.
+        DamagedRunError: files of a run are missing or unreadable.
+    """
+    folder = report_folder(Path(), folder or Path(REPORT))
+    compared = compare_runs(paths)
+
+    from mmcli.workflows.comparison_report import comparison_page  # imports matplotlib
+
+    written = comparison_page(compared)
+    return write_report(folder, written.html, written.figures), compared.left_out

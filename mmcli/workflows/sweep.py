@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmcli.launch.sweep import Point, State, Sweep
-from mmcli.runs.history import MEASURES
 from mmcli.workflows.compare import Spread
-
-OBJECTIVE = "objective"  # of a module, higher is better: what the best run is chosen by, never a label
+from mmcli.workflows.figures import OBJECTIVE, latest_figures
 
 
 class Result(NamedTuple):
@@ -26,15 +24,7 @@ class Result(NamedTuple):
 
     def figures(self) -> dict[str, dict[str, float]]:
         """ACC, ARI, NMI and objective by module, as its latest update left them; those that there are."""
-        latest = {line.module: line for line in self.state.history}
-        named = {
-            module: {**{measure: getattr(line, measure) for measure in MEASURES}, OBJECTIVE: line.bound}
-            for module, line in latest.items()
-        }
-        return {
-            module: {measure: value for measure, value in values.items() if value is not None}
-            for module, values in named.items()
-        }
+        return latest_figures(self.state.history)
 
 
 class Combination(NamedTuple):

@@ -13,7 +13,8 @@ from mmcli.plotting.panels import CurveGrid, Curves, Line
 from mmcli.util.text import shown
 from mmcli.workflows.compare import compare_runs
 from mmcli.workflows.courses import draw_courses
-from mmcli.workflows.sweep import OBJECTIVE, Combination, Summary
+from mmcli.workflows.figures import OBJECTIVE
+from mmcli.workflows.sweep import Combination, Summary
 
 MAX_VALUE = 16  # characters of a value below the axis or in the legend
 

@@ -103,9 +103,9 @@ def _refuse_other_arrays(run: RunDirectory, config: Config, arrays: Mapping[str,
         where = f'data["{shown(name, 60)}"]'
         if name not in learned:
             hint = suggestion(name, learned) or f"; it learned from {listed(learned) or 'files alone'}"
-            raise UsageError(f"{where}: {run.path} learned from no array of this name{hint}")
+            raise UsageError(f"{where}: {run.place} learned from no array of this name{hint}")
         if given.sha256 != learned[name]:
-            raise DataError(f"{where}: not the array that {run.path} learned from (SHA-256 differs); give that one")
+            raise DataError(f"{where}: not the array that {run.place} learned from (SHA-256 differs); give that one")
 
 
 def read_graph(run: RunDirectory, data_root: Path | None = None, *, trust_code: bool = False) -> tuple[Config, Graph]:

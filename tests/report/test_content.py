@@ -21,7 +21,7 @@ def test_a_finished_run_has_every_section_and_nothing_to_remark(written):
     report = written.report()
 
     assert names(report) == EVERYTHING
-    assert (report.title, report.status, report.remarks) == ("run", "finished", ())
+    assert (report.title, report.subject, report.remarks) == ("run", "a run of mmcli: finished", ())
     assert report.settings["seed"] == "5"
     assert report.settings["items"] == "40"
     assert report.settings["version of mmcli"] == "0.0"

@@ -128,6 +128,9 @@ def test_meta_says_what_a_run_was_made_of(train, tiny_config):
     assert (meta["seed"], meta["threads"], meta["status"]) == (7, 2, "finished")
     assert set(meta["versions"]) == {"mmcli", "python", "jax", "jaxlib", "numpy"}
     assert meta["device"]
+    assert meta["command"] == "mmcli train tiny.yaml --threads 2 --seed 7"
+    assert meta["packages"]["scipy"]
+    assert meta["host"]
 
 
 def test_options_go_into_the_config_of_the_run(train, tiny_config):

@@ -1,0 +1,27 @@
+"""Cells of tables of runs that are compared."""
+
+import json
+from typing import Any
+
+from mmcli.util.text import shown
+from mmcli.workflows.compare import Run
+
+
+def setting_text(value: Any) -> str:
+    """A value of a config as a cell; empty where a run has no such setting."""
+    if value is None:
+        return ""
+    return shown(value if isinstance(value, str) else json.dumps(value))
+
+
+def figure_text(value: float | None) -> str:
+    """A measure as a cell; empty where there is none."""
+    return "" if value is None else f"{value:.4f}"
+
+
+def status_text(run: Run) -> str:
+    """Status, with the round and the error of a run that has not finished."""
+    if run.status == "finished":
+        return run.status
+    course = f"{run.status} (round {run.last_round} of {run.settings['rounds']})"
+    return course if run.error is None else f"{course}: {shown(run.error, 100)}"
