@@ -6,6 +6,8 @@ CONFIG ?= configs/mnist_arabic.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
+# A test process a processor, and why tests were skipped in the last lines.
+PYTEST := $(BIN)/python -m pytest -rs --numprocesses logical --maxprocesses 8 --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test torture test-fast lint format bench clean
@@ -24,7 +26,7 @@ run: install  ## train CONFIG (configs/mnist_arabic.yaml) and evaluate the run
 	run=$$($(BIN)/mmcli train $(CONFIG)) && $(BIN)/mmcli evaluate "$$run"
 
 test: lint  ## linter, types and all tests
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 torture: install  ## kills, full disks, damaged files, signals, threads that wait, memory, bad configs and data: docs/reliability.md; under an hour
 	failed=; for script in configs files diverge damage disk signals hangs memory kills; do \
@@ -32,7 +34,7 @@ torture: install  ## kills, full disks, damaged files, signals, threads that wai
 	done; if [ -n "$$failed" ]; then echo "failed:$$failed"; exit 1; fi
 
 test-fast: install  ## the tests that take no more than moments
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 lint: install  ## linter, formatting and types, nothing changed
 	$(BIN)/ruff check
