@@ -235,8 +235,8 @@ class RunFiles:
     def history(self) -> list[HistoryLine]:
         """Lines of history.jsonl, one a module and round; empty before the first.
 
-        Of several about the same update the last one counts: where an earlier state is kept, the last round has one more
-        for each module. A last line without an end is one that is being written, or that a crash cut off, and is ignored.
+        Of several about the same update the last one counts: where an earlier state is kept, the last round has one
+        more for each module. A last line without an end is being written, or was cut off by a crash, and is ignored.
 
         Raises:
             DamagedRunError: a line is not as mmcli writes it.
