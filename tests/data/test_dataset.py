@@ -303,7 +303,11 @@ FLIPPED_NPZ = npz_bytes(GOOD_NPY).replace(np.ones(1).tobytes(), np.full(1, 2.0).
         (b"", None, "is empty; write it again"),
         (pickle.dumps(Bomb()), None, UNKNOWN),
         (b"\x89PNG\r\n\x1a\n", None, UNKNOWN),
-        (gzip.compress(GOOD_NPY), None, "a gzip file of neither IDX nor text; write it with numpy.savez or numpy.save"),
+        (
+            gzip.compress(GOOD_NPY, mtime=0),
+            None,
+            "a gzip file of neither IDX nor text; write it with numpy.savez or numpy.save",
+        ),
         (GOOD_NPY, "x", "a .npy file holds one array without a name; remove the key"),
         (npz_bytes(GOOD_NPY), None, "name one of its arrays by key: x"),
         (npz_bytes(GOOD_NPY), "y", "no array y; it holds x"),
