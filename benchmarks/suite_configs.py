@@ -23,6 +23,7 @@ TEMPLATES: dict[str, dict[frozenset[Kind], str]] = {
     "mnist_arabic": {frozenset({Kind.PIXELS, Kind.HAC}): "mnist_arabic.yaml"},
     "serket_compat": {frozenset({Kind.PIXELS, Kind.HAC}): "serket_compat.yaml"},
 }
+AUTO = "auto"
 LINKS = frozenset({"type", "data", "inputs", "labels"})  # what is no setting of a module
 
 
@@ -81,7 +82,7 @@ def options(module: dict[str, Any], modules: Modules, templates: Modules, settin
     """Options of a module of `modules`: those of the first of its type in `templates`, a weight an input as there.
 
     Raises:
-        ValueError: `templates` have no module of the type, or no weight for an input of such a type.
+        ValueError: `templates` have no module of the type.
     """
     like = next((like for like in templates.values() if like["type"] == module["type"]), None)
     if like is None:
@@ -89,9 +90,8 @@ def options(module: dict[str, Any], modules: Modules, templates: Modules, settin
     found = {key: value for key, value in like.items() if key not in LINKS}
     if isinstance(found.get("weights"), list):
         like_types = [templates[name]["type"] for name in like["inputs"]]
-        weights = dict(zip(like_types, found["weights"], strict=True))
         types = [modules[name]["type"] for name in module["inputs"]]
-        if lacking := [name for name in types if name not in weights]:
-            raise ValueError(f"{settings}: no weight for an input of type {lacking[0]}; leave weights out, or add one")
-        found["weights"] = [weights[name] for name in types]
+        weights = dict(zip(like_types, found["weights"], strict=True))
+        # Weights put one kind of input in relation to another; inputs of other kinds are weighed by the data.
+        found["weights"] = [weights[name] for name in types] if set(types) == set(like_types) else AUTO
     return found

@@ -161,21 +161,18 @@ def test_a_config_is_one_that_mmcli_accepts(data, command, tmp_path, name):
     assert done.code == 0, done.err
 
 
-def test_an_input_takes_the_weight_of_its_type(tmp_path):
+@pytest.mark.parametrize(("name", "weights"), [("fsdd", [200, 30]), ("hw2sources", "auto"), ("bbc", "auto")])
+def test_an_input_takes_the_weight_of_its_type_where_types_are_alike(tmp_path, name, weights):
     text = (CONFIGS / "tiny.yaml").read_text().replace("weights: [200, 200]", "weights: [200, 30]")
     (tmp_path / "settings.yaml").write_text(text)
     (tmp_path / "made.yaml").write_text(
-        config_text(tmp_path / "x.npz", SOURCES["hw2sources"].kinds, 7, tmp_path / "settings.yaml")
+        config_text(tmp_path / "x.npz", SOURCES[name].kinds, 7, tmp_path / "settings.yaml")
     )
 
     modules = plain_config(load_config(tmp_path / "made.yaml"))["modules"]
 
-    assert modules["mlda"]["weights"] == [30, 30]
-    assert {name: module["num_classes"] for name, module in modules.items() if "num_classes" in module} == {
-        "gmm_view0": 7,
-        "gmm_view1": 7,
-        "mlda": 7,
-    }
+    assert modules["mlda"]["weights"] == weights
+    assert {module["num_classes"] for module in modules.values() if "num_classes" in module} == {7}
 
 
 def test_settings_that_lack_a_type_are_refused(tmp_path):
