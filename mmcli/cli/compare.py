@@ -15,7 +15,7 @@ from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
 from mmcli.workflows.compare import Comparison, compare_runs
 from mmcli.workflows.run_choice import Choice, choose_runs
-from mmcli.workflows.run_text import figure_text, setting_text, status_text
+from mmcli.workflows.run_text import figure_text, measure_text, setting_text, status_text
 
 
 @click.command(
@@ -111,7 +111,7 @@ def comparison(comparison: Comparison) -> str:
     """A run a line: the settings that differ, the latest measures, seconds, status; then the spread over seeds."""
     columns = comparison.columns()
     measures = [
-        (shown(module) if place == 0 else "", _heading(measure))
+        (shown(module) if place == 0 else "", measure_text(measure))
         for module, names in comparison.modules.items()
         for place, measure in enumerate(names)
     ]
@@ -167,13 +167,7 @@ def _spreads(comparison: Comparison) -> str:
         head = [*settings, str(len(group.runs)), str(len(seeds))]
         for module, spreads in group.modules.items():
             for measure, spread in spreads.items():
-                rows.append([*head, f"{shown(module)} {_heading(measure)}", *map(figure_text, spread)])
+                rows.append([*head, f"{shown(module)} {measure_text(measure)}", *map(figure_text, spread)])
                 head = [""] * len(head)
         rows.append([*head, "seconds", *("" if value is None else f"{value:.1f}" for value in group.seconds)])
     return aligned(rows)
-
-
-def _heading(measure: str) -> str:
-    """A measure in words: own ACC is by the module's own inputs alone."""
-    name = measure.removeprefix("own_")
-    return name.upper() if name == measure else f"own {name.upper()}"

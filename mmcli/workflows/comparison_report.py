@@ -2,11 +2,10 @@
 
 from mmcli.report.page import Page, make_page
 from mmcli.report.sections import Report, Section, Table
-from mmcli.runs.history import MEASURES
 from mmcli.util.text import counted, shown
 from mmcli.workflows.compare import Comparison
 from mmcli.workflows.courses import LABELS, course_panel, modules_with
-from mmcli.workflows.run_text import figure_text, setting_text, status_text
+from mmcli.workflows.run_text import figure_text, measure_text, setting_text, status_text
 
 
 def comparison_page(comparison: Comparison) -> Page:
@@ -36,12 +35,16 @@ def comparison_report(comparison: Comparison) -> Report:
 def _runs(comparison: Comparison) -> Table:
     """Table of the settings that differ and the latest measures, a run a row."""
     columns = comparison.columns()
-    measures = [f"{shown(module)} {LABELS[measure]}" for module in comparison.modules for measure in MEASURES]
+    measures = [
+        f"{shown(module)} {measure_text(measure)}" for module, names in comparison.modules.items() for measure in names
+    ]
     rows = []
     for run in comparison.runs:
         settings = [setting_text(run.settings.get(alike[0])) for alike in columns]
         latest = [
-            figure_text(value) for module in comparison.modules for value in run.latest(module, MEASURES).values()
+            figure_text(value)
+            for module, names in comparison.modules.items()
+            for value in run.latest(module, names).values()
         ]
         rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:.1f}", status_text(run)])
     header = ["run", *(", ".join(map(shown, alike)) for alike in columns), *measures, "seconds", "status"]
@@ -57,7 +60,7 @@ def _spreads(comparison: Comparison) -> list[Table]:
         head = [*settings, str(len(group.runs)), str(len({run.seed for run in group.runs}))]
         for module, spreads in group.modules.items():
             for measure, spread in spreads.items():
-                rows.append([f"{shown(module)} {LABELS[measure]}", *head, *map(figure_text, spread)])
+                rows.append([f"{shown(module)} {measure_text(measure)}", *head, *map(figure_text, spread)])
         seconds = ("" if value is None else f"{value:.1f}" for value in group.seconds)
         rows.append(["seconds", *head, *seconds])
     names = [", ".join(map(shown, alike)) for alike in columns]

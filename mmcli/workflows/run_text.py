@@ -25,3 +25,9 @@ def status_text(run: Run) -> str:
         return run.status
     course = f"{run.status} (round {run.last_round} of {run.settings['rounds']})"
     return course if run.error is None else f"{course}: {shown(run.error, 100)}"
+
+
+def measure_text(measure: str) -> str:
+    """A measure in words: own ACC is by the module's own inputs alone."""
+    name = measure.removeprefix("own_")
+    return name.upper() if name == measure else f"own {name.upper()}"

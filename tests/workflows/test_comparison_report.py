@@ -34,6 +34,17 @@ def test_tables_have_the_settings_that_differ_the_measures_and_the_spread():
     assert [row[0] for row in spread.rows] == ["gmm ACC", "gmm ARI", "gmm NMI", "seconds"]
 
 
+def test_measures_by_own_inputs_stand_beside_the_others():
+    for seed in (0, 1):
+        write_run(f"{seed}", {"gmm": [0.5, 0.5]}, seed=seed, has_own=True)
+
+    runs, spread = report_of("0", "1").sections[0].tables
+
+    assert runs.header[4:8] == ["gmm NMI", "gmm own ACC", "gmm own ARI", "gmm own NMI"]
+    assert runs.rows[0][5:8] == ["1.0000"] * 3
+    assert ["gmm own ACC", "2", "2", "1.0000", "1.0000", "1.0000", "0.0000"] in spread.rows
+
+
 def test_measures_and_objectives_are_drawn_over_the_rounds():
     write_run("a", {"gmm": [0.25, 0.5]})
     write_run("b", {"gmm": [0.5, 0.75]}, sweeps=20)
