@@ -4,6 +4,7 @@ Unzipped anywhere it is a run directory again. Equal runs and cards give equal b
 """
 
 import io
+import re
 import shutil
 import tempfile
 import zipfile
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from mmcli.errors import DamagedRunError
-from mmcli.runs.layout import CONFIG, HISTORY, META, RESULT, SUMS
+from mmcli.runs.layout import CONFIG, META, SUMS
 from mmcli.util import atomic
 from mmcli.util.text import shown
 
 CARD = "README.md"
-_FILES = {CARD, CONFIG, HISTORY, META, SUMS}  # besides those of the modules
+_NAME = re.compile(r"(module\d{3,}_[\w-]+/)?\w[\w.-]*", re.ASCII)  # of a file of a run; leads nowhere else
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first date that a zip knows: bytes must not depend on when it was made
 _MAX_NAMES = 100_000
 
@@ -81,7 +82,7 @@ def _refuse_other(entries: list[zipfile.ZipInfo]) -> None:
     names = [entry.filename for entry in entries]
     if len(names) > _MAX_NAMES or len(set(names)) < len(names):
         raise ValueError("too many files, or two of one name")
-    if other := [name for name in names if name not in _FILES and not RESULT.fullmatch(name)]:
+    if other := [name for name in names if not _NAME.fullmatch(name)]:
         raise ValueError(f"{shown(other[0], 60)} is no file of a run")
     if missing := sorted({CONFIG, META, SUMS} - set(names)):
         raise ValueError(f"no {missing[0]} in it")

@@ -149,6 +149,8 @@ def test_the_command_prints_the_file_and_refuses_one_that_exists(trained, comman
     [
         ({"../evil.txt": b"x"}, "../evil.txt is no file of a run"),
         ({"/etc/evil.txt": b"x"}, "/etc/evil.txt is no file of a run"),
+        ({"folder/evil.txt": b"x"}, "folder/evil.txt is no file of a run"),
+        ({".evil": b"x"}, ".evil is no file of a run"),
         ({"config.yaml": None}, "no config.yaml in it"),
     ],
 )
@@ -180,7 +182,7 @@ def test_a_zip_of_something_else_is_refused(tmp_path):
     np.savez(buffer, x=np.zeros(3))
     (tmp_path / "x.npz").write_bytes(buffer.getvalue())
 
-    with pytest.raises(DamagedRunError, match=r"x\.npz: no packed run, or a damaged one: x\.npy is no file of a run"):
+    with pytest.raises(DamagedRunError, match=r"x\.npz: no packed run, or a damaged one: no SHA256SUMS in it"):
         mmcli.load_run(tmp_path / "x.npz")
 
 
