@@ -6,8 +6,8 @@ CONFIG ?= configs/mnist_arabic.yaml
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/installed
-# A test process a processor, and why tests were skipped in the last lines.
-PYTEST := $(BIN)/python -m pytest -rs --numprocesses logical --maxprocesses 8 --dist worksteal
+# A test process a processor, each with whole files: what a file trains once is trained once. Reasons of skips come last.
+PYTEST := $(BIN)/python -m pytest -rs --numprocesses logical --maxprocesses 8 --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help install run test torture test-fast lint format bench clean

@@ -10,7 +10,9 @@ from bad_files import BAD_FILES
 
 @pytest.mark.parametrize("bad", BAD_FILES, ids=[bad.name for bad in BAD_FILES])
 def test_a_bad_file_gives_one_line(bad, command, tmp_path, monkeypatch):
-    folder = Path(os.path.realpath(tmp_path))
+    tmp_path = Path(os.path.realpath(tmp_path))
+    folder = tmp_path / "two" / "down"  # as far as an entry of an archive climbs
+    folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
     bad.lay_out(folder)
     open_file = Path.open
@@ -22,7 +24,7 @@ def test_a_bad_file_gives_one_line(bad, command, tmp_path, monkeypatch):
         return open_file(path, *arguments, **options)
 
     monkeypatch.setattr(Path, "open", open_as_a_user)
-    before = set(folder.parent.rglob("*"))
+    before = set(tmp_path.rglob("*"))
 
     done = command("check", "x.yaml")
 
@@ -31,4 +33,4 @@ def test_a_bad_file_gives_one_line(bad, command, tmp_path, monkeypatch):
     (line,) = done.err.splitlines()
     assert line.startswith(f"{bad.line}{os.path.realpath('bad')}:")
     assert bad.said in line
-    assert set(folder.parent.rglob("*")) == before  # nothing is unpacked, nothing is run
+    assert set(tmp_path.rglob("*")) == before  # nothing is unpacked, nothing is run

@@ -331,6 +331,7 @@ def cut_to(mnist, num_train, num_test):
     return counts
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_part_of_mnist_will_do(fetch, mnist, tmp_path):
     cut_to(mnist, 5000, 1500)
 

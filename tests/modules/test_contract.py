@@ -1,5 +1,7 @@
 """mmcli's own types keep to the contract, every one of them; and they learn and read what they are sent."""
 
+import functools
+
 import jax.numpy as jnp
 import pytest
 from hlo import num_blocking, unordered
@@ -11,6 +13,13 @@ from mmcli.testing.case import contents, random_key, run_updates
 from mmcli.testing.examples import example_options, examples
 
 LEARNERS = [name for name in type_names() if not find_spec(name).is_source]
+
+
+@functools.cache
+def updated(name, place=0):
+    """The type after two updates of one of its examples, which tests share and only read."""
+    spec = find_spec(name)
+    return run_updates(spec, example_options(spec), list(examples(spec))[place])
 
 
 @pytest.mark.parametrize("name", LEARNERS)
@@ -29,8 +38,7 @@ def test_examples_have_every_kind_that_the_type_takes_and_sparse_counts(name):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_updates_change_the_state_iterations_the_work_and_the_childs_message_the_outputs(name):
-    spec = find_spec(name)
-    case = run_updates(spec, example_options(spec), next(examples(spec)))
+    case = updated(name)
     other = case.inputs._replace(child=case.dense_inputs(seed=1).child)
     one_done = case.module.advance(case.begun, case.inputs, jnp.int32(1))
     one_left = case.module.advance(case.begun, case.inputs, jnp.int32(case.module.iterations - 1))
@@ -42,8 +50,7 @@ def test_updates_change_the_state_iterations_the_work_and_the_childs_message_the
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_updates_of_other_keys_differ(name):
-    spec = find_spec(name)
-    case = run_updates(spec, example_options(spec), next(examples(spec)))
+    case = updated(name)
     works = [case.module.begin(random_key(key), case.states[1], case.inputs) for key in (1, 2)]
     # Of a good search the end does not differ; on the way there the updates do.
     works = [case.module.advance(work, case.inputs, jnp.int32(3)) for work in works]
@@ -53,9 +60,8 @@ def test_updates_of_other_keys_differ(name):
 
 @pytest.mark.parametrize("name", LEARNERS)
 def test_no_function_has_two_calls_at_once_that_wait_for_threads_of_one_pool(name):
-    spec = find_spec(name)
-    for example in examples(spec):
-        case = run_updates(spec, example_options(spec), example)
+    for place in range(len(list(examples(find_spec(name))))):
+        case = updated(name, place)
         compiled = {
             function: getattr(case.module, function).lower(*arguments).compile().as_text()
             for function, arguments in case.arguments.items()
