@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from mmcli.engine.plan import make_plan
 from mmcli.engine.sizes import ArraySize, ModuleSizes, module_sizes
 from mmcli.modules.spec import Kind
 from mmcli.runs.arrays import suffix_of
@@ -15,6 +16,7 @@ from mmcli.workflows.check import Experiment
 from mmcli.workflows.learning import FIRST
 
 KEPT_CHECKPOINTS = 2
+CLASS_BYTES, OBJECTIVE_BYTES = 4, 8  # in a checkpoint, of an item and of a module
 # Bytes of a number in text, about: 0.123456789 or 1.23456789e-05 and a space; a class and a line feed.
 FLOAT_TEXT, INTEGER_TEXT = 13, 2
 
@@ -122,7 +124,12 @@ def plan(experiment: Experiment) -> Plan:
         for node in graph.nodes.values()
         for target in node.targets
     ]
-    checkpoints = KEPT_CHECKPOINTS * sum(size.state + size.messages for size in sizes.values())
+    config = experiment.config
+    copies = 2 if make_plan(graph, config.search, config.rounds).edges else 1  # the last state and the best
+    learned = copies * sum(size.state + size.messages for size in sizes.values())
+    num_finding = sum(graph.nodes[name].spec.classes is not None for name in sizes)
+    found = num_finding * datasets.num_items * CLASS_BYTES + len(sizes) * OBJECTIVE_BYTES
+    checkpoints = KEPT_CHECKPOINTS * (learned + found)
     return Plan(experiment, modules, edges, memory.needed(graph, datasets)[1], checkpoints)
 
 

@@ -139,7 +139,7 @@ def test_config_problems_come_all_at_once_each_with_its_place(command, tiny_conf
         first, second = done.err.splitlines()
         assert (done.code, done.out) == (2, "")
         assert first.startswith(f"{tiny_config}:2:9: rounds: must be a whole number")
-        assert second.startswith(f"{tiny_config}:11:53: modules.gmm.sweep: unknown key (did you mean sweeps?)")
+        assert second.startswith(f"{tiny_config}:12:53: modules.gmm.sweep: unknown key (did you mean sweeps?)")
     assert not (tiny_config.parent / "runs").exists()
 
 

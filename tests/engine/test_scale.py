@@ -253,8 +253,8 @@ def test_counts_that_float32_cannot_weigh_are_refused(scale, weights, said):
         (1e-6, "weights: [40]", []),
         (1e9, "weights: [40]", []),
         (1.0, "alpha: 1", []),
-        (1e-6, "alpha: 1", ["rows sum to 3e-06 on average, less than a word an item: priors decide"]),
-        (1e5, "alpha: 1", ["rows sum to 3e+05 on average: so many words freeze the search for classes"]),
+        (1e-6, "weights: null", ["rows sum to 3e-06 on average, less than a word an item: priors decide"]),
+        (1e5, "weights: null", ["rows sum to 3e+05 on average: so many words freeze the search for classes"]),
     ],
 )
 def test_counts_whose_scale_decides_are_told(scale, weights, notes):

@@ -119,7 +119,9 @@ def test_a_failed_point_keeps_its_error_and_its_log_and_stops_nothing(config, jo
 
     jobs()
     assert command("sweep", SWEEP).code == 0
-    assert attempts() == ["000", "001", "002", "000", "001"]
+    again = attempts()
+    assert again[:3] == ["000", "001", "002"]
+    assert sorted(again[3:]) == ["000", "001"]  # two at a time
 
 
 def test_the_first_failure_can_stop_all(config, jobs, command):

@@ -57,7 +57,7 @@ def test_typical_texts_have_the_smallest_angle_and_empty_ones_are_left_out():
 def test_a_table_names_words_and_texts_and_leaves_out_hidden_ones():
     known = np.array([True, True, False, True, True])
     words = Words(COUNTS, known, ["the", "sea", "ship", "sky"], [f"/x/texts/{name}.txt" for name in "abcde"])
-    classes = Classes(FOUND, None, None, 2, None, None, None)
+    classes = Classes(FOUND, None, None, None, 2, None, None, None)
 
     table = words_table("words", words, "mlda", classes)
 

@@ -28,6 +28,7 @@ DATA = (
 GRAPHS = {
     "chain": """\
 rounds: 2
+search: {starts: 1}
 modules:
   image: {type: observation, data: images}
   word:  {type: observation, data: words}
@@ -37,6 +38,7 @@ modules:
 """,
     "fork": """\
 rounds: 2
+search: {starts: 1}
 modules:
   image: {type: observation, data: images}
   word:  {type: observation, data: words}

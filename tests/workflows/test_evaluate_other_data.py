@@ -392,12 +392,12 @@ def test_data_that_are_not_named_rightly(copy, command, options, text):
         ),
         (
             ["--known", "words=short.npy"],
-            "run/config.yaml:7:10: data.words: {data}: 60 rows, but --known words has 59",
+            "run/config.yaml:8:10: data.words: {data}: 60 rows, but --known words has 59",
         ),
         (
             ["--known", "words=none.npy", "--known", "images=none.npy"],
             (
-                "run/config.yaml:6:11: data.images: {data}: item 0 (from 0) has none of its senses; "
+                "run/config.yaml:7:11: data.images: {data}: item 0 (from 0) has none of its senses; "
                 "leave it out of every array"
             ),
         ),

@@ -106,7 +106,7 @@ def test_reports_that_are_not_declared_stop_a_run_before_they_are_written(config
 
     done = command("train", config, "-o", "run")
 
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.splitlines()[-1] == (
         "mmcli: error: module groups: type groups reports colour, not declared in its spec; "
         "add it to the spec's reports"
@@ -119,7 +119,7 @@ def test_mathematics_that_cannot_be_imported_is_named(config, command, register)
 
     done = command("train", config, "-o", "run")
 
-    assert done.code == 1
+    assert done.code == 2
     assert done.err.splitlines()[-1] == (
         "mmcli: error: type groups: toys:nothing cannot be imported: module 'toys' has no attribute 'nothing'"
     )

@@ -37,7 +37,8 @@ def clusters_of(key: Array, counts: Rows, num_clusters: int) -> Array:
     there = (mass > 0).astype(float)
     rows = square_roots(scaled(counts, 1 / jnp.maximum(mass, TINY)))  # of unit length
     num_items = len(mass)
-    first = jnp.argsort(jax.random.uniform(key, (num_items,)) - there)[:num_clusters]  # known rows before others
+    order = jnp.argsort(jax.random.uniform(key, (num_items,)) - there)  # known rows before others
+    first = order[jnp.arange(num_clusters) % num_items]
     centres = word_sums(jax.nn.one_hot(first, num_items, axis=0), rows)  # (L, V)
 
     def members(centres: Array) -> Array:
