@@ -236,7 +236,11 @@ def test_a_gaussian_vae_rebuilds_as_well_at_any_scale_and_offset(rebuild, scale,
     [
         (1e-30, "weights: [40]", "sums to 3e-30, beyond what float32 can scale (1e-25 to 1e+35); scale the array"),
         (1e36, "weights: [40]", "sums to 3e+36, beyond what float32 can scale (1e-25 to 1e+35); scale the array"),
-        (1e9, "weights: null", "sums to 3e+09, more words than float32 can weigh (1e+07); scale the array, or set modules"),
+        (
+            1e9,
+            "weights: null",
+            "sums to 3e+09, more words than float32 can weigh (1e+07); scale the array, or set modules",
+        ),
     ],
 )
 def test_counts_that_float32_cannot_weigh_are_refused(scale, weights, said):
