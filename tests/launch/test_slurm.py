@@ -45,7 +45,7 @@ def slurm(jobs, config, command, tmp_path, monkeypatch) -> Callable[..., subproc
             check=False,
         )
 
-    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR")
+    monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     return run
 
 

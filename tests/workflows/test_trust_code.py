@@ -130,6 +130,7 @@ def test_a_function_of_a_spec_that_fails_is_named(config, command, function, val
     field = f"{function}=fails"
     if function == "bounds":
         field = f"inputs=dataclasses.replace(GROUPS.inputs, {field})"
+    sys.modules.pop("broken", None)  # the tests have a module of that name themselves
     Path("broken.py").write_text(BROKEN.format(value=value, field=field))
     config.write_text(CONFIG.replace("loose:SPEC", "broken:SPEC"))
 

@@ -122,7 +122,7 @@ def test_a_fault_is_told_by_its_place_in_the_file(folder, places, text, hold):
     with pytest.raises(DataError) as caught:
         load(SINGLE, images=changed(*places), hold=hold)
 
-    assert str(caught.value) == f"x.yaml:4:11: data.images: {folder}/images.npy: {text}"
+    assert str(caught.value) == f"x.yaml:5:11: data.images: {folder}/images.npy: {text}"
 
 
 @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
