@@ -25,8 +25,8 @@ from scipy.signal import resample_poly
 from sklearn.cluster import KMeans
 
 from mmcli.data.labels import make_labels
-from mmcli.ingest.features.hac import fit_codebooks, hac_features
-from mmcli.ingest.features.mfcc import MfccSettings, compute_mfcc
+from mmcli.ingest.hac import fit_codebooks, hac_features
+from mmcli.ingest.mfcc import MfccSettings, compute_mfcc
 from mmcli.runs.metrics import evaluate
 
 try:

@@ -8,11 +8,13 @@ from mmcli.util.version import __version__
 if TYPE_CHECKING:
     from mmcli.workflows.api import train
     from mmcli.workflows.check import check
+    from mmcli.workflows.clusterer import MultimodalClusterer
     from mmcli.workflows.trained_run import TrainedRun, load_run
 
-__all__ = ["TrainedRun", "__version__", "check", "load_run", "train"]
+__all__ = ["MultimodalClusterer", "TrainedRun", "__version__", "check", "load_run", "train"]
 
 _HOMES = {
+    "MultimodalClusterer": "mmcli.workflows.clusterer",
     "TrainedRun": "mmcli.workflows.trained_run",
     "check": "mmcli.workflows.check",
     "load_run": "mmcli.workflows.trained_run",

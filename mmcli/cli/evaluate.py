@@ -16,11 +16,10 @@ from mmcli.data.selection import Request
 from mmcli.errors import UsageError
 from mmcli.util.progress import following
 from mmcli.util.text import listed, shown
-from mmcli.workflows import evaluate as workflow
-from mmcli.workflows.evaluate import Evaluation
 
 if TYPE_CHECKING:
     from mmcli.runs.metrics import Metrics
+    from mmcli.workflows.evaluate import Evaluation
 
 MAX_NAME = 24  # characters of a label in a table
 
@@ -56,6 +55,8 @@ def evaluate(
     that training gave them, and labels are compared by name; ACC with the classes matched anew stands beside. The
     line "own" has the measures of a module by its own inputs alone, without what its children sent.
     """
+    from mmcli.workflows import evaluate as workflow  # imports scikit-learn and matplotlib
+
     if without or request != Request():
         session.report_ignored()
         with following("finding classes") as watch:
@@ -80,7 +81,7 @@ def evaluate(
     click.echo(json.dumps(found.record) if as_json else evaluation(found))
 
 
-def evaluation(evaluation: Evaluation) -> str:
+def evaluation(evaluation: "Evaluation") -> str:
     """Metrics and confusion table of each module."""
     if not evaluation.metrics:
         return f"{evaluation.num_items} items, no labels to compare with; predictions are in {evaluation.written}"

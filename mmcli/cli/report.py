@@ -10,7 +10,6 @@ from mmcli.cli.example import example
 from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import UsageError
 from mmcli.util.text import listed
-from mmcli.workflows import report as workflow
 
 
 @click.command(epilog=example("mmcli report runs/tiny-s0-001 --open", "mmcli report runs/tiny-* -o seeds"))
@@ -34,6 +33,8 @@ def report(
     seeds, measures and objectives over the rounds. The page needs nothing else to be shown; its figures lie
     beside it as PNG and SVG, in figures/.
     """
+    from mmcli.workflows import report as workflow  # imports matplotlib
+
     if len(run_dirs) == 1:
         page = workflow.report(run_dirs[0], output, data_root, trust_code=trust_code)
     else:

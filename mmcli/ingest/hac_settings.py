@@ -9,8 +9,8 @@ import numpy as np
 from mmcli.data.formats import array_names, read_array
 from mmcli.errors import DataError, UsageError
 from mmcli.ingest.arrays import read_text, read_text_array
-from mmcli.ingest.features.hac import LAGS, NUM_CODES, Streams
-from mmcli.ingest.features.mfcc import MfccSettings
+from mmcli.ingest.hac import LAGS, NUM_CODES, Streams
+from mmcli.ingest.mfcc import MfccSettings
 from mmcli.ingest.places import refuse_other_than_file
 from mmcli.util.text import listed, shown
 

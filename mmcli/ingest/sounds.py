@@ -8,14 +8,14 @@ import numpy as np
 
 from mmcli.data.npz import check_output, write_arrays
 from mmcli.errors import DataError, UsageError
+from mmcli.ingest.cmvn import normalize
 from mmcli.ingest.discover import Item, list_items, number_labels
-from mmcli.ingest.features.cmvn import normalize
-from mmcli.ingest.features.hac import fit_codebooks, hac_features
-from mmcli.ingest.features.mfcc import check_settings, compute_mfcc, require_librosa
-from mmcli.ingest.features.trimming import trim
+from mmcli.ingest.hac import fit_codebooks, hac_features
 from mmcli.ingest.hac_settings import SPEAKER, HacSettings, read_codebooks, settle
+from mmcli.ingest.mfcc import check_settings, compute_mfcc, require_librosa
 from mmcli.ingest.reading import Gathered, gather, left_out
 from mmcli.ingest.recordings import SILENT, read_sound, scale_notes
+from mmcli.ingest.trimming import trim
 from mmcli.util.text import counted, listed, shown
 
 SUFFIXES = (".aif", ".aiff", ".au", ".caf", ".flac", ".mp3", ".oga", ".ogg", ".opus", ".w64", ".wav")

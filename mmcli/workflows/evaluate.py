@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,14 +12,14 @@ from mmcli.config.problems import located
 from mmcli.data.labels import Labels, translated
 from mmcli.data.selection import Request, Sources, choose
 from mmcli.errors import DataError, UsageError
+from mmcli.report.confusion import confusion_png
+from mmcli.runs import metrics
 from mmcli.runs.history import OWN_MEASURES
 from mmcli.runs.layout import Stage
+from mmcli.runs.metrics import Metrics
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import shown
 from mmcli.workflows.trained_run import TrainedRun, Watch, load_run
-
-if TYPE_CHECKING:
-    from mmcli.runs.metrics import Metrics
 
 
 class Evaluation(NamedTuple):
@@ -38,7 +38,7 @@ class Evaluation(NamedTuple):
         unwritten: reason why nothing was written there, for a run that may only be read; None where all was.
     """
 
-    metrics: "dict[str, Metrics]"
+    metrics: dict[str, Metrics]
     own: dict[str, dict[str, float | None]]
     rematched: dict[str, float]
     unknown: dict[str, dict[str, int]]
@@ -78,8 +78,6 @@ def evaluate(
         name: run.directory.classes(run.graph.folder(name), run.classifiers[name].classes, datasets.num_items)
         for name in measured
     }
-
-    from mmcli.runs import metrics  # imports scikit-learn
 
     measures = {name: metrics.evaluate(found[name], datasets.labels[name]) for name in measured}
     latest = {line.module: line._asdict() for line in run.directory.history()}
@@ -149,8 +147,6 @@ def predict(
                     classes[name].append(found[stem])
                 append(run.graph.folder(name), found)
 
-    from mmcli.runs import metrics  # imports scikit-learn
-
     measures, own, rematched, unknown, absent = {}, {}, {}, {}, {}
     for name, labels in labelled.items():
         if labels.given.any():
@@ -208,9 +204,7 @@ def _translated(run: TrainedRun, module: str, chosen: Sources, name: str, labels
         raise DataError(located(chosen.places.of(keys), keys, text)) from None
 
 
-def _write_confusions(directory: RunDirectory, graph: Graph, measures: "Mapping[str, Metrics]", stage: Stage) -> None:
-    from mmcli.report.confusion import confusion_png  # imports matplotlib
-
+def _write_confusions(directory: RunDirectory, graph: Graph, measures: Mapping[str, Metrics], stage: Stage) -> None:
     for name, measure in measures.items():
         directory.write_confusion(graph.folder(name), confusion_png(name, measure), stage)
 

@@ -5,10 +5,12 @@ from pathlib import Path
 
 from mmcli.data.dataset import load_datasets
 from mmcli.errors import DataError
+from mmcli.report import content, page
 from mmcli.runs.layout import REPORT
 from mmcli.runs.report_files import report_folder, write_report
 from mmcli.runs.writer import RunDirectory
 from mmcli.workflows.compare import compare_runs
+from mmcli.workflows.comparison_report import comparison_page
 from mmcli.workflows.relocation import recorded_by, refuse_changed, refuse_missing
 from mmcli.workflows.trained_run import read_graph
 
@@ -43,8 +45,6 @@ def report(path: Path, folder: Path | None = None, data_root: Path | None = None
             raise
         datasets, problem = None, str(error).splitlines()[0]
 
-    from mmcli.report import content, page  # imports matplotlib
-
     written = page.make_page(content.gather(run, config, graph, datasets, problem))
     return write_report(folder, written.html, written.figures)
 
@@ -65,8 +65,5 @@ def report_runs(paths: Sequence[Path], folder: Path | None = None) -> tuple[Path
     """
     folder = report_folder(Path(), folder or Path(REPORT))
     compared = compare_runs(paths)
-
-    from mmcli.workflows.comparison_report import comparison_page  # imports matplotlib
-
     written = comparison_page(compared)
     return write_report(folder, written.html, written.figures), compared.left_out

@@ -14,13 +14,13 @@ from web import answers, gives, served
 
 from mmcli.data.formats.cache import cache_folder
 from mmcli.data.formats.idx import read_idx
-from mmcli.ingest.features import hac
-from mmcli.ingest.features.hac import Streams, hac_features
+from mmcli.ingest import hac
 from mmcli.ingest.fetch import mnist_arabic, sources
 from mmcli.ingest.fetch.download import Fetcher, Patience
 from mmcli.ingest.fetch.mnist import Images
 from mmcli.ingest.fetch.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits
 from mmcli.ingest.fetch.transfer import Resource
+from mmcli.ingest.hac import Streams, hac_features
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mnist_arabic_uci.yaml"
 

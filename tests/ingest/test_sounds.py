@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from mmcli.ingest.features.cmvn import normalize
-from mmcli.ingest.features.hac import fit_codebooks, hac_features
-from mmcli.ingest.features.mfcc import MfccSettings, compute_mfcc
+from mmcli.ingest.cmvn import normalize
+from mmcli.ingest.hac import fit_codebooks, hac_features
+from mmcli.ingest.mfcc import MfccSettings, compute_mfcc
 from mmcli.ingest.recordings import read_sound
 
 BUNDLED = Path(__file__).parents[2] / "data" / "mnist_arabic"

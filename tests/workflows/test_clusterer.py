@@ -13,8 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mmcli import sklearn
-from mmcli.sklearn import MultimodalClusterer
+from mmcli import MultimodalClusterer
+from mmcli.workflows import clusterer
 
 KINDS = np.repeat([0, 1], 20)
 TOUCH, SMELL = (np.random.default_rng(seed).normal(10.0 * KINDS[:, None], 1.0, (40, 2)) for seed in (0, 1))
@@ -63,9 +63,9 @@ def stand_in(monkeypatch):
         file.write_bytes(buffer.getvalue())
         return file
 
-    monkeypatch.setattr(sklearn, "train", learn_and_keep)
-    monkeypatch.setattr(sklearn, "pack", write)
-    monkeypatch.setattr(sklearn, "load_run", lambda file: StandIn(np.load(io.BytesIO(Path(file).read_bytes()))))
+    monkeypatch.setattr(clusterer, "train", learn_and_keep)
+    monkeypatch.setattr(clusterer, "pack", write)
+    monkeypatch.setattr(clusterer, "load_run", lambda file: StandIn(np.load(io.BytesIO(Path(file).read_bytes()))))
 
 
 @parametrize_with_checks([MultimodalClusterer()])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mmcli.ingest.features.trimming import trim
+from mmcli.ingest.trimming import trim
 
 LENGTH, HOP = 256, 128
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mmcli.ingest.features.cmvn import normalize
+from mmcli.ingest.cmvn import normalize
 
 # Two recordings of two coefficients; the second coefficient of the first is constant.
 SHORT = np.array([[1.0, 7.0], [3.0, 7.0]])

@@ -28,7 +28,7 @@ class MultimodalClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfo
     The columns of X are the senses, one beside the other. A fitted estimator is pickled with its model.
 
     >>> import numpy as np
-    >>> from mmcli.sklearn import MultimodalClusterer
+    >>> from mmcli import MultimodalClusterer
     >>> kinds = np.repeat([0, 1], 20)
     >>> senses = [np.random.default_rng(seed).normal(10.0 * kinds[:, None], 1.0, (40, 2)) for seed in (0, 1)]
     >>> model = MultimodalClusterer(2, columns={"touch": 2, "smell": 2}).fit(np.hstack(senses))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mmcli.errors import DataError
-from mmcli.ingest.features.hac import NUM_CODES, Streams, compute_deltas, compute_streams, fit_codebooks, hac_features
+from mmcli.ingest.hac import NUM_CODES, Streams, compute_deltas, compute_streams, fit_codebooks, hac_features
 
 LENGTHS = (0, 1, 2, 3, 5, 6, 40)  # frames; the lags are 5 and 2
 

@@ -1,1 +1,0 @@
-"""Features of recordings: rows of fixed width for modules to learn from; needs no jax."""
