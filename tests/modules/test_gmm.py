@@ -310,6 +310,30 @@ def test_mean_parameters_and_densities_of_every_covariance_in_float64(covariance
         np.testing.assert_allclose(scores[:, k], log_weights[k] + weight * density, rtol=1e-9)
 
 
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal"])
+def test_items_that_belong_to_classes_in_shares_count_by_them_in_float64(covariance):
+    values, weight, labels = random_data()
+    shares = 0.75 * np.eye(3)[labels] + 0.25 * np.eye(3)[(labels + 1) % 3]
+    with jax.enable_x64(True):
+        data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
+        found = components.expected_posterior(data, jnp.asarray(shares.T), covariance)
+        found = jax.tree.map(np.asarray, found)
+
+    m0, kappa0, _, s0 = prior_of(values, weight)
+    members, centred = weight[:, None] * shares, values - m0
+    kappa = kappa0 + members.sum(0)
+    shifts = members.T @ centred / kappa[:, None]
+    scatters = np.einsum("nk,ni,nj->kij", members, centred, centred) - np.einsum("k,ki,kj->kij", kappa, shifts, shifts)
+    np.testing.assert_allclose(found.kappa, kappa)
+    np.testing.assert_allclose(found.means, m0 + shifts)
+    factors = found.chol_scatters
+    if covariance == "diagonal":
+        np.testing.assert_allclose(factors**2, np.diagonal(s0 + scatters, axis1=1, axis2=2))
+    else:
+        expected = s0 + (scatters.sum(0, keepdims=True) if covariance == "tied" else scatters)
+        np.testing.assert_allclose(factors @ np.swapaxes(factors, 1, 2), expected, atol=1e-12)
+
+
 @pytest.mark.parametrize("num_items", [1, 127, 128, 700])
 def test_products_of_classes_in_blocks_are_those_of_their_rows(num_items):
     rng = np.random.default_rng(0)
@@ -604,6 +628,21 @@ def test_clusters_far_apart_are_found_and_their_means_go_back(clustered):
     np.testing.assert_allclose(outputs.backward[0].values, centres[truth], atol=0.5)
     np.testing.assert_allclose(outputs.backward[0].values, state.params.means[outputs.items["class"]])
     np.testing.assert_allclose(np.exp(outputs.forward.log_probs), outputs.items["Pdz"], atol=1e-6)
+
+
+def test_without_a_message_an_update_ends_where_expected_classes_and_parameters_agree(clustered):
+    points, _, module, step = clustered
+    inputs = Inputs.of((points,), neutral(Port(Kind.CATEGORICAL, 3), 60))
+
+    state, outputs, info = step(jax.random.key(0), module.init(jax.random.key(1), inputs), inputs)
+
+    table = side_by_side((points,))
+    again = model.settle("full", prepared(points, 0.1), table, state.params)
+    for leaf, found in zip(jax.tree.leaves(again), jax.tree.leaves(state.params), strict=True):
+        np.testing.assert_allclose(leaf, found, atol=1e-2)
+    scores = np.asarray(marginals.log_joint(state.params, table))
+    assert info.objective == pytest.approx(logsumexp(scores, axis=1).sum(), rel=1e-5)
+    np.testing.assert_array_equal(outputs.items["class"], scores.argmax(1))
 
 
 def test_the_message_counts_by_its_weight():

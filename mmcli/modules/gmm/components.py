@@ -8,7 +8,7 @@ N items, D features, K classes, S covariances: K, or 1 where they are tied.
 Source: Murphy (2012), Machine Learning: A Probabilistic Perspective, section 4.6.3.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -79,9 +79,26 @@ def prepare(table: Table, prior: Prior) -> Data:
 
 def niw_posterior(data: Data, labels: Array, num_classes: int, covariance: Covariance) -> Niw:
     """Posterior of every class's mean and covariance given the labels (N,)."""
+    products = partial(class_products, data.centred, labels, num_classes)
+    return _posterior(data, jax.nn.one_hot(labels, num_classes, axis=0), products, covariance)
+
+
+def expected_posterior(data: Data, responsibilities: Array, covariance: Covariance) -> Niw:
+    """The same where an item belongs to classes in shares: responsibilities are (K, N), sums over K are 1."""
+
+    def products() -> Array:
+        # Class by class: rows weighted for all classes would fill N x K x D.
+        sums: Array = jax.lax.map(lambda shares: (shares[:, None] * data.centred).T @ data.centred, responsibilities)
+        return sums
+
+    return _posterior(data, responsibilities, products, covariance)
+
+
+def _posterior(data: Data, shares: Array, products: Callable[[], Array], covariance: Covariance) -> Niw:
+    """Posterior given the shares (K, N) of items in classes, and their sums (K, D, D) of products where needed."""
     centre, prior_scatter = data.prior
     num_features = centre.shape[0]
-    members = jax.nn.one_hot(labels, num_classes, axis=0) * data.weight[None, :]  # (K, N)
+    members = shares * data.weight[None, :]
     counts = members.sum(-1)
     kappa = PRIOR_KAPPA + counts
     shifts = (members @ data.centred) / kappa[:, None]  # (K, D), from the centre
@@ -96,7 +113,7 @@ def niw_posterior(data: Data, labels: Array, num_classes: int, covariance: Covar
         between = ((kappa[:, None] * shifts).T @ shifts)[None]
         sizes = counts.sum()[None]
     else:
-        moments = class_products(data.centred, labels, num_classes)
+        moments = products()
         between = kappa[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
         sizes = counts
     scatters = moments - between + jnp.diag(prior_scatter)[None]

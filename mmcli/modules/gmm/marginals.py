@@ -65,7 +65,8 @@ def filled(key: Array, params: GmmParams, table: Table, labels: Array, prior: Pr
         def drawn() -> Array:
             return jnp.where(rows[:, None], _drawn(_ordered(params, is_known), values, noise, labels), points)
 
-        return jax.lax.cond(is_known.all(), lambda: points, drawn)
+        completed: Array = jax.lax.cond(is_known.all(), lambda: points, drawn)
+        return completed
 
     return _over_patterns(table, fill, values) - prior.centre[None, :]
 
@@ -76,7 +77,8 @@ def filled_by_means(table: Table, labels: Array, num_classes: int, prior: Prior)
     centred = known * (table.values - prior.centre[None, :])
     members = jax.nn.one_hot(labels, num_classes, axis=0)  # (K, N)
     means = (members @ centred) / jnp.maximum(members @ known, 1)
-    return jnp.where(known > 0, centred, means[labels])
+    whole: Array = jnp.where(known > 0, centred, means[labels])
+    return whole
 
 
 def _over_patterns(table: Table, work: Callable[[Array, Array, Array], Array], start: Array) -> Array:

@@ -34,6 +34,7 @@ from mmcli.modules.gmm.components import (
     data_prior,
     draw_params,
     draw_points,
+    expected_posterior,
     mean_params,
     niw_posterior,
     prepare,
@@ -47,6 +48,8 @@ from mmcli.modules.spec import Port, Rule
 
 # Message rows differ by their logarithms, below this all the same.
 LOWEST_LOG_PROB = -8.0
+# Steps of expectation maximisation after the sweeps, where no child has sent anything.
+SETTLING = 60
 # Probability that a row of the message was put into the right cluster.
 CLUSTER_TRUST = 0.9
 
@@ -216,20 +219,44 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
     table, weight = side_by_side(inputs.parents), options.message_weight
     data = prepare(table, work.prior)
 
-    def judge(arguments: tuple[Chain, Array]) -> tuple[Array, GmmParams, Array]:
+    def judge(arguments: tuple[Chain, Array]) -> tuple[Array, GmmParams]:
         chain, message = arguments
         posterior = niw_posterior(completed(data, chain), chain.labels, options.num_classes, options.covariance)
         params = mean_params(posterior)
         scores = log_joint(params, table)
         evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), table.weight, weight)
-        return evidence, params, (scores + weight * message).argmax(-1)
+        return evidence, params
 
-    evidence, params, classes = jax.lax.map(judge, (work.chains, work.messages))
+    evidence, params = jax.lax.map(judge, (work.chains, work.messages))
     best = evidence.argmax()
     kept = jax.tree.map(lambda leaf: leaf[best], params)
-    renumbered = inputs._replace(child=Categorical(work.messages[best], inputs.child.weight))
-    state = GmmState(classes[best].astype(jnp.int32), kept, jnp.array(True))
-    return state, infer(options, state, renumbered), Info(evidence[best], work.trace[:, best])
+    message = Categorical(work.messages[best], inputs.child.weight)
+    points = completed(data, jax.tree.map(lambda leaf: leaf[best], work.chains))
+    # What the child knows is in the labels; without it the last draw of labels is one of many.
+    settled = partial(settle, options.covariance, points, table)
+    kept = jax.lax.cond(message.weight.max() > 0, lambda params: params, settled, kept)
+    scores = log_joint(kept, table)
+    classes = (scores + weight * message.log_probs).argmax(-1)
+    evidence = shared_evidence(scores, message, table.weight, weight)
+    state = GmmState(classes.astype(jnp.int32), kept, jnp.array(True))
+    outputs = infer(options, state, inputs._replace(child=message))
+    return state, outputs, Info(evidence, work.trace[:, best])
+
+
+def settle(covariance: Covariance, data: Data, table: Table, params: GmmParams) -> GmmParams:
+    """Repeat: the expected classes of all items, then the posterior means of parameters given those.
+
+    Expectation maximisation with means in place of modes. Missing columns stay as they were drawn.
+
+    Source: Dempster, Laird and Rubin (1977).
+    """
+
+    def iterate(_: Array, params: GmmParams) -> GmmParams:
+        shares = jax.nn.softmax(log_joint(params, table), axis=-1)
+        return mean_params(expected_posterior(data, shares.T, covariance))
+
+    settled: GmmParams = jax.lax.fori_loop(0, SETTLING, iterate, params)
+    return settled
 
 
 def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
