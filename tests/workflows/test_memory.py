@@ -53,6 +53,8 @@ def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items
     [
         ("gmm", {"num_classes": 10}, "p", 2000, [100]),
         ("gmm", {"num_classes": 20, "chains": 8}, "p", 20_000, [10]),
+        ("gmm", {"num_classes": 10}, "p", 2000, [240]),
+        ("gmm", {"num_classes": 10}, "pp", 5000, [30, 20]),
         ("vae", {"latent_dim": 10}, "p", 5000, [400]),
         ("vae", {"latent_dim": 10, "hidden_dim": 2000}, "p", 1000, [400]),
         ("mlda", {"num_classes": 20, "restarts": 12}, "cc", 20_000, [50, 70]),

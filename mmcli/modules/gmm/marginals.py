@@ -119,7 +119,9 @@ def _marginal_log_density(ordered: Ordered, values: Array) -> Array:
     every = jnp.broadcast_to(rows, (len(ordered.means), *rows.shape[1:]))
     squares = jax.lax.map(distances, (every, ordered.means)).T
     log_dets = jnp.where(is_known[None, :], jnp.log(jnp.abs(diagonal(factors))), 0).sum(-1)
-    return log_dets[None, :] - 0.5 * squares - 0.5 * is_known.sum() * jnp.log(2 * jnp.pi)
+    constant = 0.5 * is_known.sum() * jnp.log(2 * jnp.pi)
+    density: Array = log_dets[None, :] - 0.5 * squares - constant
+    return density
 
 
 def _diagonal_log_density(params: GmmParams, table: Table) -> Array:

@@ -52,7 +52,8 @@ def memory(options: GmmOptions, load: Load) -> int:
     covariances = (chains + 8) * (1 if options.covariance == "tied" else num_classes) * covariance_size
     whitened = num_items * num_classes * min(width, 64)
     drawn = 0 if len(load.widths) == 1 else (2 * chains + 4) * num_items * width
-    return 4 * (messages + covariances + whitened + drawn + 6 * num_items * width + 2 * options.sweeps * chains)
+    points = 3 * num_items * width + drawn
+    return 4 * (messages + points + max(covariances, whitened) + 2 * options.sweeps * chains)
 
 
 def finer(options: GmmOptions) -> GmmOptions:
