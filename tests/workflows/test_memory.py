@@ -92,13 +92,13 @@ modules:
   p:   {type: observation, data: points}
   gmm: {type: gmm, inputs: [p], num_classes: 4}
 """
-ROOM = "wide.yaml:4:3: modules.gmm: 2,000 items of 1,500 columns would take about 19."
+ROOM = "wide.yaml:4:3: modules.gmm: 200 items of 10,000 columns would take about 19."
 
 
 @pytest.fixture
 def wide(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    np.savez("wide.npz", points=np.zeros((2000, 1500), np.float32))
+    np.savez("wide.npz", points=np.zeros((200, 10_000), np.float32))
     Path("wide.yaml").write_text(WIDE)
     return Path("wide.yaml")
 
