@@ -76,11 +76,11 @@ def stored_units(arrays: Mapping[str, NDArray[Any]], num_columns: int) -> Units:
 def in_data_units(
     graph: Graph, module: str, arrays: Mapping[str, NDArray[Any]], units: Mapping[str, Units]
 ) -> dict[str, NDArray[Any]]:
-    """Arrays reported by a module, those in the units of its input converted to the units of the data."""
+    """Arrays reported by a module, those in the units of its first input converted to the units of the data."""
     node = graph.nodes[module]
-    learned = [units[parent] for parent in node.parents if parent in units and node.is_standard(parent)]
-    names = node.spec.in_input_units if learned else ()
-    return {name: learned[0].restored(array) if name in names else array for name, array in arrays.items()}
+    first = node.parents[0]
+    names = node.spec.in_input_units if first in units and node.is_standard(first) else ()
+    return {name: units[first].restored(array) if name in names else array for name, array in arrays.items()}
 
 
 class Survey:

@@ -33,6 +33,18 @@ def draw_gamma(key: Array, shape: Array) -> Array:
     return jax.lax.while_loop(lambda carry: (carry[1] == 0).any(), attempt, start)[1]
 
 
+def draw_categorical(key: Array, log_weights: Array) -> Array:
+    """Draw a column (N,) int32 for each row of (N, K), in proportion to exp(log_weights).
+
+    One uniform number an item: jax.random.categorical takes two logarithms a column.
+    """
+    num_columns = log_weights.shape[1]
+    weights = jnp.exp(log_weights - log_weights.max(axis=1, keepdims=True))
+    below = weights @ jnp.triu(jnp.ones((num_columns, num_columns)))  # (N, K) cumulative
+    draws = jax.random.uniform(key, (len(weights), 1)) * below[:, -1:]
+    return jnp.minimum((below <= draws).sum(-1), num_columns - 1).astype(jnp.int32)
+
+
 def winsorized_moments(rows: Array, weight: Array) -> tuple[Array, Array]:
     """Mean and variance (D,) of each column of (N, D), the outermost values at each end pulled in to the rest.
 

@@ -220,8 +220,8 @@ PROBLEMS = [
     ),
     (
         "too many inputs",
-        ("[vae]", "[vae, image]"),
-        ["6:31: modules.gmm.inputs: gmm takes 1 input (got vae, image)"],
+        ("[image]", "[image, speech]"),
+        ["5:31: modules.vae.inputs: vae takes 1 input (got image, speech)"],
     ),
     (
         "a kind that nobody understands",

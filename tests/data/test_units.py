@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from mmcli.data.units import Survey, Units, stored_units
+from mmcli.config.graph import build_graph
+from mmcli.config.reader import load_config
+from mmcli.data.units import Survey, Units, in_data_units, stored_units
 
 
 def surveyed(rows, known=None, size=64, dtype=None):
@@ -154,3 +156,21 @@ def test_units_come_back():
     units = Units(np.arange(3.0), np.ones(3))
 
     assert stored_units(units._asdict(), 3) is not None
+
+
+@pytest.mark.parametrize(("inputs", "restored"), [("[here, vae]", True), ("[vae, here]", False)])
+def test_centres_are_in_the_units_of_the_first_input_alone(inputs, restored, tmp_path):
+    path = tmp_path / "x.yaml"
+    path.write_text(
+        "data: {a: {file: x.npz}, b: {file: x.npz}}\n"
+        "modules:\n"
+        "  here: {type: observation, data: a}\n"
+        "  seen: {type: observation, data: b}\n"
+        "  vae: {type: vae, inputs: [seen], latent_dim: 3}\n"
+        f"  gmm: {{type: gmm, inputs: {inputs}, num_classes: 2}}\n"
+    )
+    units = Units(np.full(3, 5.0), np.full(3, 10.0))
+
+    found = in_data_units(build_graph(load_config(path)), "gmm", {"mu": np.ones((2, 3))}, {"here": units})
+
+    np.testing.assert_array_equal(found["mu"], np.full((2, 3), 15.0 if restored else 1.0))

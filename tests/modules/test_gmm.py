@@ -1,6 +1,7 @@
 """The GMM against enumeration of all labelings, known distributions and formulas in float64."""
 
 import itertools
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,10 @@ from scipy.special import gammaln, log_softmax, logsumexp, multigammaln
 
 from mmcli.modules import api as contract
 from mmcli.modules.api import Inputs
-from mmcli.modules.gmm import components, model
+from mmcli.modules.gmm import components, marginals, model
+from mmcli.modules.gmm.scatters import class_products, diagonal, divided, floored_cholesky
 from mmcli.modules.gmm.spec import GmmOptions
+from mmcli.modules.gmm.table import side_by_side
 from mmcli.modules.messages import Categorical, Points, neutral, normalized
 from mmcli.modules.spec import Kind, Port
 
@@ -34,7 +37,11 @@ def prior_of(values, weight, prior_scale=PRIOR_SCALE):
 
 
 def prepared(points, prior_scale=PRIOR_SCALE):
-    return components.prepare(points, components.data_prior(points, prior_scale))
+    return components.prepare(side_by_side((points,)), components.data_prior((points,), prior_scale))
+
+
+def posterior_given(data, labels, num_classes, covariance="full"):
+    return components.niw_posterior(data, jnp.asarray(labels, jnp.int32), num_classes, covariance)
 
 
 def posterior_of(members, m0, kappa0, nu0, s0):
@@ -60,16 +67,53 @@ def log_marginal(members, *prior):
     )
 
 
-def enumerate_labelings(values, weight, log_prior, prior_scale=PRIOR_SCALE):
-    """P(labels) of all K^N labelings, in the order of itertools.product; Dirichlet(1, ..., 1) weights."""
+def log_marginal_tied(classes, *prior):
+    """log p(members of every class) under one covariance, parameters integrated out."""
+    m0, kappa0, nu0, s0 = prior
+    num_features = len(m0)
+    posteriors = [posterior_of(members, *prior) for members in classes]
+    scatter, nu = s0 + sum(scatter - s0 for *_, scatter in posteriors), nu0 + sum(map(len, classes))
+    return (
+        -0.5 * (nu - nu0) * num_features * np.log(np.pi)
+        + multigammaln(nu / 2, num_features)
+        - multigammaln(nu0 / 2, num_features)
+        + 0.5 * nu0 * np.linalg.slogdet(s0)[1]
+        - 0.5 * nu * np.linalg.slogdet(scatter)[1]
+        + 0.5 * num_features * sum(np.log(kappa0 / kappa) for _, kappa, *_ in posteriors)
+    )
+
+
+def log_evidence(values, known, labels, num_classes, prior_scale, covariance):
+    """log p(values | labels), parameters integrated out; `known` (N, D), by rows unless the covariance is diagonal."""
+    if covariance == "diagonal":
+        return sum(
+            log_marginal(
+                values[known[:, d] & (labels == k), d : d + 1], *prior_of(values[:, [d]], known[:, d], prior_scale)
+            )
+            for k in range(num_classes)
+            for d in range(values.shape[1])
+        )
+    prior, rows = prior_of(values, known[:, 0], prior_scale), known[:, 0]
+    classes = [values[rows & (labels == k)] for k in range(num_classes)]
+    if covariance == "tied":
+        return log_marginal_tied(classes, *prior)
+    return sum(log_marginal(members, *prior) for members in classes)
+
+
+def enumerate_labelings(values, weight, log_prior, prior_scale=PRIOR_SCALE, covariance="full"):
+    """P(labels) of all K^N labelings, in the order of itertools.product; Dirichlet(1, ..., 1) weights.
+
+    `weight` is (N,), or (N, D) where items are known in part.
+    """
     num_items, num_classes = log_prior.shape
-    prior, known = prior_of(values, weight, prior_scale), weight > 0
+    by_column = np.broadcast_to(weight.reshape(num_items, -1), values.shape) > 0
+    known = by_column.any(1)
     scores = []
     for labels in map(np.array, itertools.product(range(num_classes), repeat=num_items)):
         score = log_prior[np.arange(num_items), labels].sum()
         counts = np.bincount(labels[known], minlength=num_classes)
         score += gammaln(1 + counts).sum() - gammaln(num_classes + known.sum())
-        score += sum(log_marginal(values[known & (labels == k)], *prior) for k in range(num_classes))
+        score += log_evidence(values, by_column, labels, num_classes, prior_scale, covariance)
         # An unknown item takes part in no count: its class follows the weights that the others leave.
         score += (np.log1p(counts[labels[~known]]) - np.log(num_classes + known.sum())).sum()
         scores.append(score)
@@ -92,38 +136,70 @@ ALL_KNOWN, THIRD_UNKNOWN = np.ones(5), np.array([1.0, 1.0, 0.0, 1.0, 1.0])
 LOG_MESSAGE = log_softmax(np.random.default_rng(3).normal(size=(5, 2)), axis=-1)
 
 
-@jax.jit
-def last_labels(key, points, log_prior, prior_scale):
+@partial(jax.jit, static_argnames="covariance")
+def last_labels(key, parents, log_prior, prior_scale, covariance="full"):
     """Labels (4096, N) after 60 sweeps of as many chains from random labels: independent draws."""
-    chains, sweeps, data = 4096, 60, prepared(points, prior_scale)
+    chains, sweeps, table = 4096, 60, side_by_side(parents)
+    prior = components.data_prior(parents, prior_scale)
+    data = components.prepare(table, prior)
 
-    def sweep(labels, key):
-        labels, _ = jax.vmap(model.gibbs_sweep, (0, 0, None, None, None))(
-            jax.random.split(key, chains), labels, points, data, log_prior
-        )
-        return labels, None
+    def sweep(chain, key):
+        def one(key, chain):
+            return model.gibbs_sweep(key, chain, table, data, log_prior, covariance)[0]
+
+        return jax.vmap(one)(jax.random.split(key, chains), chain), None
 
     labels = jax.random.bernoulli(key, shape=(chains, log_prior.shape[0])).astype(jnp.int32)
-    return jax.lax.scan(sweep, labels, jax.random.split(key, sweeps))[0]
+    filled = None
+    if not table.is_single:
+        filled = jax.vmap(lambda labels: marginals.filled_by_means(table, labels, log_prior.shape[1], prior))(labels)
+    return jax.lax.scan(sweep, model.Chain(labels, filled), jax.random.split(key, sweeps))[0].labels
+
+
+def float32(values, weight):
+    return Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32))
 
 
 @pytest.mark.parametrize(
-    ("values", "weight", "log_prior", "prior_scale"),
+    ("values", "weight", "log_prior", "prior_scale", "covariance"),
     [
-        (POINTS_1, ALL_KNOWN, np.zeros((5, 2)), PRIOR_SCALE),
-        (POINTS_2, ALL_KNOWN, 1.5 * LOG_MESSAGE, PRIOR_SCALE),
+        (POINTS_1, ALL_KNOWN, np.zeros((5, 2)), PRIOR_SCALE, "full"),
+        (POINTS_2, ALL_KNOWN, 1.5 * LOG_MESSAGE, PRIOR_SCALE, "full"),
         # Of four points two are pulled in: their prior is narrower than they are, and chains change labels seldom.
-        (POINTS_2, THIRD_UNKNOWN, LOG_MESSAGE, 10 * PRIOR_SCALE),
+        (POINTS_2, THIRD_UNKNOWN, LOG_MESSAGE, 10 * PRIOR_SCALE, "full"),
+        (POINTS_2, THIRD_UNKNOWN, LOG_MESSAGE, 10 * PRIOR_SCALE, "tied"),
+        (POINTS_2, ALL_KNOWN, LOG_MESSAGE, PRIOR_SCALE, "diagonal"),
     ],
-    ids=["no message", "message", "unknown point"],
+    ids=["no message", "message", "unknown point", "tied", "diagonal"],
 )
-def test_gibbs_sampling_visits_every_labeling_as_often_as_its_posterior_says(values, weight, log_prior, prior_scale):
-    points = Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32))
+def test_gibbs_sampling_visits_every_labeling_as_often_as_its_posterior_says(
+    values, weight, log_prior, prior_scale, covariance
+):
+    parents = (float32(values, weight),)
+    log_message = jnp.asarray(log_prior, jnp.float32)
 
-    labels = np.asarray(last_labels(jax.random.key(0), points, jnp.asarray(log_prior, jnp.float32), prior_scale))
+    labels = np.asarray(last_labels(jax.random.key(0), parents, log_message, prior_scale, covariance))
 
-    visits = np.bincount(labels @ (2 ** np.arange(4, -1, -1)), minlength=32)  # in the order of itertools.product
-    assert chi_square_p_value(visits, enumerate_labelings(values, weight, log_prior, prior_scale)) > FALSE_ALARM
+    posterior = enumerate_labelings(values, weight, log_prior, prior_scale, covariance)
+    assert chi_square_p_value(visits_of(labels), posterior) > FALSE_ALARM
+
+
+def visits_of(labels):
+    """How often each labeling of five points occurs, in the order of itertools.product."""
+    return np.bincount(labels @ (2 ** np.arange(4, -1, -1)), minlength=32)
+
+
+@pytest.mark.parametrize("missing", [[], [1, 2]], ids=["complete", "in part"])
+def test_sweeps_over_two_inputs_visit_every_labeling_as_often_as_its_posterior_says(missing):
+    weights = np.ones((5, 2))
+    weights[missing, [0, 1][: len(missing)]] = 0
+    parents = tuple(float32(POINTS_2[:, [d]], weights[:, d]) for d in range(2))
+    log_message = jnp.asarray(LOG_MESSAGE, jnp.float32)
+
+    labels = np.asarray(last_labels(jax.random.key(0), parents, log_message, 10 * PRIOR_SCALE, "diagonal"))
+
+    posterior = enumerate_labelings(POINTS_2, weights, LOG_MESSAGE, 10 * PRIOR_SCALE, "diagonal")
+    assert chi_square_p_value(visits_of(labels), posterior) > FALSE_ALARM
 
 
 def test_the_enumeration_tells_a_wrong_prior_from_the_right_one():
@@ -146,7 +222,7 @@ def test_posterior_of_parameters_in_float64():
     values, weight, labels = random_data()
     with jax.enable_x64(True):
         data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
-        posterior = jax.tree.map(np.asarray, components.niw_posterior(data, jnp.asarray(labels), 4))
+        posterior = jax.tree.map(np.asarray, posterior_given(data, labels, 4))
 
     prior = prior_of(values, weight)
     for k in range(4):  # the last class is empty
@@ -157,10 +233,136 @@ def test_posterior_of_parameters_in_float64():
         np.testing.assert_allclose(posterior.chol_scatters[k] @ posterior.chol_scatters[k].T, scatter, atol=1e-10)
 
 
+def test_posterior_of_a_tied_covariance_in_float64():
+    values, weight, labels = random_data()
+    with jax.enable_x64(True):
+        data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
+        posterior = jax.tree.map(np.asarray, posterior_given(data, labels, 4, "tied"))
+
+    prior = prior_of(values, weight)
+    *_, nu0, s0 = prior
+    each = [posterior_of(values[(labels == k) & (weight > 0)], *prior) for k in range(4)]
+    np.testing.assert_allclose(posterior.means, [mean for mean, *_ in each], rtol=1e-10)
+    np.testing.assert_array_equal(posterior.kappa, [kappa for _, kappa, *_ in each])
+    assert posterior.nu == [nu0 + weight.sum()]
+    chol, scatter = posterior.chol_scatters[0], s0 + sum(scatter - s0 for *_, scatter in each)
+    np.testing.assert_allclose(chol @ chol.T, scatter, atol=1e-10)
+
+
+def test_posterior_of_diagonal_covariances_is_that_of_each_column_in_float64():
+    values, weight, labels = random_data()
+    with jax.enable_x64(True):
+        data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
+        posterior = jax.tree.map(np.asarray, posterior_given(data, labels, 4, "diagonal"))
+
+    for k in range(4):
+        for d in range(3):
+            column = values[:, [d]]
+            mean, kappa, nu, scatter = posterior_of(column[(labels == k) & (weight > 0)], *prior_of(column, weight))
+            assert (posterior.kappa[k], posterior.nu[k]) == (kappa, nu)
+            np.testing.assert_allclose(posterior.means[k, d], mean[0], rtol=1e-10)
+            np.testing.assert_allclose(posterior.chol_scatters[k, d] ** 2, scatter[0, 0], rtol=1e-10)
+
+
+@pytest.mark.parametrize("covariance", ["tied", "diagonal"])
+def test_draws_of_other_covariances_follow_their_posterior(covariance):
+    values, weight, labels = random_data(num_features=2)
+    data = prepared(float32(values, weight))
+    posterior = jax.tree.map(np.asarray, posterior_given(data, labels % 2, 3, covariance))
+    keys = jax.random.split(jax.random.key(0), 5000)
+    params = jax.jit(jax.vmap(components.draw_params, (0, None)))(keys, posterior)
+    params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+
+    for k in range(3):
+        shifts = params.means[:, k] - posterior.means[k]
+        if covariance == "tied":
+            scatter, whiteners = posterior.chol_scatters[0] @ posterior.chol_scatters[0].T, params.whiteners[:, 0]
+            along = np.square(whiteners @ [1.0, -2.0]).sum(-1) / ([1, -2] @ np.linalg.solve(scatter, [1, -2]))
+            assert p_value(along, stats.chi2(posterior.nu[0])) > FALSE_ALARM
+            whitened = np.einsum("rij,rj->ri", whiteners, shifts)
+        else:
+            for d in range(2):
+                along = np.square(params.whiteners[:, k, d] * posterior.chol_scatters[k, d])
+                assert p_value(along, stats.chi2(posterior.nu[k])) > FALSE_ALARM
+            whitened = params.whiteners[:, k] * shifts
+        for column in np.sqrt(posterior.kappa[k]) * whitened.T:
+            assert p_value(column, stats.norm) > FALSE_ALARM
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal"])
+def test_mean_parameters_and_densities_of_every_covariance_in_float64(covariance):
+    values, weight, labels = random_data()
+    with jax.enable_x64(True):
+        points = Points(jnp.asarray(values), jnp.asarray(weight))
+        posterior = posterior_given(prepared(points), labels, 3, covariance)
+        params = components.mean_params(posterior)
+        log_weights, means = np.asarray(params.log_weights), np.asarray(params.means)
+        scores = np.asarray(marginals.log_joint(params, side_by_side((points,))))
+        nu, factors = np.asarray(posterior.nu), np.asarray(posterior.chol_scatters)
+
+    for k in range(3):
+        s = 0 if covariance == "tied" else k
+        if covariance == "diagonal":
+            expected = np.diag(factors[k] ** 2) / (nu[k] - 2)
+        else:
+            expected = factors[s] @ factors[s].T / (nu[s] - 4)
+        density = stats.multivariate_normal(means[k], expected).logpdf(values)
+        np.testing.assert_allclose(scores[:, k], log_weights[k] + weight * density, rtol=1e-9)
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal"])
+def test_items_that_belong_to_classes_in_shares_count_by_them_in_float64(covariance):
+    values, weight, labels = random_data()
+    shares = 0.75 * np.eye(3)[labels] + 0.25 * np.eye(3)[(labels + 1) % 3]
+    with jax.enable_x64(True):
+        data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
+        found = components.expected_posterior(data, jnp.asarray(shares.T), covariance)
+        found = jax.tree.map(np.asarray, found)
+
+    m0, kappa0, _, s0 = prior_of(values, weight)
+    members, centred = weight[:, None] * shares, values - m0
+    kappa = kappa0 + members.sum(0)
+    shifts = members.T @ centred / kappa[:, None]
+    scatters = np.einsum("nk,ni,nj->kij", members, centred, centred) - np.einsum("k,ki,kj->kij", kappa, shifts, shifts)
+    np.testing.assert_allclose(found.kappa, kappa)
+    np.testing.assert_allclose(found.means, m0 + shifts)
+    factors = found.chol_scatters
+    if covariance == "diagonal":
+        np.testing.assert_allclose(factors**2, np.diagonal(s0 + scatters, axis1=1, axis2=2))
+    else:
+        expected = s0 + (scatters.sum(0, keepdims=True) if covariance == "tied" else scatters)
+        np.testing.assert_allclose(factors @ np.swapaxes(factors, 1, 2), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("num_items", [1, 127, 128, 700])
+def test_products_of_classes_in_blocks_are_those_of_their_rows(num_items):
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(num_items, 3)), rng.choice([0, 0, 0, 2, 3], num_items)  # no item is of class 1
+
+    with jax.enable_x64(True):
+        products = np.asarray(class_products(jnp.asarray(rows), jnp.asarray(labels, jnp.int32), 4))
+
+    for k in range(4):
+        np.testing.assert_allclose(products[k], rows[labels == k].T @ rows[labels == k], atol=1e-12)
+
+
+@pytest.mark.parametrize("num_features", [1, 5, 64, 65, 150])
+def test_triangular_matrices_are_divided_by_panels(num_features):
+    rng = np.random.default_rng(0)
+    factors, lower = np.tril(rng.normal(size=(2, 2, num_features, num_features)))
+    lower += 9 * np.sqrt(num_features) * np.eye(num_features)
+
+    with jax.enable_x64(True):
+        quotient = np.asarray(divided(jnp.asarray(factors), jnp.asarray(lower)))
+
+    np.testing.assert_allclose(quotient @ lower, factors, atol=1e-10)
+    np.testing.assert_array_equal(np.triu(quotient, 1), 0)
+
+
 def test_scatter_of_far_off_points_does_not_cancel_in_float32():
     values, weight, labels = random_data(far=1e3)
     data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
-    chol = np.asarray(components.niw_posterior(data, jnp.asarray(labels), 3).chol_scatters)
+    chol = np.asarray(posterior_given(data, labels, 3).chol_scatters)
 
     for k in range(3):
         *_, scatter = posterior_of(values[(labels == k) & (weight > 0)], *prior_of(values, weight))
@@ -173,7 +375,7 @@ def test_features_that_are_sums_of_others_have_a_covariance_at_any_scale(num_ite
     rng = np.random.default_rng(0)
     values = scale * rng.normal(size=(num_items, 2)) @ rng.normal(size=(2, 6))  # of rank 2
     data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.ones(num_items)))
-    chol = np.asarray(components.niw_posterior(data, jnp.arange(num_items) % 3, 4).chol_scatters, float)
+    chol = np.asarray(posterior_given(data, jnp.arange(num_items) % 3, 4).chol_scatters, float)
 
     for k in range(3):
         *_, scatter = posterior_of(values[k::3], *prior_of(values, np.ones(num_items)))
@@ -188,9 +390,9 @@ def test_features_that_are_sums_of_others_have_a_covariance_at_any_scale(num_ite
 def test_the_floor_of_a_covariance_touches_no_other():
     alike = np.eye(3)[[0, 1, 1]] @ np.eye(3)[:, [0, 1, 1]]  # the last feature is the one before it
     scatters = jnp.stack([1e-5 * jnp.eye(3), jnp.asarray(alike, jnp.float32), 1e5 * jnp.eye(3)])
-    floors = 1e-6 * components.diagonal(scatters)
+    floors = 1e-6 * diagonal(scatters)
 
-    chol, plain = components.floored_cholesky(scatters, floors), jnp.linalg.cholesky(scatters)
+    chol, plain = floored_cholesky(scatters, floors), jnp.linalg.cholesky(scatters)
 
     np.testing.assert_array_equal(chol[::2], plain[::2])
     assert np.isnan(plain[1]).any()
@@ -203,12 +405,10 @@ def test_neither_scale_nor_offset_changes_a_posterior(scale, offset):
     values, weight, labels = random_data()
     values = np.round(values, 2)
     near, far = (
-        components.niw_posterior(
-            prepared(Points(jnp.asarray(scale * points), jnp.asarray(weight))), jnp.asarray(labels), 3
-        )
+        posterior_given(prepared(Points(jnp.asarray(scale * points), jnp.asarray(weight))), labels, 3)
         for points in (values, values + offset)
     )
-    plain = components.niw_posterior(prepared(Points(jnp.asarray(values), jnp.asarray(weight))), jnp.asarray(labels), 3)
+    plain = posterior_given(prepared(Points(jnp.asarray(values), jnp.asarray(weight))), labels, 3)
 
     for posterior, shift in ((near, 0), (far, offset)):
         np.testing.assert_allclose(posterior.means / scale - shift, plain.means, atol=1e-3)
@@ -222,7 +422,7 @@ def test_an_outlier_moves_no_prior():
 
     for kept, moved in zip(*(prior_of(points, weight) for points in (values, wild)), strict=True):
         np.testing.assert_allclose(moved, kept, atol=0.1)
-    found = components.data_prior(Points(jnp.asarray(wild, jnp.float32), jnp.asarray(weight)), PRIOR_SCALE)
+    found = components.data_prior((Points(jnp.asarray(wild, jnp.float32), jnp.asarray(weight)),), PRIOR_SCALE)
     np.testing.assert_allclose(found.centre, prior_of(wild, weight)[0], rtol=1e-4)
     np.testing.assert_allclose(np.diag(found.scatter), prior_of(wild, weight)[3], rtol=1e-4)
 
@@ -230,8 +430,8 @@ def test_an_outlier_moves_no_prior():
 def test_what_does_not_vary_has_the_prior_of_the_broadest_or_of_1():
     values = np.stack([np.full(9, 7.1), np.arange(9.0), np.arange(9.0) / 100], axis=1)
 
-    found = components.data_prior(Points(jnp.asarray(values, jnp.float32), jnp.ones(9)), 0.1)
-    nothing = components.data_prior(Points(jnp.asarray(values[:, :1], jnp.float32), jnp.ones(9)), 0.1)
+    found = components.data_prior((Points(jnp.asarray(values, jnp.float32), jnp.ones(9)),), 0.1)
+    nothing = components.data_prior((Points(jnp.asarray(values[:, :1], jnp.float32), jnp.ones(9)),), 0.1)
 
     assert found.scatter[0] == found.scatter[1] > 1000 * found.scatter[2]
     assert nothing.scatter[0] == pytest.approx(0.1)
@@ -242,7 +442,7 @@ def posterior():
     """Of three classes in two dimensions, the last of them empty."""
     values, weight, labels = random_data(num_features=2)
     data = prepared(Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
-    return jax.tree.map(np.asarray, components.niw_posterior(data, jnp.asarray(labels % 2), 3))
+    return jax.tree.map(np.asarray, posterior_given(data, labels % 2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +528,8 @@ def test_mean_parameters_are_the_posterior_means(posterior):
 def test_log_joint_is_weight_times_density(posterior):
     values, weight, _ = random_data(num_features=2)
     params = components.mean_params(posterior)
-    scores = components.log_joint(params, Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32)))
+    points = Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32))
+    scores = marginals.log_joint(params, side_by_side((points,)))
 
     for k in range(3):
         covariance = posterior.chol_scatters[k] @ posterior.chol_scatters[k].T / (posterior.nu[k] - 3)
@@ -429,6 +630,21 @@ def test_clusters_far_apart_are_found_and_their_means_go_back(clustered):
     np.testing.assert_allclose(np.exp(outputs.forward.log_probs), outputs.items["Pdz"], atol=1e-6)
 
 
+def test_without_a_message_an_update_ends_where_expected_classes_and_parameters_agree(clustered):
+    points, _, module, step = clustered
+    inputs = Inputs.of((points,), neutral(Port(Kind.CATEGORICAL, 3), 60))
+
+    state, outputs, info = step(jax.random.key(0), module.init(jax.random.key(1), inputs), inputs)
+
+    table = side_by_side((points,))
+    again = model.settle("full", prepared(points, 0.1), table, state.params)
+    for leaf, found in zip(jax.tree.leaves(again), jax.tree.leaves(state.params), strict=True):
+        np.testing.assert_allclose(leaf, found, atol=1e-2)
+    scores = np.asarray(marginals.log_joint(state.params, table))
+    assert info.objective == pytest.approx(logsumexp(scores, axis=1).sum(), rel=1e-5)
+    np.testing.assert_array_equal(outputs.items["class"], scores.argmax(1))
+
+
 def test_the_message_counts_by_its_weight():
     points, truth = blobs([[0.0, 0.0], [0.0, 9.0]], 10, 0.5)
     swapped = normalized(0.5 * jax.nn.one_hot(1 - truth, 2))
@@ -437,7 +653,7 @@ def test_the_message_counts_by_its_weight():
         module = model.build(GmmOptions(num_classes=2, message_weight=weight), (Port(Kind.POINTS, 2),), "cavity")
         state = module.init(jax.random.key(0), Inputs.of((points,), swapped))
         data = prepared(points)
-        params = components.mean_params(components.niw_posterior(data, jnp.asarray(truth), 2))
+        params = components.mean_params(posterior_given(data, truth, 2))
         heard = Inputs.of((points,), swapped)
         classes[weight] = jax.jit(module.infer)(state._replace(params=params), heard).items["class"]
 

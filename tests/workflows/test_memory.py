@@ -53,6 +53,8 @@ def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items
     [
         ("gmm", {"num_classes": 10}, "p", 2000, [100]),
         ("gmm", {"num_classes": 20, "chains": 8}, "p", 20_000, [10]),
+        ("gmm", {"num_classes": 10}, "p", 2000, [240]),
+        ("gmm", {"num_classes": 10}, "pp", 5000, [30, 20]),
         ("vae", {"latent_dim": 10}, "p", 5000, [400]),
         ("vae", {"latent_dim": 10, "hidden_dim": 2000}, "p", 1000, [400]),
         ("mlda", {"num_classes": 20, "restarts": 12}, "cc", 20_000, [50, 70]),
@@ -90,13 +92,13 @@ modules:
   p:   {type: observation, data: points}
   gmm: {type: gmm, inputs: [p], num_classes: 4}
 """
-ROOM = "wide.yaml:4:3: modules.gmm: 2,000 items of 1,500 columns would take about 19."
+ROOM = "wide.yaml:4:3: modules.gmm: 200 items of 10,000 columns would take about 19."
 
 
 @pytest.fixture
 def wide(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
-    np.savez("wide.npz", points=np.zeros((2000, 1500), np.float32))
+    np.savez("wide.npz", points=np.zeros((200, 10_000), np.float32))
     Path("wide.yaml").write_text(WIDE)
     return Path("wide.yaml")
 

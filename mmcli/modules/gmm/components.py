@@ -1,19 +1,26 @@
 """Gaussian components under a normal-inverse-Wishart prior: posterior, draws from it and its means.
 
-N items, D features, K classes.
+Covariances are `full`, one a class; `tied`, one for all classes; or `diagonal`, a variance a class and column, each
+column with the prior of the mixture of that column alone. Which follows from the shapes of parameters.
+
+N items, D features, K classes, S covariances: K, or 1 where they are tied.
 
 Source: Murphy (2012), Machine Learning: A Probabilistic Perspective, section 4.6.3.
 """
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from mmcli.modules.messages import Points
+from mmcli.modules.gmm.scatters import class_products, diagonal, divided, floored_cholesky, panels, rounding_error
+from mmcli.modules.gmm.spec import Covariance
+from mmcli.modules.gmm.table import Table
+from mmcli.modules.messages import Message, Points, of_kind
 from mmcli.modules.numerics import draw_gamma, winsorized_moments
 
 PRIOR_KAPPA = 1.0
@@ -25,8 +32,8 @@ class GmmParams(NamedTuple):
 
     log_weights: Array  # (K,)
     means: Array  # (K, D)
-    whiteners: Array  # (K, D, D) lower triangular A, Sigma^-1 = A' A
-    log_dets: Array  # (K,) log |A|
+    whiteners: Array  # (S, D, D) lower triangular A, Sigma^-1 = A' A; its diagonal alone, (K, D), where it is diagonal
+    log_dets: Array  # (S,) log |A|
 
 
 class Niw(NamedTuple):
@@ -35,8 +42,8 @@ class Niw(NamedTuple):
     counts: Array  # (K,) items
     means: Array  # (K, D)
     kappa: Array  # (K,)
-    nu: Array  # (K,)
-    chol_scatters: Array  # (K, D, D) lower triangular
+    nu: Array  # (S,)
+    chol_scatters: Array  # (S, D, D) lower triangular; (K, D) where diagonal
 
 
 class Prior(NamedTuple):
@@ -47,113 +54,150 @@ class Prior(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Points prepared once for all sweeps."""
+    """Points prepared for sweeps."""
 
     prior: Prior
-    centred: Array  # (N, D)
-    products: Array  # (N, D D) of each pair of features
+    centred: Array  # (N, D) less m0; 0 where missing, unless it is filled
     weight: Array  # (N,)
 
 
-def data_prior(points: Points, prior_scale: float) -> Prior:
+def data_prior(parents: Sequence[Message], prior_scale: float) -> Prior:
     """m0 and S0 for the data; a feature that does not vary gets the largest variance of the others, or 1."""
-    centre, variances = winsorized_moments(points.values, points.weight)
+    points = [of_kind(message, Points) for message in parents]
+    moments = [winsorized_moments(message.values, message.weight) for message in points]
+    centre, variances = (jnp.concatenate(parts) for parts in zip(*moments, strict=True))
     largest = variances.max()
     floor = jnp.where(largest > 0, largest, 1.0)
     return Prior(centre, prior_scale * jnp.where(variances > 0, variances, floor))
 
 
-def prepare(points: Points, prior: Prior) -> Data:
-    """Centre the points (N, D) by the prior and multiply their features, once for all sweeps."""
-    # Centred first: moments of far-off data would cancel in float32.
-    centred = (points.values - prior.centre[None, :]) * points.weight[:, None]
-    products = centred[:, :, None] * centred[:, None, :]  # (N, D, D)
-    return Data(prior, centred, products.reshape(products.shape[0], -1), points.weight)
+def prepare(table: Table, prior: Prior) -> Data:
+    """Centre the points by the prior: moments of far-off data would cancel in float32."""
+    centred = (table.values - prior.centre[None, :]) * (table.known if table.is_single else table.column_known)
+    return Data(prior, centred, table.weight)
 
 
-def niw_posterior(data: Data, labels: Array, num_classes: int) -> Niw:
+def niw_posterior(data: Data, labels: Array, num_classes: int, covariance: Covariance) -> Niw:
     """Posterior of every class's mean and covariance given the labels (N,)."""
+    products = partial(class_products, data.centred, labels, num_classes)
+    return _posterior(data, jax.nn.one_hot(labels, num_classes, axis=0), products, covariance)
+
+
+def expected_posterior(data: Data, responsibilities: Array, covariance: Covariance) -> Niw:
+    """The same where an item belongs to classes in shares: responsibilities are (K, N), sums over K are 1."""
+
+    def products() -> Array:
+        # Class by class: rows weighted for all classes would fill N x K x D.
+        sums: Array = jax.lax.map(lambda shares: (shares[:, None] * data.centred).T @ data.centred, responsibilities)
+        return sums
+
+    return _posterior(data, responsibilities, products, covariance)
+
+
+def _posterior(data: Data, shares: Array, products: Callable[[], Array], covariance: Covariance) -> Niw:
+    """Posterior given the shares (K, N) of items in classes, and their sums (K, D, D) of products where needed."""
     centre, prior_scatter = data.prior
     num_features = centre.shape[0]
-    members = jax.nn.one_hot(labels, num_classes, axis=0) * data.weight[None, :]  # (K, N)
+    members = shares * data.weight[None, :]
     counts = members.sum(-1)
     kappa = PRIOR_KAPPA + counts
     shifts = (members @ data.centred) / kappa[:, None]  # (K, D), from the centre
-    moments = (members @ data.products).reshape(num_classes, num_features, num_features)
-    scatters = moments - kappa[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
-    scatters += jnp.diag(prior_scatter)[None]
-    # Sums of many squares in floating point are sure to about this much.
-    error = float(np.finfo(moments.dtype).eps) * (counts / 16 + num_features)[:, None] * diagonal(moments)
-    return Niw(counts, centre[None, :] + shifts, kappa, num_features + 2 + counts, floored_cholesky(scatters, error))
-
-
-def diagonal(matrices: Array) -> Array:
-    """Diagonals (..., D) of matrices (..., D, D)."""
-    entries: Array = jnp.diagonal(matrices, axis1=-2, axis2=-1)
-    return entries
-
-
-def floored_cholesky(scatters: Array, floors: Array) -> Array:
-    """Cholesky factors of (K, D, D); where features depend on each other to below `floors` (K, D), these are added.
-
-    So features that are sums of others, of whatever scale, have a covariance; others keep theirs to the bit.
-    """
-    chol = jnp.linalg.cholesky(scatters)
-    is_sound = (jnp.square(diagonal(chol)) > floors).all(-1)  # False for NaN
-
-    def raised() -> Array:
-        floored = jnp.linalg.cholesky(scatters + floors[:, :, None] * jnp.eye(scatters.shape[-1])[None])
-        return jnp.where(is_sound[:, None, None], chol, floored)
-
-    # Not both at once: two LAPACK calls of one program may each wait for threads that the other holds, for ever.
-    factors: Array = jax.lax.cond(is_sound.all(), lambda: chol, raised)
-    return factors
-
-
-def lower_inverse(lower: Array) -> Array:
-    """Inverses of lower triangular matrices (K, D, D)."""
-    return solve_triangular(lower, jnp.broadcast_to(jnp.eye(lower.shape[-1]), lower.shape), lower=True)
+    means = centre[None, :] + shifts
+    if covariance == "diagonal":
+        squares = members @ jnp.square(data.centred)  # (K, D)
+        scatters = squares - kappa[:, None] * jnp.square(shifts) + prior_scatter[None, :]
+        error = rounding_error(counts, squares)
+        return Niw(counts, means, kappa, 3 + counts, jnp.sqrt(jnp.where(scatters > error, scatters, scatters + error)))
+    if covariance == "tied":
+        moments = (data.centred.T @ data.centred)[None]
+        between = ((kappa[:, None] * shifts).T @ shifts)[None]
+        sizes = counts.sum()[None]
+    else:
+        moments = products()
+        between = kappa[:, None, None] * shifts[:, :, None] * shifts[:, None, :]
+        sizes = counts
+    scatters = moments - between + jnp.diag(prior_scatter)[None]
+    chol = floored_cholesky(scatters, rounding_error(sizes, diagonal(moments)))
+    return Niw(counts, means, kappa, num_features + 2 + sizes, chol)
 
 
 def draw_params(key: Array, posterior: Niw) -> GmmParams:
-    """Draw (K, ...) parameters from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
+    """Draw parameters from Dirichlet and NIW, by Bartlett's decomposition of the Wishart precision.
 
     Source: Murphy (2012), eq. 4.210; Smith and Hocking (1972), algorithm AS 53.
     """
+    gamma_key, factor_key, noise_key = jax.random.split(key, 3)
     num_classes, num_features = posterior.means.shape
-    gamma_key, normal_key = jax.random.split(key)
+    is_diagonal = posterior.chol_scatters.ndim == 2
     # Sigma^-1 = L^-T B B' L^-1 with B triangular: squares of its diagonal are chi-square, the rest normal.
     # B is drawn upper triangular, so that A = B' L^-1 is lower triangular.
-    freedom = posterior.nu[:, None] - (num_features - 1 - jnp.arange(num_features))[None, :]
-    shares = (PRIOR_CLASS_COUNT + posterior.counts)[:, None]
-    gammas = draw_gamma(gamma_key, jnp.concatenate([shares, freedom / 2], axis=1))  # (K, 1 + D)
-    normals = jax.random.normal(normal_key, (num_classes, num_features, num_features + 1))
-    scales = jnp.sqrt(2 * gammas[:, 1:])  # (K, D)
-    factors = jnp.tril(normals[:, :, 1:], -1) + scales[:, :, None] * jnp.eye(num_features)[None]
-    whiteners = factors @ lower_inverse(posterior.chol_scatters)
-    noise = normals[:, :, :1] / jnp.sqrt(posterior.kappa)[:, None, None]
-    means = posterior.means + solve_triangular(whiteners, noise, lower=True)[:, :, 0]
-    log_weights = jnp.log(gammas[:, 0]) - jnp.log(gammas[:, 0].sum())
-    return GmmParams(log_weights, means, whiteners, jnp.log(diagonal(whiteners)).sum(-1))
+    lost = jnp.zeros(num_features) if is_diagonal else num_features - 1 - jnp.arange(num_features)
+    freedom = posterior.nu[:, None] - lost[None, :]  # (S, D)
+    shares = PRIOR_CLASS_COUNT + posterior.counts
+    gammas = draw_gamma(gamma_key, jnp.concatenate([shares, freedom.reshape(-1) / 2]))
+    log_weights = jnp.log(gammas[:num_classes]) - jnp.log(gammas[:num_classes].sum())
+    scales = jnp.sqrt(2 * gammas[num_classes:]).reshape(freedom.shape)
+    noise = jax.random.normal(noise_key, posterior.means.shape) / jnp.sqrt(posterior.kappa)[:, None]
+    if is_diagonal:
+        whiteners = scales / posterior.chol_scatters
+        return GmmParams(log_weights, posterior.means + noise / whiteners, whiteners, jnp.log(whiteners).sum(-1))
+    # Class by class: XLA on a CPU takes four times as long for all at once.
+    draw = partial(jax.random.normal, shape=(num_features, num_features))
+    normals = jax.lax.map(draw, jax.random.split(factor_key, len(freedom)))
+    factors = jnp.tril(normals, -1) + scales[:, :, None] * jnp.eye(num_features)[None]
+    whiteners = divided(factors, posterior.chol_scatters)
+    sides = noise.reshape(len(whiteners), -1, num_features).mT  # (S, D, classes of each covariance)
+    shifts = solve_triangular(whiteners, sides, lower=True).mT.reshape(noise.shape)
+    return GmmParams(log_weights, posterior.means + shifts, whiteners, jnp.log(diagonal(whiteners)).sum(-1))
 
 
 def mean_params(posterior: Niw) -> GmmParams:
     """Posterior means of weights, means and covariances. Murphy (2012), eq. 4.215."""
-    num_features = posterior.means.shape[1]
     shares = PRIOR_CLASS_COUNT + posterior.counts
-    freedom = posterior.nu - num_features - 1
-    whiteners = jnp.sqrt(freedom)[:, None, None] * lower_inverse(posterior.chol_scatters)
-    log_dets = jnp.log(diagonal(whiteners)).sum(-1)
-    return GmmParams(jnp.log(shares / shares.sum()), posterior.means, whiteners, log_dets)
+    log_weights = jnp.log(shares / shares.sum())
+    if posterior.chol_scatters.ndim == 2:
+        whiteners = jnp.sqrt(posterior.nu - 2)[:, None] / posterior.chol_scatters
+        return GmmParams(log_weights, posterior.means, whiteners, jnp.log(whiteners).sum(-1))
+    num_features = posterior.means.shape[1]
+    scales = jnp.sqrt(posterior.nu - num_features - 1)
+    whiteners = divided(scales[:, None, None] * jnp.eye(num_features)[None], posterior.chol_scatters)
+    return GmmParams(log_weights, posterior.means, whiteners, jnp.log(diagonal(whiteners)).sum(-1))
 
 
-def log_joint(params: GmmParams, points: Points) -> Array:
-    """log pi_k N(x_t; mu_k, Sigma_k), (N, K) nats; log pi_k where the point is unknown."""
-    num_classes, num_features = params.means.shape
-    flat = params.whiteners.reshape(num_classes * num_features, num_features)
-    offsets = (params.whiteners @ params.means[:, :, None]).reshape(-1)
-    whitened = (points.values @ flat.T - offsets[None, :]).reshape(-1, num_classes, num_features)
-    log_likelihood = (
-        params.log_dets[None, :] - 0.5 * jnp.square(whitened).sum(-1) - 0.5 * num_features * jnp.log(2 * jnp.pi)
-    )
-    return params.log_weights[None, :] + points.weight[:, None] * log_likelihood
+def squared_distances(params: GmmParams, values: Array) -> Array:
+    """Mahalanobis distances (N, K), squared, of points (N, D) from every mean."""
+    means, whiteners = params.means, params.whiteners
+    num_classes, num_features = means.shape
+    if whiteners.ndim == 2:
+        return jnp.square((values[:, None, :] - means[None]) * whiteners[None]).sum(-1)
+    if len(whiteners) == 1:
+        return jnp.square((values @ whiteners[0].T)[:, None, :] - (means @ whiteners[0].T)[None]).sum(-1)
+    distances = jnp.zeros((len(values), num_classes))
+    for first, last in panels(num_features):
+        rows = whiteners[:, first:last, :last]  # zero from `last` on
+        offsets = (rows @ means[:, :last, None]).reshape(-1)
+        whitened = values[:, :last] @ rows.reshape(-1, last).T - offsets[None, :]
+        distances += jnp.square(whitened.reshape(-1, num_classes, last - first)).sum(-1)
+    return distances
+
+
+def log_density(params: GmmParams, values: Array) -> Array:
+    """log N(x_t; mu_k, Sigma_k), (N, K) nats, of points (N, D)."""
+    constant = 0.5 * values.shape[1] * jnp.log(2 * jnp.pi)
+    return params.log_dets[None, :] - 0.5 * squared_distances(params, values) - constant
+
+
+def draw_points(key: Array, params: GmmParams, classes: Array) -> Array:
+    """Draw a point (N, D) from the component of each class of (N,)."""
+    noise = jax.random.normal(key, (len(classes), params.means.shape[1]))
+    if params.whiteners.ndim == 2:
+        return params.means[classes] + noise / params.whiteners[classes]
+    whiteners = jnp.broadcast_to(params.whiteners, (len(params.means), *params.whiteners.shape[1:]))
+
+    def draw(number: Array, points: Array) -> Array:
+        # Class by class: a matrix for each item would fill N x D x D.
+        drawn = params.means[number][None, :] + solve_triangular(whiteners[number], noise.T, lower=True).T
+        return jnp.where((classes == number)[:, None], drawn, points)
+
+    points: Array = jax.lax.fori_loop(0, len(params.means), draw, noise)
+    return points

@@ -6,11 +6,14 @@ data, kappa0 = 1, nu0 = D + 2, S0 = prior_scale diag(variances of the data), so 
 decides; mean and variances are winsorized, so that an outlier does not decide either. Where features depend
 on each other so closely that S0 is lost in the rounding of the scatter, what the rounding may be is added to it.
 
+Several inputs are one point, side by side. Of an item that lacks some, the known columns alone decide: labels are
+drawn by their marginal likelihood, and a sweep draws the missing columns from the component of the label.
+
 An update runs several chains and keeps the one under which points and message explain each other best.
 Some chains continue from the last labels. The others test whether the child separates items that one
 class here joins: they start from the clusters of the message's rows, and number their classes by them.
 
-N items, D features, K classes, C chains, I sweeps.
+N items, D features of all inputs, K classes, C chains, I sweeps.
 
 Source: Murphy (2012), Machine Learning: A Probabilistic Perspective, sections 4.6.3 and 24.2.3.
 """
@@ -21,7 +24,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.linalg import solve_triangular
 from jax.scipy.special import logsumexp
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs
@@ -31,18 +33,23 @@ from mmcli.modules.gmm.components import (
     Prior,
     data_prior,
     draw_params,
-    log_joint,
+    draw_points,
+    expected_posterior,
     mean_params,
     niw_posterior,
     prepare,
 )
-from mmcli.modules.gmm.spec import GmmOptions
+from mmcli.modules.gmm.marginals import filled, filled_by_means, log_joint
+from mmcli.modules.gmm.spec import Covariance, GmmOptions
+from mmcli.modules.gmm.table import Table, apart, balanced, side_by_side
 from mmcli.modules.messages import Categorical, Points, normalized, of_kind
-from mmcli.modules.numerics import kmeans
+from mmcli.modules.numerics import draw_categorical, kmeans
 from mmcli.modules.spec import Port, Rule
 
 # Message rows differ by their logarithms, below this all the same.
 LOWEST_LOG_PROB = -8.0
+# Steps of expectation maximisation after the sweeps, where no child has sent anything.
+SETTLING = 60
 # Probability that a row of the message was put into the right cluster.
 CLUSTER_TRUST = 0.9
 
@@ -55,35 +62,52 @@ class GmmState(NamedTuple):
     trained: Array  # () bool, False before the first update
 
 
+class Chain(NamedTuple):
+    """What a sweep of one chain starts from."""
+
+    labels: Array  # (N,) int32
+    filled: Array | None  # (N, D) points less m0, missing columns drawn; None for one input, which lacks whole rows
+
+
 class GmmWork(NamedTuple):
-    """An update under way. Of the points it keeps the prior alone; `Data`, D times as large, is computed again."""
+    """An update under way; every leaf of `chains` has an axis of C in front."""
 
     key: Array
     sweep: Array  # () int32, sweeps done
     prior: Prior
-    labels: Array  # (C, N) int32
+    chains: Chain
     messages: Array  # (C, N, K) the child's message as each chain numbers its classes
     trace: Array  # (I, C)
 
 
-def gibbs_sweep(key: Array, labels: Array, points: Points, data: Data, log_prior: Array) -> tuple[Array, Array]:
-    """Draw parameters given labels, then all labels given parameters.
+def gibbs_sweep(
+    key: Array, chain: Chain, table: Table, data: Data, log_prior: Array, covariance: Covariance
+) -> tuple[Chain, Array]:
+    """Draw parameters given labels and points, then all labels given parameters, then what the points lack.
 
     Args:
         key: randomness of this sweep.
-        labels: (N,) int32.
-        points: the data.
+        chain: labels, and the points where some are known in part.
+        table: the inputs.
         data: of `prepare`.
         log_prior: (N, K) nats, further evidence on each label; g log b here.
+        covariance: form of the covariances.
 
     Returns:
-        (N,) int32 labels; () nats, log-likelihood of the points under the parameters drawn.
+        the chain after the sweep; () nats, log-likelihood of the points under the parameters drawn.
     """
-    params_key, labels_key = jax.random.split(key)
-    params = draw_params(params_key, niw_posterior(data, labels, log_prior.shape[1]))
-    scores = log_joint(params, points)
-    labels = jax.random.categorical(labels_key, scores + log_prior)
-    return labels.astype(jnp.int32), logsumexp(scores, axis=-1).sum()
+    params_key, labels_key, points_key = jax.random.split(key, 3)
+    posterior = niw_posterior(completed(data, chain), chain.labels, log_prior.shape[1], covariance)
+    params = draw_params(params_key, posterior)
+    scores = log_joint(params, table)
+    labels = draw_categorical(labels_key, scores + log_prior)
+    points = None if chain.filled is None else filled(points_key, params, table, labels, data.prior)
+    return Chain(labels, points), logsumexp(scores, axis=-1).sum()
+
+
+def completed(data: Data, chain: Chain) -> Data:
+    """Data with the missing columns as the chain has them."""
+    return data if chain.filled is None else data._replace(centred=chain.filled)
 
 
 def shared_evidence(scores: Array, message: Categorical, known: Array, message_weight: float) -> Array:
@@ -112,13 +136,18 @@ def shared_evidence(scores: Array, message: Categorical, known: Array, message_w
 
 def init(options: GmmOptions, _key: Array, inputs: Inputs) -> GmmState:
     """Create the state before the first update: equal weights, every mean at the mean of the points."""
-    points = of_kind(inputs.parents[0], Points)
-    (num_items, num_features), num_classes = points.values.shape, options.num_classes
-    known = jnp.maximum(points.weight.sum(), 1)
-    whiteners = jnp.broadcast_to(jnp.eye(num_features), (num_classes, num_features, num_features))
-    means = jnp.broadcast_to((points.weight @ points.values) / known, (num_classes, num_features))
-    zeros = jnp.zeros(num_classes)
-    params = GmmParams(zeros - jnp.log(num_classes), means, whiteners, zeros)
+    table, num_classes = side_by_side(inputs.parents), options.num_classes
+    num_items, num_features = table.values.shape
+    known = table.column_known
+    means = (known * table.values).sum(0) / jnp.maximum(known.sum(0), 1)
+    num_covariances = 1 if options.covariance == "tied" else num_classes
+    whitener = jnp.ones(num_features) if options.covariance == "diagonal" else jnp.eye(num_features)
+    params = GmmParams(
+        jnp.zeros(num_classes) - jnp.log(num_classes),
+        jnp.broadcast_to(means, (num_classes, num_features)),
+        jnp.broadcast_to(whitener, (num_covariances, *whitener.shape)),
+        jnp.zeros(num_covariances),
+    )
     return GmmState(jnp.zeros(num_items, jnp.int32), params, jnp.array(False))
 
 
@@ -134,16 +163,21 @@ def propose(key: Array, message: Categorical) -> tuple[Array, Array]:
 
 
 def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> GmmWork:
-    """Start C chains, labels (C, N): from the last labels, from the child's message, or from k-means."""
-    points, message = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
+    """Start C chains: from the last labels, from the child's message, or from k-means."""
+    table, message = side_by_side(inputs.parents), of_kind(inputs.child, Categorical)
+    prior = data_prior(inputs.parents, options.prior_scale)
     informed = message.weight.max() > 0
+    points = balanced(table)
+    # Items known in part move no centre, unless all are.
+    whole = table.known.min(axis=1)
+    weight = jnp.where(whole.max() > 0, whole, table.weight)
 
-    def start(arguments: tuple[Array, Array]) -> tuple[Array, Array]:
+    def start(arguments: tuple[Array, Array]) -> tuple[Chain, Array]:
         chain, key = arguments
         continues = state.trained & ((chain == 0) | (informed & (chain % 2 == 0)))
         # One start each for k-means: chains that begin alike end alike.
-        clusters = partial(kmeans, key, points.values, points.weight, options.num_classes, starts=1)
-        started: tuple[Array, Array] = jax.lax.switch(
+        clusters = partial(kmeans, key, points, weight, options.num_classes, starts=1)
+        labels, sent = jax.lax.switch(
             jnp.where(continues, 0, jnp.where(informed, 1, 2)),
             [
                 lambda: (state.labels, message.log_probs),
@@ -151,29 +185,30 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
                 lambda: (clusters(), message.log_probs),
             ],
         )
-        return started
+        filling = None if table.is_single else filled_by_means(table, labels, options.num_classes, prior)
+        return Chain(labels, filling), sent
 
     starts_key, sweeps_key = jax.random.split(key)
-    chains = jnp.arange(options.chains)
-    labels, messages = jax.lax.map(start, (chains, jax.random.split(starts_key, options.chains)))
+    numbers = jnp.arange(options.chains)
+    chains, messages = jax.lax.map(start, (numbers, jax.random.split(starts_key, options.chains)))
     trace = jnp.zeros((options.sweeps, options.chains))
-    return GmmWork(sweeps_key, jnp.int32(0), data_prior(points, options.prior_scale), labels, messages, trace)
+    return GmmWork(sweeps_key, jnp.int32(0), prior, chains, messages, trace)
 
 
 def advance(options: GmmOptions, work: GmmWork, inputs: Inputs, until: Array) -> GmmWork:
     """Run the Gibbs sweeps of every chain up to `until`, () int32 sweeps of the update."""
-    points = of_kind(inputs.parents[0], Points)
-    data = prepare(points, work.prior)
+    table = side_by_side(inputs.parents)
+    data = prepare(table, work.prior)
 
-    def sweep_chain(chain: tuple[Array, Array, Array]) -> tuple[Array, Array]:
-        key, labels, message = chain
-        return gibbs_sweep(key, labels, points, data, options.message_weight * message)
+    def sweep_chain(arguments: tuple[Array, Chain, Array]) -> tuple[Chain, Array]:
+        key, chain, message = arguments
+        return gibbs_sweep(key, chain, table, data, options.message_weight * message, options.covariance)
 
     def sweep(index: Array, work: GmmWork) -> GmmWork:
         keys = jax.random.split(jax.random.fold_in(work.key, index), options.chains)
         # One chain after the other: side by side they compile twice as long and run no faster.
-        labels, evidence = jax.lax.map(sweep_chain, (keys, work.labels, work.messages))
-        return work._replace(sweep=index + 1, labels=labels, trace=work.trace.at[index].set(evidence))
+        chains, evidence = jax.lax.map(sweep_chain, (keys, work.chains, work.messages))
+        return work._replace(sweep=index + 1, chains=chains, trace=work.trace.at[index].set(evidence))
 
     advanced: GmmWork = jax.lax.fori_loop(work.sweep, jnp.minimum(until, options.sweeps), sweep, work)
     return advanced
@@ -181,57 +216,80 @@ def advance(options: GmmOptions, work: GmmWork, inputs: Inputs, until: Array) ->
 
 def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, Outputs, Info]:
     """Keep the chain of the best evidence."""
-    points, weight = of_kind(inputs.parents[0], Points), options.message_weight
-    data = prepare(points, work.prior)
+    table, weight = side_by_side(inputs.parents), options.message_weight
+    data = prepare(table, work.prior)
 
-    def judge(chain: tuple[Array, Array]) -> tuple[Array, GmmParams, Array]:
-        labels, message = chain
-        params = mean_params(niw_posterior(data, labels, options.num_classes))
-        scores = log_joint(params, points)
-        evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), points.weight, weight)
-        return evidence, params, (scores + weight * message).argmax(-1)
+    def judge(arguments: tuple[Chain, Array]) -> tuple[Array, GmmParams]:
+        chain, message = arguments
+        posterior = niw_posterior(completed(data, chain), chain.labels, options.num_classes, options.covariance)
+        params = mean_params(posterior)
+        scores = log_joint(params, table)
+        evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), table.weight, weight)
+        return evidence, params
 
-    evidence, params, classes = jax.lax.map(judge, (work.labels, work.messages))
+    evidence, params = jax.lax.map(judge, (work.chains, work.messages))
     best = evidence.argmax()
     kept = jax.tree.map(lambda leaf: leaf[best], params)
-    renumbered = inputs._replace(child=Categorical(work.messages[best], inputs.child.weight))
-    state = GmmState(classes[best].astype(jnp.int32), kept, jnp.array(True))
-    return state, infer(options, state, renumbered), Info(evidence[best], work.trace[:, best])
+    message = Categorical(work.messages[best], inputs.child.weight)
+    points = completed(data, jax.tree.map(lambda leaf: leaf[best], work.chains))
+    # What the child knows is in the labels; without it the last draw of labels is one of many.
+    settled = partial(settle, options.covariance, points, table)
+    kept = jax.lax.cond(message.weight.max() > 0, lambda params: params, settled, kept)
+    scores = log_joint(kept, table)
+    classes = (scores + weight * message.log_probs).argmax(-1)
+    evidence = shared_evidence(scores, message, table.weight, weight)
+    state = GmmState(classes.astype(jnp.int32), kept, jnp.array(True))
+    outputs = infer(options, state, inputs._replace(child=message))
+    return state, outputs, Info(evidence, work.trace[:, best])
+
+
+def settle(covariance: Covariance, data: Data, table: Table, params: GmmParams) -> GmmParams:
+    """Repeat: the expected classes of all items, then the posterior means of parameters given those.
+
+    Expectation maximisation with means in place of modes. Missing columns stay as they were drawn.
+
+    Source: Dempster, Laird and Rubin (1977).
+    """
+
+    def iterate(_: Array, params: GmmParams) -> GmmParams:
+        shares = jax.nn.softmax(log_joint(params, table), axis=-1)
+        return mean_params(expected_posterior(data, shares.T, covariance))
+
+    settled: GmmParams = jax.lax.fori_loop(0, SETTLING, iterate, params)
+    return settled
 
 
 def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
     """Compute the outputs for given parameters; `class` is (N,), `Pdz` (N, K)."""
-    points, message = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Categorical)
-    scores = log_joint(state.params, points)
+    table, message = side_by_side(inputs.parents), of_kind(inputs.child, Categorical)
+    scores = log_joint(state.params, table)
     classes = (scores + options.message_weight * message.log_probs).argmax(-1)
     # Nothing is sent of a missing point, not even the class shares.
-    forward = normalized(scores, points.weight)
-    class_means = Points(state.params.means[classes], jnp.ones_like(points.weight))
-    return Outputs(forward, (class_means,), {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
+    forward = normalized(scores, table.weight)
+    backward = apart(state.params.means[classes], inputs.parents)
+    return Outputs(forward, backward, {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
 
 
-def sample(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> tuple[Points]:
-    """Draw a class for each item, then a point (N, D) from its component."""
-    points, params = of_kind(inputs.parents[0], Points), state.params
+def sample(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> tuple[Points, ...]:
+    """Draw a class for each item, then a point of all inputs from its component."""
+    table, params = side_by_side(inputs.parents), state.params
     class_key, point_key = jax.random.split(key)
-    scores = log_joint(params, points) + options.message_weight * of_kind(inputs.child, Categorical).log_probs
+    scores = log_joint(params, table) + options.message_weight * of_kind(inputs.child, Categorical).log_probs
     classes = jax.random.categorical(class_key, scores)  # (N,)
-    noise = jax.random.normal(point_key, points.values.shape)
-    shifts = solve_triangular(params.whiteners[classes], noise[:, :, None], lower=True)[:, :, 0]
-    return (Points(params.means[classes] + shifts, jnp.ones_like(points.weight)),)
+    return apart(draw_points(point_key, params, classes), inputs.parents)
 
 
-def params(state: GmmState) -> dict[str, Array]:
-    """Parameters for the run directory: means `mu`, (K, D), in the units of the input."""
-    return {"mu": state.params.means}
+def params(widths: tuple[int, ...], state: GmmState) -> dict[str, Array]:
+    """Parameters for the run directory: means `mu` in the first input, (K, its columns), in its units."""
+    return {"mu": state.params.means[:, : widths[0]]}
 
 
-def build(options: GmmOptions, _ports: tuple[Port, ...], _rule: Rule) -> Module[GmmState]:
-    """Build the module for one input.
+def build(options: GmmOptions, ports: tuple[Port, ...], _rule: Rule) -> Module[GmmState]:
+    """Build the module for its inputs.
 
     `Info.trace` is the log-likelihood of the points at each sweep of the chain that was kept, nats;
     `Info.objective` its `shared_evidence`. Both rules send the same: the message to the child leaves out the
-    child's, and the message to the parent is the mean of each item's class, the parent's points included.
+    child's, and the message to a parent is the mean of each item's class, the parent's points included.
     """
     return Module(
         partial(init, options),
@@ -241,5 +299,5 @@ def build(options: GmmOptions, _ports: tuple[Port, ...], _rule: Rule) -> Module[
         partial(infer, options),
         options.sweeps,
         partial(sample, options),
-        params,
+        partial(params, tuple(port.columns for port in ports)),
     )

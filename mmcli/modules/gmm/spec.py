@@ -1,6 +1,7 @@
 """Specification of the Gaussian mixture: options, ports and reports."""
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
@@ -20,11 +21,16 @@ from mmcli.modules.spec import (
 
 FINER = 3  # components for each class at the beginning of a start
 
+Covariance: TypeAlias = Literal["full", "diagonal", "tied"]
+
 
 class GmmOptions(Options):
     """Options of a Gaussian mixture."""
 
     num_classes: PositiveInt = Field(description="components of the mixture")
+    covariance: Covariance = Field(
+        "full", description="one covariance a class (full), variances alone (diagonal), one covariance for all (tied)"
+    )
     sweeps: PositiveInt = Field(100, description="blocked Gibbs sweeps in one update")
     chains: PositiveInt = Field(4, description="chains run side by side; the one of the best evidence is kept")
     message_weight: PositiveFloat = Field(30.0, description="power of the child's message; 1 is plain Bayes")
@@ -40,11 +46,14 @@ def output(options: GmmOptions, _ports: Sequence[Port]) -> Port:
 
 def memory(options: GmmOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
-    (width,), num_items, num_classes, chains = load.widths, load.num_items, options.num_classes, options.chains
-    products = num_items * width**2  # of each pair of features, for each item
+    width, num_items, num_classes, chains = sum(load.widths), load.num_items, options.num_classes, options.chains
     messages = (2 * chains + 4) * num_items * num_classes
-    covariances = (chains + 8) * num_classes * width**2
-    return 4 * (products + messages + covariances + 3 * num_items * width + 2 * options.sweeps * chains)
+    covariance_size = width if options.covariance == "diagonal" else width**2
+    covariances = (chains + 8) * (1 if options.covariance == "tied" else num_classes) * covariance_size
+    whitened = num_items * num_classes * min(width, 64)
+    drawn = 0 if len(load.widths) == 1 else (2 * chains + 4) * num_items * width
+    points = 3 * num_items * width + drawn
+    return 4 * (messages + points + max(covariances, whitened) + 2 * options.sweeps * chains)
 
 
 def finer(options: GmmOptions) -> GmmOptions:
@@ -56,7 +65,7 @@ SPEC = ModuleSpec(
     name="gmm",
     summary="Gaussian mixture under a normal-inverse-Wishart prior, by blocked Gibbs sampling",
     options=GmmOptions,
-    inputs=InputSpec((Kind.POINTS,), maximum=1),
+    inputs=InputSpec((Kind.POINTS,)),
     sends=(Kind.CATEGORICAL,),
     output=output,
     build="mmcli.modules.gmm.model:build",
