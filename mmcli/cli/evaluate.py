@@ -98,7 +98,7 @@ def evaluation(evaluation: "Evaluation") -> str:
     )
 
 
-def _remarks(evaluation: Evaluation, name: str) -> Iterator[str]:
+def _remarks(evaluation: "Evaluation", name: str) -> Iterator[str]:
     """Remarks on the labels of a module that qualify its measures."""
     if missing := evaluation.metrics[name].num_unlabelled:
         yield f"{missing} of {evaluation.num_items} items without a label, left out"

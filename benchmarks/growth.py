@@ -1,0 +1,70 @@
+"""Whole runs of the recommended config on few pairs and on many, on a CPU or another device of jax.
+
+The pairs are drawn from the bundled ones: an image and a recording of the same digit, each with replacement.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+import numpy as np
+from training import mmcli
+from whole import measure
+
+from mmcli.runs.reader import RunFiles
+
+BUNDLED = Path("data/mnist_arabic/train.npz")
+
+
+def write_pairs(path: Path, num_pairs: int, seed: int) -> None:
+    """Write pairs of the bundled images and recordings, drawn within each digit."""
+    with np.load(BUNDLED) as bundled:
+        images, speech, labels = bundled["images"], bundled["speech"], bundled["labels"]
+    random = np.random.default_rng(seed)
+    drawn = np.repeat(np.unique(labels), -(-num_pairs // len(np.unique(labels))))[:num_pairs]
+    members = {label: np.flatnonzero(labels == label) for label in np.unique(labels)}
+    image_places, speech_places = (
+        np.array([random.choice(members[label]) for label in drawn]) for _ in ("images", "speech")
+    )
+    np.savez(path, images=images[image_places], speech=speech[speech_places], labels=drawn)
+
+
+def learning_seconds(run: Path) -> dict[str, float]:
+    """Seconds that each module learned in all rounds; neither compiling nor the starts of the search are in it."""
+    seconds = defaultdict[str, float](float)
+    for line in RunFiles.open(run).history():
+        seconds[line.module] += line.seconds
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", nargs="?", default="configs/mnist_arabic_tuned.yaml", help="[the recommended one]")
+    parser.add_argument("--pairs", type=int, nargs="+", default=[3_000, 60_000], help="[3000 60000]")
+    parser.add_argument("--platforms", nargs="+", default=["cpu"], help="of JAX_PLATFORMS: cpu, cuda [cpu]")
+    parser.add_argument("--seed", type=int, default=0, help="of the pairs and of the runs [0]")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="as of mmcli train")
+    arguments = parser.parse_args()
+
+    for num_pairs in arguments.pairs:
+        with tempfile.TemporaryDirectory() as folder:
+            data = Path(folder) / "pairs.npz"
+            write_pairs(data, num_pairs, arguments.seed)
+            options = [f"data.{name}.file={data}" for name in ("images", "speech", "digits")] + arguments.set
+            for place, platform in enumerate(arguments.platforms):
+                os.environ["JAX_PLATFORMS"] = platform
+                run = Path(folder) / f"{place}-{platform}"
+                overrides = [word for option in options for word in ("--set", option)]
+                usage = measure(["train", arguments.config, "--seed", str(arguments.seed), "-o", str(run), *overrides])
+                measures = json.loads(mmcli("evaluate", str(run), "--json"))["modules"]
+                print(f"{num_pairs} pairs  {platform}  {usage.seconds:.1f} s  {usage.peak_bytes / 2**20:.0f} MiB")
+                for module, seconds in learning_seconds(run).items():
+                    acc = f"  ACC {measures[module]['acc']:.4f}" if module in measures else ""
+                    print(f"  {module}  {seconds:.1f} s{acc}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
