@@ -55,13 +55,13 @@ def test_modules_of_a_type_tells_each_option(command):
     assert done.code == 0
     heading, neighbours, _, _, *options = done.out.splitlines()
     assert heading.startswith("gmm: Gaussian mixture")
-    assert neighbours == "from mmcli; receives points (inputs: at most 1); sends categorical"
+    assert neighbours == "from mmcli; receives points (any number of inputs); sends categorical"
     assert options[0].split(maxsplit=2) == [
         "num_classes",
         "required",
         "a whole number, at least 1  components of the mixture",
     ]
-    assert options[1].split()[:2] == ["sweeps", "100"]
+    assert options[1].split()[:2] == ["covariance", "full"]
 
 
 def test_a_source_has_no_inputs_and_no_options(command):

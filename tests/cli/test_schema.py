@@ -55,7 +55,7 @@ def test_it_accepts_every_shipped_config_and_its_resolved_form(schema, path):
         ("latent_dim: 2", "latent_dim: two", ("modules", "vae", "latent_dim", "type")),
         ("latent_dim: 2", "latent_dim: 2, labels: kinds", ("modules", "vae", "additionalProperties")),
         ("latent_dim: 2", "latent_dim: 2, sequence: kinds", ("modules", "vae", "additionalProperties")),
-        ("inputs: [vae]", "inputs: [vae, word]", ("modules", "gmm", "inputs", "maxItems")),
+        ("inputs: [image]", "inputs: [image, word]", ("modules", "vae", "inputs", "maxItems")),
         ("type: gmm", "type: gmmm", ("modules", "gmm", "type", "anyOf")),
         ("{file: tiny.npz, key: labels}", "{key: labels}", ("data", "kinds", "required")),
         ("{file: tiny.npz, key: labels}", "{file: tiny.npz, kee: labels}", ("data", "kinds", "additionalProperties")),

@@ -436,11 +436,12 @@ def test_parameters_are_named_by_their_path_and_reports_have_a_row_an_item(train
 
 
 def test_same_seed_same_bytes_and_another_seed_others(train, trained_once):
-    for update, same, other in zip(
-        trained_once.updates, record(train(0)).updates, record(train(1)).updates, strict=True
-    ):
-        assert contents(update) == contents(same)
-        assert contents(update) != contents(other)
+    same, other = record(train(0)), record(train(1))
+
+    assert list(map(contents, same.updates)) == list(map(contents, trained_once.updates))
+    # The best round of one run may be its last, and need not be given once more.
+    both = zip(trained_once.updates[:9], other.updates[:9], strict=True)
+    assert all(contents(ours) != contents(theirs) for ours, theirs in both)
 
 
 def recorded_after(at):
