@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmcli.data.formats.heading import content
-from mmcli.data.formats.opening import GZIP_MAGIC, opened, refuse_bomb, unpacked
+from mmcli.data.formats.opening import GZIP_MAGIC, SUSPECT_BYTES, opened, refuse_bomb, unpacked
 from mmcli.errors import DataError
 
 _BLOCK = 1 << 20  # bytes; strings of one number each take fifty times the space
+_GUNZIP = "gunzip it first"
 _LONGEST = 16 << 20  # characters of a line
 
 
@@ -36,6 +37,10 @@ def blocks(file: Path) -> Iterator[Iterator[Lines]]:
         if not is_gzip:
             yield _read_blocks(stream, stream, is_gzip=False)
             return
+        with unpacked(stream) as inside:  # before any line is parsed, which takes seconds for so many
+            while inside.read(_BLOCK) and inside.tell() <= SUSPECT_BYTES + _BLOCK:
+                refuse_bomb(inside.tell(), stream.tell(), _GUNZIP)
+        stream.seek(0)
         with unpacked(stream) as inside:
             yield _read_blocks(inside, stream, is_gzip=True)
 
@@ -52,7 +57,7 @@ def _read_blocks(stream: BufferedIOBase, raw: BufferedIOBase, *, is_gzip: bool) 
         content = stream.read(_BLOCK)
         num_read, is_last = num_read + len(content), not content
         if is_gzip:
-            refuse_bomb(num_read, raw.tell(), "gunzip it first")
+            refuse_bomb(num_read, raw.tell(), _GUNZIP)
         text = rest + decoder.decode(content, final=is_last)
         if text.isspace():  # splitting millions of blank lines takes long
             number, rest = number + text.count("\n"), ""
