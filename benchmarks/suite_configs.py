@@ -24,6 +24,7 @@ TEMPLATES: dict[str, dict[frozenset[Kind], str]] = {
     "serket_compat": {frozenset({Kind.PIXELS, Kind.HAC}): "serket_compat.yaml"},
 }
 AUTO = "auto"
+CHAINS_ALONE = 16  # of a gmm without a child, as in what `mmcli init --from` proposes
 LINKS = frozenset({"type", "data", "inputs", "labels"})  # what is no setting of a module
 
 
@@ -58,23 +59,22 @@ def config_text(data: Path, kinds: Mapping[str, Kind], num_classes: int, setting
 
 
 def graph(kinds: Mapping[str, Kind]) -> Modules:
-    """Modules over the views, without settings, in the order of updates.
+    """Modules over the views, without settings but for chains, in the order of updates.
 
-    Pixels -> vae -> gmm, features -> gmm; an mlda joins all counts and the gmms, unless there is one gmm alone.
+    One gmm has all features and a vae for each view of pixels as its inputs; an mlda joins it and all counts, unless
+    there are none.
     """
     modules: Modules = {name: {"type": "observation", "data": name} for name in kinds}
-    joined = [name for name, kind in kinds.items() if kind in (Kind.HAC, Kind.COUNTS)]
-    dense = [name for name in kinds if name not in joined]
-    for name in dense:
-        suffix = f"_{name}" if len(dense) > 1 else ""
-        points = name
+    counts = [name for name, kind in kinds.items() if kind in (Kind.HAC, Kind.COUNTS)]
+    points = [name for name in kinds if name not in counts]
+    for place, name in enumerate(points):
         if kinds[name] is Kind.PIXELS:
-            points = f"vae{suffix}"
-            modules[points] = {"type": "vae", "inputs": [name]}
-        modules[f"gmm{suffix}"] = {"type": "gmm", "inputs": [points]}
-        joined.append(f"gmm{suffix}")
-    if len(joined) > 1 or not dense:
-        modules["mlda"] = {"type": "mlda", "inputs": joined}
+            points[place] = f"vae_{name}" if len(points) > 1 else "vae"
+            modules[points[place]] = {"type": "vae", "inputs": [name]}
+    if points:
+        modules["gmm"] = {"type": "gmm", "inputs": points} | ({} if counts else {"chains": CHAINS_ALONE})
+    if counts:
+        modules["mlda"] = {"type": "mlda", "inputs": [*counts, *(["gmm"] if points else [])]}
     return modules
 
 
@@ -87,7 +87,7 @@ def options(module: dict[str, Any], modules: Modules, templates: Modules, settin
     like = next((like for like in templates.values() if like["type"] == module["type"]), None)
     if like is None:
         raise ValueError(f"{settings}: no module of type {module['type']}; add one, it has the settings of that type")
-    found = {key: value for key, value in like.items() if key not in LINKS}
+    found = {key: value for key, value in like.items() if key not in LINKS | module.keys()}
     if isinstance(found.get("weights"), list):
         like_types = [templates[name]["type"] for name in like["inputs"]]
         types = [modules[name]["type"] for name in module["inputs"]]

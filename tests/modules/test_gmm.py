@@ -691,3 +691,18 @@ def test_one_item_and_more_classes():
 
     assert_sound(state, outputs, info)
     np.testing.assert_allclose(outputs.backward[0].values, [[3.0, 4.0]], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("covariance", "num_items", "form"),
+    [("auto", 30, "full"), ("auto", 29, "diagonal"), ("tied", 5, "tied"), ("full", 5, "full")],
+)
+def test_a_covariance_is_full_where_a_class_has_as_many_items_as_there_are_columns(covariance, num_items, form):
+    options = GmmOptions(num_classes=3, covariance=covariance, sweeps=2, chains=1)
+    points = Points(jax.random.normal(jax.random.key(0), (num_items, 10)), jnp.ones(num_items))
+    inputs = Inputs.of((points,), neutral(Port(Kind.CATEGORICAL, 3), num_items))
+
+    state = model.build(options, (Port(Kind.POINTS, 10),), "cavity").init(jax.random.key(0), inputs)
+
+    shapes = {"full": (3, 10, 10), "diagonal": (3, 10), "tied": (1, 10, 10)}
+    assert state.params.whiteners.shape == shapes[form]

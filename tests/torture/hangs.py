@@ -30,7 +30,10 @@ MODELS = {
         ("points",),
         ["vae: {{type: vae, inputs: [points], latent_dim: 5, hidden_dim: 64, epochs: 20, likelihood: gaussian}}"],
     ),
-    "gmm": (("points",), ["gmm: {{type: gmm, inputs: [points], num_classes: 10, sweeps: {sweeps}, chains: 2}}"]),
+    "gmm": (
+        ("points",),
+        ["gmm: {{type: gmm, inputs: [points], num_classes: 10, covariance: full, sweeps: {sweeps}, chains: 2}}"],
+    ),
     "mlda": (
         ("words",),
         ["mlda: {{type: mlda, inputs: [words], num_classes: 10, sweeps: 20, anneal_sweeps: 20, restarts: 4}}"],
@@ -42,8 +45,8 @@ MODELS = {
     "two": (
         ("points", "rare"),
         [
-            "near: {{type: gmm, inputs: [points], num_classes: 10, sweeps: {sweeps}, chains: 1}}",
-            "far: {{type: gmm, inputs: [points], num_classes: 5, sweeps: {sweeps}, chains: 1}}",
+            "near: {{type: gmm, inputs: [points], num_classes: 10, covariance: full, sweeps: {sweeps}, chains: 1}}",
+            "far: {{type: gmm, inputs: [points], num_classes: 5, covariance: full, sweeps: {sweeps}, chains: 1}}",
             "mlda: {{type: mlda, inputs: [rare, near, far], num_classes: 10, sweeps: 5, restarts: 2}}",
         ],
     ),
@@ -67,7 +70,14 @@ def lay_out(folder: Path, width: int) -> None:
         data = [f"{sense}: {SENSES[sense]}" for sense in senses]
         seen = [f"{sense}: {{type: observation, data: {sense}}}" for sense in senses]
         learn = [module.format(sweeps=max(4, 1500 // width)) for module in modules]
-        lines = ["rounds: 1", "data:", *indented(data), "modules:", *indented(seen + learn)]
+        lines = [
+            "rounds: 1",
+            "search: {starts: 2, rounds: 1}",
+            "data:",
+            *indented(data),
+            "modules:",
+            *indented(seen + learn),
+        ]
         (folder / f"{name}.yaml").write_text("\n".join(lines) + "\n")
 
 

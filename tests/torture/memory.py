@@ -22,7 +22,7 @@ from mmcli.workflows.check import check
 FACTOR = 1.5
 MODULES = "rounds: 1\nmodules:\n  o: {type: observation, data: x}\n  m: "
 CASES = {  # options, items, columns, share of values that are not zero
-    "gmm": ("{type: gmm, inputs: [o], num_classes: 4, sweeps: 2, chains: 2}", 1000, 400, 1.0),
+    "gmm": ("{type: gmm, inputs: [o], num_classes: 4, covariance: full, sweeps: 2, chains: 2}", 1000, 800, 1.0),
     "gmm of many items": ("{type: gmm, inputs: [o], num_classes: 50, sweeps: 2, chains: 8}", 200_000, 6, 1.0),
     "vae": ("{type: vae, inputs: [o], latent_dim: 10, epochs: 1, likelihood: gaussian}", 30_000, 800, 1.0),
     "vae of many units": (

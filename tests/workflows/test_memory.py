@@ -53,7 +53,7 @@ def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items
     [
         ("gmm", {"num_classes": 10}, "p", 2000, [100]),
         ("gmm", {"num_classes": 20, "chains": 8}, "p", 20_000, [10]),
-        ("gmm", {"num_classes": 10}, "p", 2000, [240]),
+        ("gmm", {"num_classes": 10, "covariance": "full"}, "p", 2000, [240]),
         ("gmm", {"num_classes": 10}, "pp", 5000, [30, 20]),
         ("vae", {"latent_dim": 10}, "p", 5000, [400]),
         ("vae", {"latent_dim": 10, "hidden_dim": 2000}, "p", 1000, [400]),
@@ -77,7 +77,9 @@ def test_a_module_takes_about_what_is_reckoned(type_name, options, kinds, num_it
     estimate = spec.memory(chosen, Load(num_items, tuple(widths), stored))
 
     taken = compiled_bytes(spec, chosen, ports, num_items, rows)
-    assert taken / FACTOR <= estimate <= taken * FACTOR, (estimate, taken)
+    # Full covariances are most of what is reported and saved, which takes more than any program.
+    more = 3 if options.get("covariance") == "full" else 1
+    assert taken / FACTOR <= estimate <= taken * FACTOR * more, (estimate, taken)
 
 
 def test_a_type_that_learns_can_be_reckoned():
@@ -90,7 +92,7 @@ WIDE = """\
 data: {points: {file: wide.npz, key: points}}
 modules:
   p:   {type: observation, data: points}
-  gmm: {type: gmm, inputs: [p], num_classes: 4}
+  gmm: {type: gmm, inputs: [p], num_classes: 4, covariance: full}
 """
 ROOM = "wide.yaml:4:3: modules.gmm: 200 items of 10,000 columns would take about 19."
 

@@ -40,7 +40,7 @@ from mmcli.modules.gmm.components import (
     prepare,
 )
 from mmcli.modules.gmm.marginals import filled, filled_by_means, log_joint
-from mmcli.modules.gmm.spec import Covariance, GmmOptions
+from mmcli.modules.gmm.spec import Covariance, GmmOptions, covariance_form
 from mmcli.modules.gmm.table import Table, apart, balanced, side_by_side
 from mmcli.modules.messages import Categorical, Points, normalized, of_kind
 from mmcli.modules.numerics import draw_categorical, kmeans
@@ -140,8 +140,9 @@ def init(options: GmmOptions, _key: Array, inputs: Inputs) -> GmmState:
     num_items, num_features = table.values.shape
     known = table.column_known
     means = (known * table.values).sum(0) / jnp.maximum(known.sum(0), 1)
-    num_covariances = 1 if options.covariance == "tied" else num_classes
-    whitener = jnp.ones(num_features) if options.covariance == "diagonal" else jnp.eye(num_features)
+    form = covariance_form(options, num_items, num_features)
+    num_covariances = 1 if form == "tied" else num_classes
+    whitener = jnp.ones(num_features) if form == "diagonal" else jnp.eye(num_features)
     params = GmmParams(
         jnp.zeros(num_classes) - jnp.log(num_classes),
         jnp.broadcast_to(means, (num_classes, num_features)),
@@ -198,11 +199,11 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
 def advance(options: GmmOptions, work: GmmWork, inputs: Inputs, until: Array) -> GmmWork:
     """Run the Gibbs sweeps of every chain up to `until`, () int32 sweeps of the update."""
     table = side_by_side(inputs.parents)
-    data = prepare(table, work.prior)
+    data, form = prepare(table, work.prior), covariance_form(options, *table.values.shape)
 
     def sweep_chain(arguments: tuple[Array, Chain, Array]) -> tuple[Chain, Array]:
         key, chain, message = arguments
-        return gibbs_sweep(key, chain, table, data, options.message_weight * message, options.covariance)
+        return gibbs_sweep(key, chain, table, data, options.message_weight * message, form)
 
     def sweep(index: Array, work: GmmWork) -> GmmWork:
         keys = jax.random.split(jax.random.fold_in(work.key, index), options.chains)
@@ -217,11 +218,11 @@ def advance(options: GmmOptions, work: GmmWork, inputs: Inputs, until: Array) ->
 def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, Outputs, Info]:
     """Keep the chain of the best evidence."""
     table, weight = side_by_side(inputs.parents), options.message_weight
-    data = prepare(table, work.prior)
+    data, form = prepare(table, work.prior), covariance_form(options, *table.values.shape)
 
     def judge(arguments: tuple[Chain, Array]) -> tuple[Array, GmmParams]:
         chain, message = arguments
-        posterior = niw_posterior(completed(data, chain), chain.labels, options.num_classes, options.covariance)
+        posterior = niw_posterior(completed(data, chain), chain.labels, options.num_classes, form)
         params = mean_params(posterior)
         scores = log_joint(params, table)
         evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), table.weight, weight)
@@ -233,7 +234,7 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
     message = Categorical(work.messages[best], inputs.child.weight)
     points = completed(data, jax.tree.map(lambda leaf: leaf[best], work.chains))
     # What the child knows is in the labels; without it the last draw of labels is one of many.
-    settled = partial(settle, options.covariance, points, table)
+    settled = partial(settle, form, points, table)
     kept = jax.lax.cond(message.weight.max() > 0, lambda params: params, settled, kept)
     scores = log_joint(kept, table)
     classes = (scores + weight * message.log_probs).argmax(-1)

@@ -1,7 +1,7 @@
 """Specification of the Gaussian mixture: options, ports and reports."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -22,14 +22,17 @@ from mmcli.modules.spec import (
 FINER = 3  # components for each class at the beginning of a start
 
 Covariance: TypeAlias = Literal["full", "diagonal", "tied"]
+AUTO: Final = "auto"  # decided by the data
 
 
 class GmmOptions(Options):
     """Options of a Gaussian mixture."""
 
     num_classes: PositiveInt = Field(description="components of the mixture")
-    covariance: Covariance = Field(
-        "full", description="one covariance a class (full), variances alone (diagonal), one covariance for all (tied)"
+    covariance: Covariance | Literal["auto"] = Field(
+        AUTO,
+        description="one covariance a class (full), variances alone (diagonal), one covariance for all (tied);"
+        " auto: full, or diagonal where a class has fewer items than there are columns",
     )
     sweeps: PositiveInt = Field(100, description="blocked Gibbs sweeps in one update")
     chains: PositiveInt = Field(4, description="chains run side by side; the one of the best evidence is kept")
@@ -44,12 +47,21 @@ def output(options: GmmOptions, _ports: Sequence[Port]) -> Port:
     return Port(Kind.CATEGORICAL, options.num_classes)
 
 
+def covariance_form(options: GmmOptions, num_items: int, num_columns: int) -> Covariance:
+    """Form of the covariances; where it is auto, a full one needs a class to have as many items as columns."""
+    if options.covariance != AUTO:
+        return options.covariance
+    return "full" if num_items >= options.num_classes * num_columns else "diagonal"
+
+
 def memory(options: GmmOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
     width, num_items, num_classes, chains = sum(load.widths), load.num_items, options.num_classes, options.chains
     messages = (2 * chains + 4) * num_items * num_classes
-    covariance_size = width if options.covariance == "diagonal" else width**2
-    covariances = (chains + 8) * (1 if options.covariance == "tied" else num_classes) * covariance_size
+    form = covariance_form(options, num_items, width)
+    covariance_size = width if form == "diagonal" else width**2
+    # Measured: about 28 copies besides those of the chains, most of them while parameters are reported and saved.
+    covariances = (2 * chains + 28) * (1 if form == "tied" else num_classes) * covariance_size
     whitened = num_items * num_classes * min(width, 64)
     drawn = 0 if len(load.widths) == 1 else (2 * chains + 4) * num_items * width
     points = 3 * num_items * width + drawn
