@@ -9,7 +9,7 @@ from mmcli.report.sections import Section
 from mmcli.runs.search_record import SearchRecord
 from mmcli.util.text import counted
 
-NEARLY = 0.05  # nats an item below the best score, within which a start is as good
+NEARLY = 0.02  # nats an item below the best score, within which a start is as good
 ALIKE = 0.8  # adjusted Rand index from which on two starts found the same classes
 
 
@@ -46,10 +46,14 @@ def _on_starts(record: SearchRecord, num_starts: int) -> Iterator[str]:
         yield f"So far start {record.chosen} shared most, {best}."
     else:
         yield f"Of {counted(num_starts, 'start')} number {record.chosen} shared most, {best}, and went on."
-    if near := rivals(record):
-        same = sum(agreement >= ALIKE for agreement in near)
+    near = rivals(record)
+    same = sum(agreement >= ALIKE for agreement in near)
+    if len(near) == 1:
+        found = f"found {'the same' if same else 'other'} classes of {record.compared} (ARI {near[0]:.2f})"
+        yield f"The one other start that shared nearly as much (within {NEARLY} nats) {found}."
+    elif near:
         found = f"{same} found its classes of {record.compared} (ARI {ALIKE} or more)"
-        yield f"Of {counted(len(near), 'other start')} that shared nearly as much (within {NEARLY} nats), {found}."
+        yield f"Of {len(near)} other starts that shared nearly as much (within {NEARLY} nats), {found}."
 
 
 def _on_rounds(record: SearchRecord) -> Iterator[str]:
