@@ -28,6 +28,7 @@ class Plan(NamedTuple):
         starts: of the search; 1 where there is none.
         steps: rounds of each start.
         edges: parent and child of the edges over which the score is taken; none where there is no score.
+        compared: the last module of these edges that finds classes, by which starts are compared; None where none does.
     """
 
     turns: tuple[Turn, ...]
@@ -35,6 +36,7 @@ class Plan(NamedTuple):
     starts: int
     steps: int
     edges: tuple[tuple[str, str], ...]
+    compared: str | None = None
 
     @property
     def rounds(self) -> int:
@@ -68,15 +70,18 @@ def make_plan(graph: Graph, search: Search, rounds: int) -> Plan:
     turns = [Turn(1, name) for name in names]
     turns += [Turn(1, searched[0], start) for start in range(1, starts + 1) if starts > 1]
     turns += [Turn(number, name) for number in range(2, rounds + 1) for name in names]
-    return Plan(tuple(turns), searched, starts, search.rounds, edges)
+    by_depth = (name for edge in reversed(edges) for name in reversed(edge))
+    compared = next((name for name in by_depth if graph.nodes[name].spec.classes is not None), None)
+    return Plan(tuple(turns), searched, starts, search.rounds, edges, compared)
 
 
-def search_record(plan: Plan, scores: Sequence[float]) -> dict[str, Any]:
+def search_record(plan: Plan, scores: Sequence[float], agreement: Sequence[float] | None) -> dict[str, Any]:
     """Content of search.json: the scores of starts and rounds, and which were kept, counted from 1.
 
     Args:
         plan: of the run.
         scores: nats an item, of the starts and then of the rounds from the second, as far as they are done.
+        agreement: of the classes of each start with those of the best, as adjusted Rand index; None where unknown.
     """
     starts, rounds = list(scores[: plan.starts]), list(scores[plan.starts :])
     best = max(scores)
@@ -85,6 +90,8 @@ def search_record(plan: Plan, scores: Sequence[float]) -> dict[str, Any]:
         "edges": [list(edge) for edge in plan.edges],
         "starts": starts,
         "chosen": starts.index(max(starts)) + 1,
+        "compared": plan.compared,
+        "agreement": None if agreement is None else list(agreement),
         "rounds": {str(place + 2): score for place, score in enumerate(rounds)},
         "kept_round": None if best in starts else rounds.index(best) + 2,
     }

@@ -50,6 +50,7 @@ class Started(NamedTuple):
     start: int
     score: float
     moment: Moment
+    classes: np.ndarray | None  # (N,) of `Plan.compared`; None where they are those of the first round
 
 
 class Update(NamedTuple):
@@ -138,9 +139,9 @@ class _Runner:
         """Run the next turn."""
         turn, begun = self._plan.turns[moment.updates], time.perf_counter()
         if turn.start:
-            after = yield from self._start(moment, turn)
+            after, classes = yield from self._start(moment, turn)
             after = yield from self._judge(moment.updates, after)
-            return Started(turn.start, after.scores[-1], after)
+            return Started(turn.start, after.scores[-1], after, classes)
         ended, ready = yield from self._update(moment, turn)
         objective = np.nan if ended.info.objective is None else float(ended.info.objective)
         after = Moment(
@@ -204,8 +205,8 @@ class _Runner:
         ended: Ended = yield from self._compute(sign, compiled.end, work, inputs)
         return ended
 
-    def _start(self, moment: Moment, turn: Turn) -> Generator[Progress, None, Moment]:
-        """Run a start of the search; the moment after it."""
+    def _start(self, moment: Moment, turn: Turn) -> Generator[Progress, None, tuple[Moment, np.ndarray | None]]:
+        """Run a start of the search; the moment after it, and the classes that it found."""
         sign = sign_of_life(self._program, self._plan, moment)
         yield sign
         where, spec = f"start {turn.start} of the search", self._program.graph.nodes[turn.module].spec
@@ -220,7 +221,8 @@ class _Runner:
             compute = partial(self._compute, sign)
             found = yield from run_start(programs, self._plan, moment.state, self._root, turn.start, compute)
         objectives = {**moment.objectives, **found.objectives}
-        return moment._replace(state=found.state, updates=moment.updates + 1, objectives=objectives)
+        after = moment._replace(state=found.state, updates=moment.updates + 1, objectives=objectives)
+        return after, None if found.classes is None else np.asarray(found.classes)
 
     def restore(self, moment: Moment) -> Generator[Progress | Update, None, None]:
         """Give the results of the best state once more, for all modules, as the last round's."""

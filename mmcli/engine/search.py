@@ -54,6 +54,7 @@ class Start(NamedTuple):
 
     state: RoundState
     objectives: dict[str, float]  # of the modules that began anew
+    classes: Array | None  # (N,) int of `Plan.compared`; None where it was not updated
 
 
 def shared_information(state: RoundState, edges: Sequence[Edge]) -> Array:
@@ -127,7 +128,7 @@ def run_start(
         compute: calls a function in a thread, and yields signs of life while it waits.
     """
     (program, compiled), *finer = programs
-    key, objectives = start_key(root, start), dict[str, float]()
+    key, objectives, classes = start_key(root, start), dict[str, float](), None
     if start > 1:
         state = without(program, state, plan.searched)
     if start > 1 and finer:
@@ -137,13 +138,21 @@ def run_start(
             ended = yield from _update(fine, compiled_fine[name], fine_state, name, key, 1, compute)
             fine_state = after_update(fine, fine_state, name, ended)
             found[name] = ended.forward
+            classes = _classes(program, name, ended) if name == plan.compared else classes
         state = _with_found(program, plan, state, found)
     for step in range(2, plan.steps + 1 if start == 1 or finer else plan.steps + 2):
         for name in plan.searched:
             ended = yield from _update(program, compiled[name], state, name, key, step, compute)
             state = after_update(program, state, name, ended)
             objectives[name] = np.nan if ended.info.objective is None else float(ended.info.objective)
-    return Start(state, objectives)
+            classes = _classes(program, name, ended) if name == plan.compared else classes
+    return Start(state, objectives, classes)
+
+
+def _classes(program: Program, name: str, ended: Ended) -> Array | None:
+    """Classes (N,) that a module reports; None where it finds none."""
+    reports = program.graph.nodes[name].spec.classes
+    return None if reports is None else ended.report[reports.classes]
 
 
 def _with_found(program: Program, plan: Plan, state: RoundState, found: Mapping[str, Message]) -> RoundState:

@@ -13,6 +13,7 @@ from PIL import Image
 
 from mmcli.plotting.draw_curves import draw_curves, draw_grid
 from mmcli.plotting.draw_graph import draw_graph
+from mmcli.plotting.draw_search import draw_search
 from mmcli.plotting.draw_shares import draw_shares
 from mmcli.plotting.panels import (
     Bars,
@@ -23,6 +24,7 @@ from mmcli.plotting.panels import (
     Panel,
     Pictures,
     Scatter,
+    SearchPanel,
     ShareGrid,
     Spectra,
 )
@@ -277,6 +279,7 @@ _DRAWN_BY: Mapping[type[Panel], Callable[[Any], Figure]] = {
     GraphPanel: draw_graph,
     Curves: draw_curves,
     CurveGrid: draw_grid,
+    SearchPanel: draw_search,
     ShareGrid: draw_shares,
     Counts: _counts,
     Scatter: _scatter,

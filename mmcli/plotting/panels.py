@@ -68,6 +68,19 @@ class Curves(Panel):
 
 
 @dataclass(frozen=True)
+class SearchPanel(Panel):
+    """Scores of the starts of a search and of later rounds."""
+
+    starts: np.ndarray  # (P,)
+    chosen: int  # start, from 1
+    agreement: np.ndarray | None  # (P,) of each start with the chosen one, up to 1; None where unknown
+    rounds: np.ndarray  # (R,) numbers of the rounds
+    scores: np.ndarray  # (R,) of these rounds
+    kept: int | None  # number of the round that is kept; None where it is the chosen start
+    unit: str  # of the scores
+
+
+@dataclass(frozen=True)
 class CurveGrid(Panel):
     """Curves side by side, which share the x axis and one legend: line i of each has the same label."""
 

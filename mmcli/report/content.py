@@ -11,6 +11,7 @@ from mmcli.report.course import graph_section, results, rounds_section, time_sec
 from mmcli.report.findings import read_findings
 from mmcli.report.groups import agreement_section, confusion_section, latent_section
 from mmcli.report.pictures import mistakes_section, pictures_section, uncertain_section
+from mmcli.report.search import search_section
 from mmcli.report.sections import Report, Section
 from mmcli.report.signs import signs_section
 from mmcli.report.words import words_section
@@ -40,6 +41,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
         Section("results", "Results", tables=(results(findings.history, graph),) if findings.history else ()),
         signs_section(findings, graph),
         graph_section(graph, widths),
+        search_section(findings.search, config.search.starts),
         rounds_section(findings, graph),
         confusion_section(findings),
         agreement_section(findings),

@@ -19,6 +19,7 @@ from mmcli.report.evidence import Evidence, read_evidence
 from mmcli.runs.history import HistoryLine
 from mmcli.runs.layout import HISTORY, Stage
 from mmcli.runs.reader import RunFiles
+from mmcli.runs.search_record import SearchRecord
 
 
 class Classes(NamedTuple):
@@ -83,6 +84,7 @@ class Findings(NamedTuple):
     words: dict[str, Words]  # by observation
     num_items: int | None  # N; None before the first update of a run whose data are unavailable
     evidence: Evidence  # of what the classes are, besides the classes of other modules
+    search: SearchRecord | None = None  # None where nothing was searched
 
 
 def read_findings(
@@ -128,6 +130,7 @@ def read_findings(
         {} if datasets is None else _words(graph, datasets, sources),
         reader.num_items,
         read_evidence(graph, {name: latent.last for name, latent in latents.items()}, datasets),
+        run.search(),
     )
 
 

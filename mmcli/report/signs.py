@@ -10,9 +10,10 @@ import numpy as np
 
 from mmcli.config.graph import Graph
 from mmcli.report.findings import Classes, Findings
+from mmcli.report.search import ALIKE, NEARLY, rivals
 from mmcli.report.sections import Section
 from mmcli.report.splits import MIN_ITEMS, are_apart, is_split
-from mmcli.util.text import listed
+from mmcli.util.text import counted, listed
 
 SMALLEST = 0.05  # of the mean size of a class
 LEAST_CONFIDENT = 0.5  # mean probability of a class
@@ -42,6 +43,7 @@ def find_signs(findings: Findings, graph: Graph) -> Iterator[str]:
     yield from _join_signs(findings)
     yield from _moving_signs(findings)
     yield from _rising_signs(findings, graph)
+    yield from _search_signs(findings)
 
 
 def _split_signs(name: str, classes: Classes, findings: Findings) -> Iterator[str]:
@@ -132,6 +134,18 @@ def _rising_signs(findings: Findings, graph: Graph) -> Iterator[str]:
             continue
         verb = {"up": "rising", "down": "falling"}[spec.direction]
         yield f"{name}: its {spec.title or spec.name} was still {verb} when its last update ended; try more iterations"
+
+
+def _search_signs(findings: Findings) -> Iterator[str]:
+    """Starts of the search that shared nearly as much as the chosen one by other classes."""
+    if findings.search is None:
+        return
+    near = rivals(findings.search)
+    same = sum(agreement >= ALIKE for agreement in near)
+    if 2 * same < len(near):
+        others = f"{counted(len(near), 'other start')} of the search that shared nearly as much"
+        seen = f"{same} of {others} found its classes (within {NEARLY} nats an item, ARI {ALIKE} or more)"
+        yield f"{findings.search.compared}: {seen}; try more starts (search.starts)"
 
 
 def is_rising(trace: np.ndarray) -> bool:

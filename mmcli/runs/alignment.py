@@ -109,6 +109,11 @@ def pairwise_ari(labelings: Sequence[np.ndarray]) -> np.ndarray:
     return ari
 
 
+def agreements(labelings: Sequence[np.ndarray], reference: int) -> list[float]:
+    """Adjusted Rand index of each labeling (N,) and one of them, by its number from 0."""
+    return [float(adjusted_rand_score(labelings[reference], labels)) for labels in labelings]
+
+
 def _matching(own: np.ndarray, found: dict[int, int]) -> np.ndarray:
     """The class matched to each item's class (N,); a number that is no class's where there is none."""
     classes, places = np.unique(own, return_inverse=True)

@@ -16,8 +16,9 @@ from mmcli.data.formats.opening import opened
 from mmcli.data.labels import LabelSet
 from mmcli.errors import DamagedRunError, DataError, UsageError
 from mmcli.runs.history import HistoryLine, read_line
-from mmcli.runs.layout import CONFIG, HISTORY, META, PARAMS, SUMS, Stage, is_run
+from mmcli.runs.layout import CONFIG, HISTORY, META, PARAMS, SEARCH, SUMS, Stage, is_run
 from mmcli.runs.packed import is_packed, unpack
+from mmcli.runs.search_record import SearchRecord, read_search
 from mmcli.util import atomic
 from mmcli.util.text import shown
 
@@ -248,6 +249,19 @@ class RunFiles:
             return list({(line.round, line.module): line for line in lines}.values())
         except (ValueError, OverflowError) as error:
             raise self.damaged(HISTORY, str(error)) from None
+
+    def search(self) -> SearchRecord | None:
+        """Scores of the search over the graph, so far; None where there was none, or it has not begun.
+
+        Raises:
+            DamagedRunError: search.json is not as mmcli writes it.
+        """
+        if not atomic.is_there(self.path / SEARCH):
+            return None
+        try:
+            return read_search(self._read(SEARCH))
+        except (ValueError, OverflowError) as error:
+            raise self.damaged(SEARCH, str(error)) from None
 
     def learned(self, folder: str, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
         """Array of finite numbers from `write_arrays`, of `ndim` axes; None where it does not exist.

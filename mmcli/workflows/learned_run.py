@@ -99,6 +99,18 @@ class LearnedRun:
         return history
 
     @cached_property
+    def search(self) -> Mapping[str, Any] | None:
+        """Content of search.json, with rounds as whole numbers: scores of starts and rounds, and the starts' agreement.
+
+        None where nothing was searched.
+
+        Raises:
+            DamagedRunError: the file is not what training wrote.
+        """
+        record = self.directory.search()
+        return None if record is None else record._asdict()
+
+    @cached_property
     def params(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Arrays of each module's params.npz, by module; of an observation in standard units its centre and scale.
 

@@ -4,7 +4,7 @@ Importing it takes jax, scipy and scikit-learn, so `train` does that when all el
 """
 
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ from mmcli.util import workers
 from mmcli.util.text import listed
 from mmcli.workflows.check import Experiment
 from mmcli.workflows.process import resume_command
+from mmcli.workflows.starts import StartClasses
 from mmcli.workflows.watcher import Watcher
 
 FIRST = {Role.LATENT, Role.CLASS}  # arrays kept as the first round left them, to be compared with the last
@@ -56,8 +57,8 @@ def learn(
     run.note(device=devices.start().device_kind)
     for name, units in datasets.units.items():
         run.write_params(graph.folder(name), units._asdict())
-    saved, classes = _saved(checkpoint)
-    book = _Book(experiment, run, list(checkpoint.history) if checkpoint else [], saved, classes)
+    saved, classes, starts = _saved(checkpoint)
+    book = _Book(experiment, run, list(checkpoint.history) if checkpoint else [], saved, classes, starts)
     try:
         events = schedule.train_rounds(
             graph,
@@ -77,8 +78,8 @@ def learn(
                 _show(watcher, event, book.plan.starts)
                 before = moment
             case schedule.Started():
-                book.close(moment)
-                watcher.searched(event.start, book.plan.starts, event.score)
+                book.add(event)
+                _show_start(watcher, event, book)
             case schedule.Update():
                 line = _record(experiment, run, event, classes, stop)
                 if line is None:
@@ -95,14 +96,15 @@ def learn(
     _note_signs(experiment, run, watcher)
 
 
-def _saved(checkpoint: Checkpoint | None) -> tuple[saving.Saved | None, dict[str, np.ndarray]]:
-    """Moment of a checkpoint, None at the beginning; and the classes (N,) of each module's last update, as found."""
+def _saved(checkpoint: Checkpoint | None) -> tuple[saving.Saved | None, dict[str, np.ndarray], StartClasses]:
+    """Moment of a checkpoint, None at the beginning; classes (N,) of each module's last update, and those of starts."""
     if checkpoint is None or checkpoint.updates + checkpoint.iterations == 0:
-        return None, {}
+        return None, {}, StartClasses({})
     arrays = dict(checkpoint.arrays)
+    starts = StartClasses(arrays)
     names = [name for name in arrays if name.startswith(_CLASSES)]
     classes = {name.removeprefix(_CLASSES): arrays.pop(name) for name in names}
-    return saving.Saved(checkpoint.updates, checkpoint.iterations, arrays), classes
+    return saving.Saved(checkpoint.updates, checkpoint.iterations, arrays), classes, starts
 
 
 def _note_signs(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> None:
@@ -122,11 +124,12 @@ class _Book:
         history: list[Mapping[str, Any]],
         saved: saving.Saved | None,
         classes: Mapping[str, np.ndarray],
+        starts: StartClasses,
     ) -> None:
         self._config, graph, _ = experiment
         self._run = run
         self._facts, self._plain = run.meta(), plain_config(self._config)
-        self._classes = classes  # of each module's last update, as found
+        self._classes, self._starts = classes, starts  # of each module's last update, as found; of each start
         self.history = history
         self.plan = make_plan(graph, self._config.search, self._config.rounds)
         self.kept = (0, 0)  # updates and iterations of the last checkpoint
@@ -134,10 +137,28 @@ class _Book:
             self.keep(saving.Saved(0, 0, {}))
         else:
             self.kept = saved[:2]
+            self._write_search(saved.arrays.get("scores", np.zeros(0)).tolist())  # the file may be ahead
+
+    def add(self, event: schedule.Started) -> None:
+        """Add a finished start; its classes are those of the first round where it went no further."""
+        classes = event.classes
+        if classes is None and event.start == 1 and self.plan.compared is not None:
+            classes = self._classes.get(self.plan.compared)
+        self._starts.add(event.start, classes, event.moment.scores, is_last=event.start == self.plan.starts)
+        self.close(event.moment)
+
+    def chosen(self, scores: Sequence[float]) -> str:
+        """Line on the start that goes on, given the scores of all."""
+        line = f"start {scores.index(max(scores)) + 1} goes on"
+        if self._starts.agreement is None:
+            return line
+        values = " ".join(f"{value:.2f}" for value in self._starts.agreement)
+        return f"{line}; agreement of each start with it in the classes of {self.plan.compared} (ARI): {values}"
 
     def keep(self, saved: saving.Saved) -> None:
         """Write a checkpoint."""
         arrays = {**saved.arrays, **{_CLASSES + name: found for name, found in self._classes.items()}}
+        arrays |= self._starts.arrays
         self._run.checkpoints.save(
             Checkpoint(*saved[:2], arrays, self._plain, self._facts, list(self.history), self._run.results)
         )
@@ -145,10 +166,13 @@ class _Book:
 
     def close(self, moment: saving.Moment) -> None:
         """Write what a finished update or start leaves beside its results."""
-        if moment.scores:
-            self._run.write_search(search_record(self.plan, moment.scores))
+        self._write_search(moment.scores)
         if moment.updates % self._config.checkpoint_every == 0 or moment.updates == len(self.plan.turns):
             self.keep(saving.save(moment))
+
+    def _write_search(self, scores: Sequence[float]) -> None:
+        if scores:
+            self._run.write_search(search_record(self.plan, scores, self._starts.agreement))
 
 
 def _keep_in_time(keep: Callable[[saving.Saved], Any], moment: saving.Moment) -> bool:
@@ -180,6 +204,13 @@ def _show(watcher: Watcher, progress: schedule.Progress, starts: int) -> None:
         watcher.searching(progress.start, starts, progress.module, progress.done, progress.iterations)
     else:
         watcher.advanced(progress.round, progress.module, progress.done, progress.iterations)
+
+
+def _show_start(watcher: Watcher, event: schedule.Started, book: _Book) -> None:
+    """Show a finished start, and after the last one which goes on."""
+    watcher.searched(event.start, book.plan.starts, event.score)
+    if event.start == book.plan.starts:
+        watcher.noted(book.chosen(event.moment.scores))
 
 
 def _record(

@@ -21,7 +21,7 @@ from mmcli.engine.plan import make_plan
 from mmcli.engine.program import module_key
 from mmcli.engine.routing import Program, RoundState, initial_state, receive, send_forward
 from mmcli.engine.saving import Moment
-from mmcli.engine.schedule import Progress, Update
+from mmcli.engine.schedule import Progress, Started, Update
 from mmcli.errors import DivergedError
 from mmcli.modules.api import Info, Module, Outputs
 from mmcli.modules.messages import Counts, Points, combine, neutral, normalized
@@ -453,14 +453,20 @@ def recorded_after(at):
 def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(schedule, "CHUNK_SECONDS", 0)  # one iteration at a time
-        moments = [step.moment for step in train(0) if not isinstance(step, Update) or step.is_whole]
+        steps = list(train(0))
+        moments = [step.moment for step in steps if not isinstance(step, Update) or step.is_whole]
+        found = {step.start: step.classes.tolist() for step in steps if isinstance(step, Started)}
         saved = {(at.updates, at.iterations): saving.save(at) for at in moments}
     # Between updates and in the middle of one; of the mlda's 42 sweeps before and after it turns variational.
     saved = [at for place, at in saved.items() if place[1] in (0, 1, 2, 40, 41, 42)]
     assert len(saved) == 11 + 1 + 3 * (2 + 2 + 5)
+    assert [set(found[start]) <= set(range(4)) and len(found[start]) for start in (1, 2)] == [REAL_ITEMS] * 2
 
     for at in saved[::3]:
-        resumed = [step for step in train(0, at) if isinstance(step, Update)]
+        steps = list(train(0, at))
+        starts = {step.start: step.classes.tolist() for step in steps if isinstance(step, Started)}
+        assert starts == {start: found[start] for start in (1, 2) if start > at.updates - 3}
+        resumed = [step for step in steps if isinstance(step, Update)]
         assert [contents(update) for update in resumed] == [
             contents(update) for update in trained_once.updates[recorded_after(at) :]
         ]

@@ -2,6 +2,7 @@
 
 import io
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -16,7 +17,29 @@ from PIL import Image
 from mmcli.plotting import style
 from mmcli.plotting.draw import draw, picture, stacked
 from mmcli.plotting.draw_graph import draw_graph, layout
-from mmcli.plotting.panels import Box, Counts, CurveGrid, Curves, GraphPanel, Line, Pictures, Scatter, Spectra, Strip
+from mmcli.plotting.draw_search import draw_search
+from mmcli.plotting.panels import (
+    Box,
+    Counts,
+    CurveGrid,
+    Curves,
+    GraphPanel,
+    Line,
+    Pictures,
+    Scatter,
+    SearchPanel,
+    Spectra,
+    Strip,
+)
+
+
+def search(num_starts: int, **changes) -> SearchPanel:
+    nothing = {"agreement": None, "rounds": np.zeros(0, int), "scores": np.zeros(0), "kept": None}
+    return SearchPanel(
+        *(f"search-{num_starts}", "t", "a", "n", np.linspace(0, 1, num_starts), num_starts),
+        **{**nothing, **changes},
+        unit="nats",
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,6 +59,8 @@ from mmcli.plotting.panels import Box, Counts, CurveGrid, Curves, GraphPanel, Li
             "x",
             "y",
         ),
+        search(40, agreement=np.linspace(-0.1, 1, 40)),
+        search(2, rounds=np.array([2, 3]), scores=np.array([0.5, np.nan]), kept=2),
         Spectra("wide", "t", "a", "n", np.arange(6000.0).reshape(2, 3000) - 9, ("r$",) * 2, "mean", ("b", "c")),
         Pictures("few", "t", "a", "n", (Strip("", np.zeros((1, 2, 2))), Strip("h", np.ones((3, 2, 2)), ("a",) * 3))),
     ],
@@ -81,6 +106,21 @@ def test_a_target_has_a_dashed_arrow_and_stands_above():
     dashed = [patch.get_linestyle() != "-" for patch in axes.patches if isinstance(patch, FancyArrowPatch)]
     assert dashed == [False, False, True, True]  # x to m, m to n and back, y to n
     assert "target, 1 points" in [text.get_text() for text in axes.texts]
+
+
+def test_rings_are_around_what_was_chosen_and_kept():
+    panel = search(3, agreement=np.array([0.5, 0.75, 1]), rounds=np.array([2, 3]), scores=np.array([2.0, 1.0]), kept=2)
+
+    figure = draw_search(panel)
+
+    starts, rounds, agreement = figure.axes
+    assert [tuple(axes.lines[1].get_xydata()[0]) for axes in (starts, rounds)] == [(3, 1), (2, 2)]
+    assert [bar.get_height() for bar in agreement.patches] == [0.5, 0.75, 1]
+    assert [text.get_text() for text in figure.legends[0].texts] == ["chosen start, and kept round"]
+    alone = draw_search(replace(panel, agreement=None, kept=None))
+    assert len(alone.axes) == 2
+    assert len(alone.axes[1].lines) == 1
+    assert [text.get_text() for text in alone.legends[0].texts] == ["chosen start, kept"]
 
 
 @pytest.fixture

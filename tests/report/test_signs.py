@@ -12,6 +12,7 @@ from mmcli.report.findings import Classes, Findings
 from mmcli.report.signs import AGAIN, find_signs, is_rising
 from mmcli.report.splits import WIDEST, bimodality, narrowed
 from mmcli.runs.history import HistoryLine
+from mmcli.runs.search_record import SearchRecord
 
 NUM_CLASSES, NUM_ITEMS = 5, 800
 SPEC = SimpleNamespace(trace=Trace("loglik", "nats", "up"))
@@ -37,7 +38,8 @@ def classes_of(found: np.ndarray, confidence: float = 0.9) -> Classes:
 def signs(classes: dict[str, Classes], senses=(), known=None, **others) -> list[str]:
     everywhere = {name: np.ones(NUM_ITEMS, bool) for name in senses}
     evidence = Evidence(1, dict(senses), known or everywhere)
-    findings = Findings(others.get("history", {}), others.get("traces", {}), classes, {}, {}, {}, NUM_ITEMS, evidence)
+    history, traces, search = others.get("history", {}), others.get("traces", {}), others.get("search")
+    findings = Findings(history, traces, classes, {}, {}, {}, NUM_ITEMS, evidence, search)
     return list(find_signs(findings, GRAPH))
 
 
@@ -144,6 +146,21 @@ def test_an_objective_that_was_still_rising():
     assert not is_rising(-100 - 100 * np.exp(-np.arange(20.0)))  # has settled
     assert not is_rising(-100 + np.random.default_rng(0).normal(0, 5, 40))
     assert not is_rising(rising[:4])  # too few to tell
+
+
+def test_starts_that_shared_as_much_by_other_classes():
+    starts, agreement = (2.0, 1.99, 1.985, 1.984, 1.0), (1.0, 0.99, 0.5, 0.5, 0.5)
+    record = SearchRecord("nats", (("gmm", "mlda"),), starts, 1, "mlda", agreement, {}, None)
+
+    (sign,) = signs({}, search=record)
+    assert sign == (
+        "mlda: 1 of 3 other starts of the search that shared nearly as much found its classes (within 0.02 nats an "
+        "item, ARI 0.8 or more); try more starts (search.starts)"
+    )
+    assert signs({}, search=record._replace(agreement=(1.0, 0.99, 0.9, 0.5, 0.5))) == []
+    assert signs({}, search=record._replace(starts=(2.0, 1.99, 1.0, 1.0, 1.0))) == []  # the others shared less
+    assert signs({}, search=record._replace(starts=(2.0, 1.0, 1.0, 1.0, 1.0))) == []
+    assert signs({}, search=record._replace(agreement=None)) == []
 
 
 def test_bimodality_is_that_of_the_best_cut():
