@@ -51,7 +51,7 @@ def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items
 @pytest.mark.parametrize(
     ("type_name", "options", "kinds", "num_items", "widths"),
     [
-        ("gmm", {"num_classes": 10}, "p", 2000, [100]),
+        ("gmm", {"num_classes": 10, "covariance": "full"}, "p", 2000, [100]),
         ("gmm", {"num_classes": 20, "chains": 8}, "p", 20_000, [10]),
         ("gmm", {"num_classes": 10, "covariance": "full"}, "p", 2000, [240]),
         ("gmm", {"num_classes": 10}, "pp", 5000, [30, 20]),
@@ -94,7 +94,7 @@ modules:
   p:   {type: observation, data: points}
   gmm: {type: gmm, inputs: [p], num_classes: 4, covariance: full}
 """
-ROOM = "wide.yaml:4:3: modules.gmm: 200 items of 10,000 columns would take about 19."
+ROOM = "wide.yaml:4:3: modules.gmm: 200 items of 10,000 columns would take about 58."
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_gmm_of_many_columns_is_refused_where_it_cannot_fit(command_name, wide
 
 
 def test_where_there_is_room_it_is_sound(wide, command, monkeypatch):
-    monkeypatch.setattr(memory, "limits", lambda: iter([Limit(32e9, "this machine has")]))
+    monkeypatch.setattr(memory, "limits", lambda: iter([Limit(64e9, "this machine has")]))
 
     assert command("check", wide).code == 0
 
