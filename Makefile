@@ -45,7 +45,7 @@ format: install  ## mend what the linter and the formatter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: install  ## times of the modules and of a whole run; benchmarks/README.md says what they are compared with
+bench: install  ## times of the modules and of a whole run; compared as benchmarks/README.md describes
 	$(BIN)/python benchmarks/sweeps.py
 	$(BIN)/python benchmarks/whole.py $(CONFIG)
 

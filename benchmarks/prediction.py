@@ -49,8 +49,8 @@ def main() -> None:
             write_repeated(data, test, size, compression)
             usage = measure(["evaluate", str(arguments.run), "--data", str(data), "-o", str(Path(folder) / "out")])
         as_float = size * 4 * sum(array[0].size for array in test.values())
-        told = f"{usage.seconds:.1f} s, {usage.peak_bytes / 2**20:.0f} MiB at the peak"
-        print(f"{size:,} items: {told}; as float32 the data would be {as_float / 2**20:.0f} MiB", flush=True)
+        taken = f"{usage.seconds:.1f} s, {usage.peak_bytes / 2**20:.0f} MiB at the peak"
+        print(f"{size:,} items: {taken}; as float32 the data would be {as_float / 2**20:.0f} MiB", flush=True)
 
     senses = {name: array[np.arange(ITEMS) % len(array)] for name, array in test.items()}
     run.predict(**senses)  # compiles

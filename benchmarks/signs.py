@@ -1,6 +1,6 @@
 """Share of runs with a sign of a bad run, on planted classes: with the usual search, and with hardly any.
 
-600 items of 6 classes, each with a point in 5 dimensions and 60 words of 40. The labels only say which runs went wrong.
+600 items of 6 classes, each with a point in 5 dimensions and 60 words of 40. Labels only decide which runs went wrong.
 """
 
 import argparse

@@ -45,12 +45,12 @@ def main() -> None:
             time.sleep(moments.uniform(0, asked.longest))
             process.send_signal(signal.SIGTERM)
             sent = time.perf_counter()
-            said = process.communicate()[1].splitlines()[-1]
+            last_line = process.communicate()[1].splitlines()[-1]
             seconds.append(time.perf_counter() - sent)
-            assert process.returncode == 128 + signal.SIGTERM, said
+            assert process.returncode == 128 + signal.SIGTERM, last_line
             last = max((folder / "run" / "checkpoint").iterdir())
             size = last.stat().st_size / 1e6
-            print(f"{seconds[-1]:.2f} s: {said.partition(';')[0]}, {last.stem}, {size:.0f} MB", flush=True)
+            print(f"{seconds[-1]:.2f} s: {last_line.partition(';')[0]}, {last.stem}, {size:.0f} MB", flush=True)
     print(f"minimum {min(seconds):.2f} s  median {statistics.median(seconds):.2f} s  maximum {max(seconds):.2f} s")
 
 

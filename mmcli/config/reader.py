@@ -26,7 +26,7 @@ __all__ = [
     "settings_of",
 ]
 
-_OF_ROWS = ("known", "missing")  # what an entry of `data` says of rows, wherever they come from
+_OF_ROWS = ("known", "missing")  # keys of an entry of `data` on its rows, wherever they come from
 
 
 def load_config(

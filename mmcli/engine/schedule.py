@@ -163,7 +163,8 @@ class _Runner:
         """The moment after a start or a round, with its score; the best start goes on where the search ends."""
         turn, best = self._plan.turns[number], after.best
         sign = sign_of_life(self._program, self._plan, after)
-        score = float((yield from self._compute(sign, shared_information, after.state, self._plan.edges)))
+        shared = yield from self._compute(sign, shared_information, after.state, self._plan.edges)
+        score = float(np.nan_to_num(shared))  # 0, the least of all, for a start that diverged
         if best is None or score > best.score:
             best = Best(after.state, score, 0 if turn.start else turn.round, after.objectives)
         is_chosen = turn.start == self._plan.starts  # the last start ends the search

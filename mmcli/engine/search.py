@@ -1,11 +1,11 @@
 """The search over a graph: what its modules share is the score by which starts and rounds are compared.
 
-A module alone cannot tell a good solution from a bad one, as likelihood prefers what one sense distinguishes, however
-the others see it. What a parent infers without a child, and what the child infers of it without the parent, agree
-only where both see the same classes.
+A module alone cannot distinguish a good solution from a bad one, as likelihood prefers what one sense distinguishes,
+however the others see it. What a parent infers without a child, and what the child infers of it without the parent,
+agree only where both see the same classes.
 
 A start begins with the graph made finer: modules with more classes than asked for seldom join two that differ, and
-their child tells which of them belong together. The classes that it finds are then the message that the modules of
+their child finds which of them belong together. The classes that it finds are then the message that the modules of
 the config begin with.
 
 N items, K classes.
@@ -140,7 +140,9 @@ def run_start(
             found[name] = ended.forward
             classes = _classes(program, name, ended) if name == plan.compared else classes
         state = _with_found(program, plan, state, found)
-    for step in range(2, plan.steps + 1 if start == 1 or finer else plan.steps + 2):
+    # A start that began finer needs at least one more round for a state of the config's own modules.
+    last = plan.steps if start == 1 else max(plan.steps, 2) if finer else plan.steps + 1
+    for step in range(2, last + 1):
         for name in plan.searched:
             ended = yield from _update(program, compiled[name], state, name, key, step, compute)
             state = after_update(program, state, name, ended)

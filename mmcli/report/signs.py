@@ -51,7 +51,7 @@ def _split_signs(name: str, classes: Classes, findings: Findings) -> Iterator[st
     evidence = findings.evidence
     if len(evidence.senses) < 2:
         return
-    # Of items that lack a sense, the others say nothing together.
+    # Items that lack a sense do not show whether all senses agree.
     there = np.logical_and.reduce(list(evidence.known.values()))
     found = classes.found[:: evidence.step][there]
     senses = [rows[there] for rows in evidence.senses.values()]

@@ -1,7 +1,7 @@
 """Classes that the senses agree to split: a merged class, found without a label.
 
-Given its class, what one sense observes of an item tells nothing of what another does. Where it does, in a class whose
-items fall into two clusters by just that, the class joins two groups.
+Given its class, what one sense observes of an item has no information on what another does. Where it has some, in a
+class whose items fall into two clusters by just that, the class joins two groups.
 
 N items, n of a class, D columns.
 """

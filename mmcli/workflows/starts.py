@@ -45,7 +45,8 @@ class StartClasses:
         if classes is not None:
             self._found[start] = classes.astype(np.min_scalar_type(int(classes.max())))
         self.agreement = None
-        if self._found.keys() == set(range(1, start + 1)):
-            self.agreement = agreements(list(self._found.values()), scores.index(max(scores)))
+        numbers = range(1, start + 1)
+        if self._found.keys() == set(numbers):
+            self.agreement = agreements([self._found[number] for number in numbers], scores.index(max(scores)))
         if is_last:
             self._found.clear()

@@ -25,8 +25,8 @@ modules:
   seen:  {type: observation, data: here}
   said:  {type: observation, data: words}
   vae:   {type: vae, inputs: [seen], latent_dim: 3, hidden_dim: 4, epochs: 2, likelihood: gaussian}
-  near:  {type: gmm, inputs: [vae], num_classes: 3, sweeps: 2, chains: 2}
-  far:   {type: gmm, inputs: [seen], num_classes: 3, sweeps: 2, chains: 2}
+  near:  {type: gmm, inputs: [vae], num_classes: 3, covariance: full, sweeps: 2, chains: 2}
+  far:   {type: gmm, inputs: [seen], num_classes: 3, covariance: full, sweeps: 2, chains: 2}
   topic: {type: mlda, inputs: [said, near, far], num_classes: 3, sweeps: 2, anneal_sweeps: 2, restarts: 2}
 """
 

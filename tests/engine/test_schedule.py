@@ -384,8 +384,8 @@ def train(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schedule, "compile_module", compile_once)
         known = {"image": np.arange(REAL_ITEMS) != 9, "speech": np.arange(REAL_ITEMS) > 4}  # some rows are missing
-        yield lambda seed, saved=None: schedule.train_rounds(
-            graph, Given(observations, known, {}), seed=seed, rounds=3, search=SEARCH, rule="cavity", saved=saved
+        yield lambda seed, saved=None, search=SEARCH: schedule.train_rounds(
+            graph, Given(observations, known, {}), seed=seed, rounds=3, search=search, rule="cavity", saved=saved
         )
 
 
@@ -442,6 +442,35 @@ def test_same_seed_same_bytes_and_another_seed_others(train, trained_once):
     # The best round of one run may be its last, and need not be given once more.
     both = zip(trained_once.updates[:9], other.updates[:9], strict=True)
     assert all(contents(ours) != contents(theirs) for ours, theirs in both)
+
+
+def searched(steps):
+    """The starts of a search, which ends there."""
+    starts = []
+    for step in steps:
+        if isinstance(step, Started):
+            starts.append(step)
+        elif starts and isinstance(step, Update):
+            return starts
+    raise AssertionError("no update after the search")
+
+
+def test_a_start_of_one_round_has_states_of_all_modules(train):
+    first, second = searched(train(0, search=Search(2, 1)))
+
+    assert first.score > 0
+    assert second.score > 0
+    assert second.moment.best.state.states.keys() == {"vae", "gmm", "mlda"}
+
+
+def test_a_start_that_diverged_is_not_chosen(train, monkeypatch):
+    scores = iter([np.nan, 0.25])
+    monkeypatch.setattr(schedule, "shared_information", lambda *_: next(scores, 0.125))
+
+    _, second = searched(train(0))
+
+    assert second.moment.scores == (0, 0.25)
+    assert second.moment.best.score == 0.25
 
 
 def recorded_after(at):

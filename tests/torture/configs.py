@@ -83,7 +83,7 @@ def main() -> None:
                 print(f"{text[:200]!r}: {times[-1]:.2f} s, exit code {done.code}, jax {done.out.strip()}, {done.err}")
     num_quick = sum(seconds < LIMIT for seconds in times)
     print(f"median {statistics.median(times):.2f} s, slowest {max(times):.2f} s; {num_quick} under {LIMIT} s")
-    report("bad configs told in one line", good, len(bad), begun)
+    report("bad configs refused in one line", good, len(bad), begun)
 
 
 if __name__ == "__main__":

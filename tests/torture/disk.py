@@ -59,7 +59,7 @@ def main() -> None:
             else:
                 print(f"call {number}, {errno.errorcode[code]}: whole {is_whole}, {explain(done)} / {explain(again)}")
         print(f"{sound.num_calls} calls in a run")
-        report("failures told, and the run finished from its checkpoint", good, len(trials), begun)
+        report("failures reported, and the run finished from its checkpoint", good, len(trials), begun)
 
 
 if __name__ == "__main__":

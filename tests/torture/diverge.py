@@ -51,7 +51,7 @@ def main() -> None:
                 good += 1
             else:
                 print(f"{graph}, {' '.join(overrides)}, images times {scale:g}: {explain(done)}", flush=True)
-    report("runs that diverged, told and with a good checkpoint", good, len(WAYS), begun)
+    report("runs that diverged, reported and with a good checkpoint", good, len(WAYS), begun)
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def bad_files() -> None:
         else:
             print(f"{bad.name}: exit code {done.code}, {done.seconds:.1f} s, {done.megabytes:.0f} MB, {done.err[:500]}")
     print(f"slowest {slowest[1]:.1f} s ({slowest[0]}), largest {largest[1]:.0f} MB ({largest[0]})")
-    report("bad files told in one line", good, len(BAD_FILES + SLOW_FILES), begun)
+    report("bad files refused in one line", good, len(BAD_FILES + SLOW_FILES), begun)
 
 
 def damaged_files(rng: random.Random, num_flips: int) -> None:
