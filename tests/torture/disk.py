@@ -1,4 +1,4 @@
-"""The n-th call of the file system fails, for every n: the failure is told, and the run goes on from its checkpoint."""
+"""The n-th call of the file system fails, for every n: it is reported, and the run resumes from its checkpoint."""
 
 import errno
 import os

@@ -82,7 +82,7 @@ def bad_files() -> None:
 
 
 def damaged_files(rng: random.Random, num_flips: int) -> None:
-    """Bits flipped, bytes lost: what is left is read or told, and nothing else happens."""
+    """Bits flipped, bytes lost: what is left is read or refused, and nothing else happens."""
     begun, good = time.perf_counter(), 0
     with tempfile.TemporaryDirectory() as name:
         file = Path(name, "bad")
@@ -100,7 +100,7 @@ def damaged_files(rng: random.Random, num_flips: int) -> None:
                     good += 1
                 except DataError as error:
                     good += len(str(error).splitlines()) == 1
-    report("damaged data files read or told", good, num_flips * len(GOOD_FILES), begun)
+    report("damaged data files read or refused", good, num_flips * len(GOOD_FILES), begun)
 
 
 def long_text(num_rows: int) -> None:
