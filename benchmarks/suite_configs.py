@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 from suite_sets import LABELS, Kind
 
 from mmcli.config.reader import dump_config, load_config, plain_config
+from mmcli.ingest.proposal import CHAINS_ALONE
 
 Modules: TypeAlias = dict[str, dict[str, Any]]  # by name, as under `modules` of a config
 
@@ -24,7 +25,6 @@ TEMPLATES: dict[str, dict[frozenset[Kind], str]] = {
     "serket_compat": {frozenset({Kind.PIXELS, Kind.HAC}): "serket_compat.yaml"},
 }
 AUTO = "auto"
-CHAINS_ALONE = 16  # of a gmm without a child, as in what `mmcli init --from` proposes
 LINKS = frozenset({"type", "data", "inputs", "labels"})  # what is no setting of a module
 
 

@@ -13,7 +13,7 @@ from mmcli.util.text import counted, listed
 
 LATENT_DIM = 18  # that of the tutorial
 FEW_COLUMNS = 20  # a mixture of Gaussians takes so many as they are
-CHAINS_ALONE = 16  # of a mixture without a child, which nothing but its own data leads to the classes
+CHAINS_ALONE = 16  # of a mixture without a child
 NUM_CLASSES = 10  # where no labels are there to count
 # Words that an item counts for, as in mnist_arabic_tuned.yaml: a row of counts, and one judgement on a class.
 COUNT_WEIGHT, CLASS_WEIGHT = 200, 20
@@ -103,8 +103,11 @@ def _modules(found: Found, names: Sequence[str], labels: str | None) -> Iterator
             entry = {"type": "vae", "inputs": [name], "latent_dim": min(LATENT_DIM, max(1, sense.width // 2))}
             yield _Module(parent, entry | _LIKELIHOODS[sense.kind], _why_vae(name, sense))
         mixture = _free("gmm" if is_only else f"gmm_{name}", taken)
-        entry = {"type": "gmm", "inputs": [parent], **finds_classes, **({"chains": CHAINS_ALONE} if is_only else {})}
-        yield _Module(mixture, entry, _why_gmm(name, parent, sense))
+        entry, reason = {"type": "gmm", "inputs": [parent], **finds_classes}, _why_gmm(name, parent, sense)
+        if is_only:
+            entry["chains"] = CHAINS_ALONE
+            reason += f"; nothing else leads it to the classes, so it has {CHAINS_ALONE} chains"
+        yield _Module(mixture, entry, reason)
         joined[mixture] = CLASS_WEIGHT
     if not is_only or names[0] in joined:
         entry = {"type": "mlda", "inputs": [*joined], **finds_classes, "weights": [*joined.values()]}

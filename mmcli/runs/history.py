@@ -1,8 +1,9 @@
 """Lines of history.jsonl: one an update."""
 
-import json
 import math
 from typing import Any, NamedTuple
+
+from mmcli.runs.json_text import parse_json
 
 MEASURES = ("acc", "ari", "nmi")  # of the classes that a module reports
 OWN_MEASURES = ("own_acc", "own_ari", "own_nmi")  # of its classes by its own inputs alone
@@ -36,10 +37,7 @@ def read_line(text: str) -> HistoryLine:
     Raises:
         ValueError: the text is no line of a history.
     """
-    try:
-        record = json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    record = parse_json(text)
     if not isinstance(record, dict) or not record.keys() >= set(_REQUIRED):
         raise ValueError(f"a line without {', '.join(_REQUIRED)}")
     line = HistoryLine(**{field: record[field] for field in HistoryLine._fields if field in record})

@@ -1,7 +1,6 @@
 """Files of a run directory: validated contents. Nothing read is trusted unchecked."""
 
 import errno
-import json
 import re
 import shutil
 import weakref
@@ -16,6 +15,7 @@ from mmcli.data.formats.opening import opened
 from mmcli.data.labels import LabelSet
 from mmcli.errors import DamagedRunError, DataError, UsageError
 from mmcli.runs.history import HistoryLine, read_line
+from mmcli.runs.json_text import parse_json
 from mmcli.runs.layout import CONFIG, HISTORY, META, PARAMS, SEARCH, SUMS, Stage, is_run
 from mmcli.runs.packed import is_packed, unpack
 from mmcli.runs.search_record import SearchRecord, read_search
@@ -134,11 +134,9 @@ class RunFiles:
             DamagedRunError: it is not an object in JSON.
         """
         try:
-            meta = json.loads(self._read(META))
+            meta = parse_json(self._read(META))
         except ValueError as error:
             raise self.damaged(META, str(error)) from None
-        except RecursionError:
-            raise self.damaged(META, "nested too deep") from None
         if not isinstance(meta, dict):
             raise self.damaged(META, "not an object")
         return meta

@@ -1,8 +1,9 @@
 """Content of search.json: the scores of the search over the graph and of later rounds."""
 
-import json
 import math
 from typing import Any, NamedTuple
+
+from mmcli.runs.json_text import parse_json
 
 
 class SearchRecord(NamedTuple):
@@ -24,10 +25,7 @@ def read_search(text: str) -> SearchRecord:
     Raises:
         ValueError: the text is not as mmcli writes it.
     """
-    try:
-        record = json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
+    record = parse_json(text)
     match record:
         case {
             "score": str(score),

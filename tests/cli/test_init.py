@@ -157,6 +157,7 @@ def test_a_sense_alone_has_the_modules_of_its_kind(command, name):
     assert [line.partition(":")[0] for line in reasons.splitlines()[:-2]] == [*learners]
     assert all(module.get("labels") == "labels" for module in learners.values() if module["type"] != "vae")
     assert learners[[*learners][-1]]["num_classes"] == 4
+    assert learners.get("gmm", {}).get("chains") == (16 if "gmm" in TYPES[name] else None)
 
 
 def test_senses_of_several_files_are_joined_and_labels_only_measure(command):
@@ -179,6 +180,7 @@ def test_senses_of_several_files_are_joined_and_labels_only_measure(command):
         "labels": "labels",
         "weights": [20, 200, 20],
     }
+    assert "chains" not in config["modules"]["gmm_few"]
     assert "num_classes: as many as there are labels (4); nothing else of the labels reaches a module\n" in reasons
 
 

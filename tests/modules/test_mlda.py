@@ -16,7 +16,7 @@ from mmcli.modules import api as contract
 from mmcli.modules.api import Inputs
 from mmcli.modules.counts import BLOCK, expected_counts, on_device
 from mmcli.modules.messages import Categorical, Counts, neutral, normalized
-from mmcli.modules.mlda import model, variational
+from mmcli.modules.mlda import model, setting, variational
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.spec import Kind, Port
 from mmcli.runs.metrics import evaluate
@@ -247,24 +247,24 @@ def test_fractional_counts_are_scaled_and_never_cut():
     classes = normalized(jnp.asarray(rng.normal(size=(50, 7)), jnp.float32))
 
     for message, values in ((rows, rows.values), (classes, jnp.exp(classes.log_probs))):
-        scaled = model.as_counts(message, 200.0)
+        scaled = setting.as_counts(message, 200.0)
         np.testing.assert_allclose(scaled.sum(-1), 200, rtol=1e-6)
         np.testing.assert_allclose(scaled / 200, values / values.sum(-1, keepdims=True), rtol=1e-5)
-        np.testing.assert_array_equal(model.as_counts(message, None), values)
+        np.testing.assert_array_equal(setting.as_counts(message, None), values)
 
 
 def test_missing_rows_have_no_words_and_uniform_ones_do():
     classes = Categorical(jnp.log(jnp.array([[0.5, 0.5], [0.5, 0.5], [0.25, 0.75]])), jnp.array([0.0, 1.0, 1.0]))
 
-    np.testing.assert_allclose(model.as_counts(classes, 8.0), [[0, 0], [4, 4], [2, 6]], rtol=1e-6)
-    np.testing.assert_allclose(model.as_counts(classes, None), [[0, 0], [0.5, 0.5], [0.25, 0.75]], rtol=1e-6)
+    np.testing.assert_allclose(setting.as_counts(classes, 8.0), [[0, 0], [4, 4], [2, 6]], rtol=1e-6)
+    np.testing.assert_allclose(setting.as_counts(classes, None), [[0, 0], [0.5, 0.5], [0.25, 0.75]], rtol=1e-6)
 
 
 def test_an_empty_document_is_no_evidence_whether_it_is_there_or_not():
     for weight in (0.0, 1.0):
         rows = Counts(jnp.array([[0.0, 0.0], [1.0, 3.0]]), jnp.array([weight, 1.0]))
 
-        np.testing.assert_allclose(model.as_counts(rows, 8.0), [[0, 0], [2, 6]], rtol=1e-6)
+        np.testing.assert_allclose(setting.as_counts(rows, 8.0), [[0, 0], [2, 6]], rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +317,7 @@ def test_what_goes_back_is_the_words_expected_of_the_other_inputs(trained):
     for place, probs in enumerate(
         (counts.values / inputs.parents[0].values.sum(-1, keepdims=True), jnp.exp(classes.log_probs))
     ):
-        heard = model.as_counts(inputs.parents[1 - place], 10.0)
+        heard = setting.as_counts(inputs.parents[1 - place], 10.0)
         prior = 0.1 * 3 * jnp.exp(inputs.child.log_probs)
         theta = ITEM_CONCENTRATIONS([state.topics[1 - place]], prior, [heard])
         theta /= theta.sum(-1, keepdims=True)

@@ -16,18 +16,18 @@ Source: Blei, Ng and Jordan (2003), JMLR 3, section 5.2; Nakamura, Nagai and Iwa
 doi:10.1109/IROS.2009.5354412; annealing: Ueda and Nakano (1998), doi:10.1016/S0893-6080(97)00133-0.
 """
 
-from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs
-from mmcli.modules.counts import TINY, Rows, row_sums, scaled, word_sums
+from mmcli.modules.counts import row_sums, word_sums
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
-from mmcli.modules.mlda.mixture import Views, beliefs_without, class_shares, fit, score
+from mmcli.modules.mlda.mixture import beliefs_without, class_shares, fit, score
+from mmcli.modules.mlda.setting import BETA, SMALLEST_PRIOR, Setting, as_counts
 from mmcli.modules.mlda.spec import AUTO, MldaOptions
 from mmcli.modules.mlda.starts import (
     CLUSTERS,
@@ -39,17 +39,14 @@ from mmcli.modules.mlda.starts import (
     random_memberships,
 )
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
-from mmcli.modules.spec import Kind, Port, Rule
+from mmcli.modules.spec import Port, Rule
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
-LATENT_CLASS_SHARE = 2 / 3  # of the starts; the others are random, and cooled
 HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
 COOLING_SHARE = 0.7  # of the annealing sweeps; the rest run at temperature 1
 CO_EM_SHARE = 0.5  # of the annealing sweeps in which a view's words are fitted to the beliefs of the others
 FRESH_MARGIN = 1e-3  # score by which a fresh start has to be better than the last solution, nats an item
 JUDGEMENT = 1.0  # words that a distribution over classes is worth
-BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic
-SMALLEST_PRIOR = 1e-6
 
 
 class MldaState(NamedTuple):
@@ -76,19 +73,6 @@ class MldaWork(NamedTuple):
     trace: Array  # (I,) nats; 0 for the sweeps to come
 
 
-@overload
-def as_counts(message: Categorical, weight: float | Array | None) -> Array: ...
-@overload
-def as_counts(message: Message, weight: float | Array | None) -> Rows: ...
-def as_counts(message: Message, weight: float | Array | None) -> Rows:
-    """A modality's rows as (N, V) counts, scaled to sum to `weight` or left as they come; zeros where missing."""
-    if isinstance(message, Counts):
-        values = message.values
-    else:
-        values = jnp.where(message.weight[:, None] > 0, jnp.exp(of_kind(message, Categorical).log_probs), 0)
-    return values if weight is None else scaled(values, weight / jnp.maximum(row_sums(values), TINY))
-
-
 def prediction(log_probs: Array, sent: Message, informed: Array) -> Message:
     """Prediction of a modality from the log probabilities (N, V) of its words, in the kind of the message it sent.
 
@@ -99,55 +83,6 @@ def prediction(log_probs: Array, sent: Message, informed: Array) -> Message:
         mass = row_sums(sent.values)[:, None]
         return Counts(jnp.exp(log_probs) * jnp.where(mass > 0, mass, 1), jnp.ones_like(sent.weight))
     return normalized(log_probs, informed.astype(float))
-
-
-class Setting(NamedTuple):
-    """Options, kinds of the inputs, and rule that a module is built with."""
-
-    options: MldaOptions
-    kinds: tuple[Kind, ...]  # of each input
-    rule: Rule
-
-    def words(self, inputs: Inputs, auto: Array | None) -> list[Rows]:
-        """The modalities, (N, V_m) each, scaled to their weights; `auto` (M,) are those where the option is auto."""
-        match self.options.weights:
-            case "auto":
-                weights: list[float | Array | None] = list(jnp.zeros(0) if auto is None else auto)
-            case None:
-                weights = [None] * len(self.kinds)
-            case given:
-                weights = list(given)
-        return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
-
-    def betas(self, words: Sequence[Rows]) -> tuple[Array, ...]:
-        """Pseudo-count of a word, () for each modality (N, V_m)."""
-        if self.options.beta != AUTO:
-            return (jnp.asarray(self.options.beta, float),) * len(words)
-        num_topics = self.options.num_classes
-        a_topic = [row_sums(counts).sum() / (num_topics * counts.shape[1]) for counts in words]
-        return tuple(BETA * jnp.clip(each, TINY, 1.0) for each in a_topic)
-
-    def views(self, inputs: Inputs, sizes: Array) -> Views:
-        """The modalities as the search counts them: rows scaled to what they are worth, `sizes` (M,) words."""
-        raw = [as_counts(message, None) for message in inputs.parents]
-        known = tuple((row_sums(counts) > 0).astype(float) for counts in raw)
-        words = tuple(as_counts(message, size) for message, size in zip(inputs.parents, sizes, strict=True))
-        child = of_kind(inputs.child, Categorical)
-        return Views(words, self.betas(words), known, child.log_probs[:, None, :], child.weight)
-
-    @property
-    def num_informed(self) -> int:
-        """Number of starts that the modalities have in common; none where there is one modality or one start."""
-        return int(LATENT_CLASS_SHARE * self.options.restarts) if len(self.kinds) > 1 else 0
-
-    def width(self, message: Message) -> int:
-        """Number of words V_m of a modality."""
-        return as_counts(message, None).shape[1]
-
-    def prior(self, inputs: Inputs) -> Array:
-        """Dirichlet prior of each item's topics, (N, K): moved by the child's message unless that is neutral."""
-        log_probs = of_kind(inputs.child, Categorical).log_probs
-        return jnp.maximum(self.options.alpha * self.options.num_classes * jnp.exp(log_probs), SMALLEST_PRIOR)
 
 
 def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:

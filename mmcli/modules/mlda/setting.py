@@ -1,0 +1,83 @@
+"""What an MLDA is built with, and its inputs as counts.
+
+N items, K topics, V_m words of modality m, M modalities.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple, overload
+
+import jax.numpy as jnp
+from jax import Array
+
+from mmcli.modules.api import Inputs
+from mmcli.modules.counts import TINY, Rows, row_sums, scaled
+from mmcli.modules.messages import Categorical, Counts, Message, of_kind
+from mmcli.modules.mlda.mixture import Views
+from mmcli.modules.mlda.spec import AUTO, MldaOptions
+from mmcli.modules.spec import Kind, Rule
+
+LATENT_CLASS_SHARE = 2 / 3  # of the starts; the others are random, and cooled
+BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic
+SMALLEST_PRIOR = 1e-6
+
+
+@overload
+def as_counts(message: Categorical, weight: float | Array | None) -> Array: ...
+@overload
+def as_counts(message: Message, weight: float | Array | None) -> Rows: ...
+def as_counts(message: Message, weight: float | Array | None) -> Rows:
+    """A modality's rows as (N, V) counts, scaled to sum to `weight` or left as they come; zeros where missing."""
+    if isinstance(message, Counts):
+        values = message.values
+    else:
+        values = jnp.where(message.weight[:, None] > 0, jnp.exp(of_kind(message, Categorical).log_probs), 0)
+    return values if weight is None else scaled(values, weight / jnp.maximum(row_sums(values), TINY))
+
+
+class Setting(NamedTuple):
+    """Options, kinds of the inputs, and rule that a module is built with."""
+
+    options: MldaOptions
+    kinds: tuple[Kind, ...]  # of each input
+    rule: Rule
+
+    def words(self, inputs: Inputs, auto: Array | None) -> list[Rows]:
+        """The modalities, (N, V_m) each, scaled to their weights; `auto` (M,) are those where the option is auto."""
+        match self.options.weights:
+            case "auto":
+                weights: list[float | Array | None] = list(jnp.zeros(0) if auto is None else auto)
+            case None:
+                weights = [None] * len(self.kinds)
+            case given:
+                weights = list(given)
+        return [as_counts(message, weight) for message, weight in zip(inputs.parents, weights, strict=True)]
+
+    def betas(self, words: Sequence[Rows]) -> tuple[Array, ...]:
+        """Pseudo-count of a word, () for each modality (N, V_m)."""
+        if self.options.beta != AUTO:
+            return (jnp.asarray(self.options.beta, float),) * len(words)
+        num_topics = self.options.num_classes
+        a_topic = [row_sums(counts).sum() / (num_topics * counts.shape[1]) for counts in words]
+        return tuple(BETA * jnp.clip(each, TINY, 1.0) for each in a_topic)
+
+    def views(self, inputs: Inputs, sizes: Array) -> Views:
+        """The modalities as the search counts them: rows scaled to what they are worth, `sizes` (M,) words."""
+        raw = [as_counts(message, None) for message in inputs.parents]
+        known = tuple((row_sums(counts) > 0).astype(float) for counts in raw)
+        words = tuple(as_counts(message, size) for message, size in zip(inputs.parents, sizes, strict=True))
+        child = of_kind(inputs.child, Categorical)
+        return Views(words, self.betas(words), known, child.log_probs[:, None, :], child.weight)
+
+    @property
+    def num_informed(self) -> int:
+        """Number of starts that the modalities have in common; none where there is one modality or one start."""
+        return int(LATENT_CLASS_SHARE * self.options.restarts) if len(self.kinds) > 1 else 0
+
+    def width(self, message: Message) -> int:
+        """Number of words V_m of a modality."""
+        return as_counts(message, None).shape[1]
+
+    def prior(self, inputs: Inputs) -> Array:
+        """Dirichlet prior of each item's topics, (N, K): moved by the child's message unless that is neutral."""
+        log_probs = of_kind(inputs.child, Categorical).log_probs
+        return jnp.maximum(self.options.alpha * self.options.num_classes * jnp.exp(log_probs), SMALLEST_PRIOR)
