@@ -162,12 +162,12 @@ def test_the_compared_module_is_the_last_that_finds_classes(tiny_config):
     assert make_plan(graph, Search(1, 2), 2).compared is None
 
 
-def test_ten_starts_are_compared_in_their_order_after_a_resume():
+def test_many_starts_are_compared_in_their_order_after_a_resume():
     starts = StartClasses({})
-    for number in range(1, 10):
-        starts.add(number, CLASSES if number % 2 else FOUND[2], [0.5] * number, is_last=False)
+    for number in range(1, 12):
+        starts.add(number, CLASSES if number < 10 else FOUND[2], [0.5] * number, is_last=False)
 
-    resumed = StartClasses(dict(sorted(starts.arrays.items())))  # as a checkpoint has them
-    resumed.add(10, CLASSES, [0.5] * 9 + [0.75], is_last=True)
+    resumed = StartClasses(dict(sorted(starts.arrays.items())))  # as a checkpoint has them: 1, 10, 11, 2
+    resumed.add(12, CLASSES, [0.5] * 11 + [0.75], is_last=True)
 
-    assert resumed.agreement == [1.0 if number % 2 else MERGED for number in range(1, 10)] + [1.0]
+    assert resumed.agreement == [1.0] * 9 + [MERGED] * 2 + [1.0]
