@@ -25,10 +25,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs
+from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import TINY, Rows, row_sums, scaled, word_sums
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
 from mmcli.modules.mlda.mixture import Views, beliefs_without, class_shares, fit, score
-from mmcli.modules.mlda.spec import AUTO, MldaOptions
+from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.mlda.starts import (
     CLUSTERS,
     ITEMS_PER_CLUSTER,
@@ -123,7 +124,7 @@ class Setting(NamedTuple):
         """Pseudo-count of a word, () for each modality (N, V_m)."""
         if self.options.beta != AUTO:
             return (jnp.asarray(self.options.beta, float),) * len(words)
-        num_topics = self.options.num_classes
+        num_topics = self.options.width
         a_topic = [row_sums(counts).sum() / (num_topics * counts.shape[1]) for counts in words]
         return tuple(BETA * jnp.clip(each, TINY, 1.0) for each in a_topic)
 
@@ -147,12 +148,12 @@ class Setting(NamedTuple):
     def prior(self, inputs: Inputs) -> Array:
         """Dirichlet prior of each item's topics, (N, K): moved by the child's message unless that is neutral."""
         log_probs = of_kind(inputs.child, Categorical).log_probs
-        return jnp.maximum(self.options.alpha * self.options.num_classes * jnp.exp(log_probs), SMALLEST_PRIOR)
+        return jnp.maximum(self.options.alpha * self.options.width * jnp.exp(log_probs), SMALLEST_PRIOR)
 
 
 def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
     """Create the state before the first update: topics at their prior, uniform memberships."""
-    num_items, num_topics = len(inputs.child.weight), setting.options.num_classes
+    num_items, num_topics = len(inputs.child.weight), setting.options.width
     widths = [setting.width(message) for message in inputs.parents]
     topics = tuple(jnp.full((num_topics, width), BETA, float) for width in widths)
     words = jnp.ones(len(widths)) if setting.options.weights == AUTO else None
@@ -194,7 +195,7 @@ def words_worth(setting: Setting, key: Array, inputs: Inputs) -> Array:
         if isinstance(message, Counts):
             counts = as_counts(message, None)
             (beta,) = setting.betas([counts])
-            sizes.append(effective_words(jax.random.fold_in(key, place), counts, setting.options.num_classes, beta))
+            sizes.append(effective_words(jax.random.fold_in(key, place), counts, setting.options.width, beta))
         else:
             sizes.append(jnp.float32(JUDGEMENT))
     return jnp.stack(sizes)
@@ -206,7 +207,7 @@ def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) 
     clusters_key, classes_key = jax.random.split(key)
     views = setting.views(inputs, sizes)
     num_items = len(views.child)
-    num_clusters = min(CLUSTERS, max(setting.options.num_classes, num_items // ITEMS_PER_CLUSTER), num_items)
+    num_clusters = min(CLUSTERS, max(setting.options.width, num_items // ITEMS_PER_CLUSTER), num_items)
     senses = [
         clusters_of(jax.random.fold_in(clusters_key, place), as_counts(message, None), num_clusters)
         if isinstance(message, Counts)
