@@ -10,6 +10,7 @@ from mmcli.config.class_counts import count_problems, is_open
 from mmcli.config.model import Config, Keys, ModuleConfig, Places
 from mmcli.config.problems import located
 from mmcli.errors import ConfigError
+from mmcli.modules.class_count import ClassOptions
 from mmcli.modules.spec import Kind, ModuleSpec, Options, Port, Rule
 from mmcli.util.text import counted, listed, shown, suggestion
 
@@ -76,6 +77,11 @@ class Graph:
     def left_open(self) -> tuple[str, ...]:
         """Names of the modules whose number of classes is to be found."""
         return tuple(name for name, node in self.nodes.items() if is_open(node.config))
+
+    def most_classes(self, most: int) -> dict[str, int]:
+        """Number of classes, by module, where it is left open: the most that the config allows, at most `most`."""
+        options = {name: self.nodes[name].config.options for name in self.left_open}
+        return {name: min(most, each.width) for name, each in options.items() if isinstance(each, ClassOptions)}
 
     def with_numbers(self, numbers: Mapping[str, int]) -> "Graph":
         """The graph with these numbers of classes, by module, where they were left open."""

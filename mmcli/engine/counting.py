@@ -41,8 +41,7 @@ class Count(NamedTuple):
 
 def most_classes(graph: Graph, num_items: int) -> dict[str, int]:
     """Most classes, of each module whose number is left open, that so many items can tell apart."""
-    most = max(FEWEST, num_items // ITEMS_A_CLASS)
-    return {name: min(most, graph.nodes[name].config.options.width) for name in graph.left_open}
+    return graph.most_classes(max(FEWEST, num_items // ITEMS_A_CLASS))
 
 
 def explore(
@@ -74,7 +73,9 @@ def explore(
             for name in plan.searched:
                 ended = yield from whole_update(program, compiled[name], explored, name, key, step, compute)
                 explored = after_update(program, explored, name, ended)
-        tables = yield from compute(_joint_tables, [(explored.forward[edge], explored.backward[edge]) for edge in plan.counted])
+        tables = yield from compute(
+            _joint_tables, [(explored.forward[edge], explored.backward[edge]) for edge in plan.counted]
+        )
         found.append([count_classes(np.asarray(table, np.float64)) for table in tables])
     counts = max(found, key=lambda each: sum(count.information for count in each))
     return numbers_of(plan.left_open, plan.counted, counts)
@@ -130,5 +131,5 @@ def information(shares: np.ndarray) -> float:
 
 
 def _plogp(shares: np.ndarray) -> np.ndarray:
-    logs: np.ndarray = shares * np.log(np.where(shares > 0, shares, 1))
-    return logs
+    products: np.ndarray = np.multiply(shares, np.log(np.where(shares > 0, shares, 1)))
+    return products

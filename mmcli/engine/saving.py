@@ -101,10 +101,10 @@ def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved
     )
 
 
-def found_numbers(saved: Saved) -> dict[str, int]:
+def found_numbers(saved: Saved | None) -> dict[str, int]:
     """Numbers of classes found before a moment, by module; none where none was left open, or not yet."""
-    prefix = "numbers."
-    return {name.removeprefix(prefix): int(each) for name, each in saved.arrays.items() if name.startswith(prefix)}
+    prefix, arrays = "numbers.", {} if saved is None else saved.arrays
+    return {name.removeprefix(prefix): int(each) for name, each in arrays.items() if name.startswith(prefix)}
 
 
 def _floats(arrays: Mapping[str, Any]) -> dict[str, float]:

@@ -25,6 +25,7 @@ class HistoryLine(NamedTuple):
     own_ari: float | None = None
     own_nmi: float | None = None
     moved: float | None = None  # share of items whose class changed since the module's last update
+    num_classes_used: int | None = None  # classes with an item; None where the module finds none
 
 
 _REQUIRED = tuple(field for field in HistoryLine._fields if field not in HistoryLine._field_defaults)
