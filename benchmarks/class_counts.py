@@ -3,12 +3,14 @@
     python benchmarks/class_counts.py --seeds 1000-1009
     python benchmarks/class_counts.py --pairs latents.npz...       # keys points, counts, labels
 
-Planted: 1,000 items, K Gaussian classes of 10 columns whose covariances differ, 60 words an item out of 50, half of them
-common to all classes; sizes equal, or falling evenly to a third. Only the count is run, none of the training after it.
+Planted: 1,000 items, K Gaussian classes of 10 columns whose covariances differ, 60 words an item out of 50, half
+of them common to all classes; sizes equal, or falling evenly to a third. Only the count is run.
 """
 
 import argparse
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -65,7 +67,7 @@ class Counter:
             self._programs[shapes] = program, compiled
         program, compiled = self._programs[shapes]
 
-        def compute(function, *arguments):
+        def compute(function: Callable[..., Any], *arguments: Any) -> Generator[None, None, Any]:
             yield from ()
             return jax.block_until_ready(function(*arguments))
 

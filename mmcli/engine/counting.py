@@ -131,5 +131,5 @@ def information(shares: np.ndarray) -> float:
 
 
 def _plogp(shares: np.ndarray) -> np.ndarray:
-    products: np.ndarray = np.multiply(shares, np.log(np.where(shares > 0, shares, 1)))
-    return products
+    logs: np.ndarray = np.log(np.where(shares > 0, shares, 1))
+    return shares * logs

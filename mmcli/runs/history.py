@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 MEASURES = ("acc", "ari", "nmi")  # of the classes that a module reports
 OWN_MEASURES = ("own_acc", "own_ari", "own_nmi")  # of its classes by its own inputs alone
+CLASSES_USED = "num_classes_used"  # of the classes that a module reports, those with an item
 
 
 class HistoryLine(NamedTuple):

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from mmcli.runs.history import CLASSES_USED
 from mmcli.util.text import shown
 from mmcli.workflows.compare import Run
 
@@ -16,6 +17,8 @@ def setting_text(value: Any) -> str:
 
 def figure_text(value: float | None) -> str:
     """A measure as a cell; empty where there is none."""
+    if isinstance(value, int):
+        return str(value)
     return "" if value is None else f"{value:.4f}"
 
 
@@ -28,6 +31,8 @@ def status_text(run: Run) -> str:
 
 
 def measure_text(measure: str) -> str:
-    """A measure in words: own ACC is by the module's own inputs alone."""
+    """A measure in words: own ACC is by the module's own inputs alone, classes are those with an item."""
+    if measure == CLASSES_USED:
+        return "classes"
     name = measure.removeprefix("own_")
     return name.upper() if name == measure else f"own {name.upper()}"

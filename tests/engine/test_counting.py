@@ -1,4 +1,4 @@
-"""The count of classes: merging is exact arithmetic on a joint table, and stops at the classes that both senses know."""
+"""The count of classes: merging is exact on a joint table, and stops at the classes that both senses know."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ ITEMS = 1000
 
 
 def joint(classes, agreement=1.0, split=1):
-    """Table of two senses that know so many classes, or classes of these shares, each of them in parts of no meaning."""
+    """Table of two senses that know so many classes, or classes of these shares, each in parts of no meaning."""
     shares = np.full(classes, 1 / classes) if isinstance(classes, int) else np.array(classes)
     table = agreement * np.diag(shares) + (1 - agreement) * np.outer(shares, shares)
     return ITEMS * np.kron(table, np.full((split, split), 1 / split**2))

@@ -1,4 +1,4 @@
-"""A number of classes that is left open: refused where nothing tells it, found, recorded, and the same bytes resumed."""
+"""A number of classes left open: refused where nothing tells it, found, recorded, the same bytes when resumed."""
 
 import json
 from pathlib import Path
@@ -107,13 +107,15 @@ def test_a_run_that_is_stopped_before_or_after_the_count_ends_in_the_same_bytes(
 
 
 def test_a_number_that_is_the_most_is_reported(tmp_path):
-    watcher = Stopper()
+    watcher, bounded = Stopper(), check(config({"max": 2}, "auto"), data=DATA)
+    watcher.advanced = lambda *_: None
+
     with pytest.raises(StoppedError):
-        bounded = check(config({"max": 2}, "auto"), data=DATA)
-        watcher.advanced = lambda *_: None
         train(bounded, watcher, watcher.stop, output=tmp_path / "run")
 
-    first = "module gmm: 2 classes found, the most that there may be: set num_classes: {max: 4}, if the items are enough"
+    first = (
+        "module gmm: 2 classes found, the most that there may be: set num_classes: {max: 4}, if the items are enough"
+    )
     assert watcher.lines[-2:] == [first, "module mlda: 2 classes found, of at most 8"]
 
 
@@ -127,3 +129,17 @@ def test_a_number_that_nothing_tells_is_refused(gmm, mlda, modules):
 
     text = "needs classes that a gmm of open number sends to an mlda, which share them; give a number"
     assert refused.value.problems == tuple(f"config: modules.{name}.num_classes: {text}" for name in modules)
+
+
+def test_a_gmm_alone_and_messages_of_serket_are_refused():
+    lone = config()
+    del lone["modules"]["mlda"], lone["modules"]["word"]
+    text = "needs classes that a gmm of open number sends to an mlda, which share them; give a number"
+    with pytest.raises(ConfigError) as refused:
+        check(lone, data=DATA)
+    with pytest.raises(ConfigError) as circular:
+        check({**config(), "messages": "serket"}, data=DATA)
+
+    assert refused.value.problems == (f"config: modules.gmm.num_classes: {text}",)
+    reason = "needs messages: cavity, as serket's hold what their receiver sent; give a number"
+    assert circular.value.problems[0] == f"config: modules.gmm.num_classes: {reason}"
