@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from mmcli.config.graph import Graph
 from mmcli.engine.plan import Plan
@@ -93,7 +94,7 @@ def numbers_of(left_open: Sequence[str], edges: Sequence[Edge], counts: Sequence
     }
 
 
-def count_classes(table: np.ndarray) -> Count:
+def count_classes(table: NDArray[np.float64]) -> Count:
     """Merge classes of a joint table (K, K), of N items in all, until those that are left are told apart.
 
     Raises:
@@ -115,21 +116,21 @@ def count_classes(table: np.ndarray) -> Count:
     return Count(len(shares), information(shares))
 
 
-def merging_losses(shares: np.ndarray) -> np.ndarray:
+def merging_losses(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     """Information (K, K) that is lost where two rows of a joint distribution (K, V) are merged; inf for one row."""
     rows = shares.sum(axis=1)
     parts, sums = _plogp(shares).sum(axis=1), _plogp(rows)
     merged = _plogp(shares[:, None] + shares[None]).sum(axis=2)
-    losses = parts[:, None] + parts[None] - merged - (sums[:, None] + sums[None] - _plogp(rows[:, None] + rows[None]))
+    of_rows = sums[:, None] + sums[None] - _plogp(rows[:, None] + rows[None])
+    losses: NDArray[np.float64] = parts[:, None] + parts[None] - merged - of_rows
     np.fill_diagonal(losses, np.inf)
     return losses
 
 
-def information(shares: np.ndarray) -> float:
+def information(shares: NDArray[np.float64]) -> float:
     """Mutual information, nats, of the rows and columns of a joint distribution."""
     return float(_plogp(shares).sum() - _plogp(shares.sum(axis=1)).sum() - _plogp(shares.sum(axis=0)).sum())
 
 
-def _plogp(shares: np.ndarray) -> np.ndarray:
-    logs: np.ndarray = np.log(np.where(shares > 0, shares, 1))
-    return shares * logs
+def _plogp(shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    return shares * np.log(np.where(shares > 0, shares, 1))
