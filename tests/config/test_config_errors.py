@@ -135,7 +135,11 @@ CHANGES = {
         ("", "10:3: modules.vae.inputs: missing; it must be a list of at least 1, each entry a name"),
     ],
     "num_classes: 10, labels": [
-        ("num_classes: 0, labels", "11:51: modules.gmm.num_classes: must be a whole number, at least 1 (got 0)"),
+        (
+            "num_classes: 0, labels",
+            "11:51: modules.gmm.num_classes: must be a whole number, at least 1 or auto or"
+            " {max: a whole number, at least 2} (got 0)",
+        ),
         ("num_classes: 10.5, labels", "11:51: modules.gmm.num_classes: must be a whole number, at least 1 (got 10.5)"),
     ],
     "labels: digits}": [
