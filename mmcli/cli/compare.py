@@ -15,7 +15,7 @@ from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
 from mmcli.workflows.compare import Comparison, compare_runs
 from mmcli.workflows.run_choice import Choice, choose_runs
-from mmcli.workflows.run_text import figure_text, measure_text, setting_text, status_text
+from mmcli.workflows.run_text import figure_text, latest_text, measure_text, setting_text, status_text
 
 
 @click.command(
@@ -124,9 +124,9 @@ def comparison(comparison: Comparison) -> str:
     for run in comparison.runs:
         settings = [setting_text(run.settings.get(alike[0])) for alike in columns]
         latest = [
-            figure_text(value)
+            latest_text(measure, value)
             for module, names in comparison.modules.items()
-            for value in run.latest(module, names).values()
+            for measure, value in run.latest(module, names).items()
         ]
         rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", status_text(run)])
     return aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")

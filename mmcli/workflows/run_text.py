@@ -17,9 +17,12 @@ def setting_text(value: Any) -> str:
 
 def figure_text(value: float | None) -> str:
     """A measure as a cell; empty where there is none."""
-    if isinstance(value, int):
-        return str(value)
     return "" if value is None else f"{value:.4f}"
+
+
+def latest_text(measure: str, value: float | None) -> str:
+    """A measure of a run as a cell: a number of classes is whole."""
+    return figure_text(value) if value is None or measure != CLASSES_USED else f"{value:.0f}"
 
 
 def status_text(run: Run) -> str:
