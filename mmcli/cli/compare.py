@@ -15,13 +15,14 @@ from mmcli.errors import UsageError
 from mmcli.util.text import listed, shown
 from mmcli.workflows.compare import Comparison, compare_runs
 from mmcli.workflows.run_choice import Choice, choose_runs
-from mmcli.workflows.run_text import figure_text, measure_text, setting_text, status_text
+from mmcli.workflows.run_text import figure_text, latest_text, measure_text, setting_text, status_text
 
 
 @click.command(
     epilog=example(
         "mmcli compare runs/* --plot acc.png",
         "mmcli compare --align runs/* --plot classes.png",
+        "mmcli compare runs/* --plot score.png --score",
         "mmcli compare runs/* --where status=finished --group modules.gmm.num_classes --sort mlda.acc",
     )
 )
@@ -52,6 +53,7 @@ from mmcli.workflows.run_text import figure_text, measure_text, setting_text, st
 @click.option(
     "--align", is_flag=True, help="Match the classes of runs of the same items to each other, without labels."
 )
+@click.option("--score", is_flag=True, help="With --plot: draw what modules share over the number of classes used.")
 @trust_code_option
 def compare(
     run_dirs: tuple[Path, ...],
@@ -64,12 +66,14 @@ def compare(
     group: tuple[str, ...],
     plot: Path | None,
     align: bool,
+    score: bool,
     trust_code: bool,
 ) -> None:
     """Put runs side by side.
 
     A run a line: the settings that differ, ACC, ARI, NMI, the same by a module's own inputs alone where it has
-    children ("own"), seconds of learning, status. Finished runs that differ in
+    children ("own"), the classes with an item where runs differ in them or look for their number, seconds of
+    learning, status. Finished runs that differ in
     nothing but the seed are summed up by mean, minimum, maximum and standard deviation.
 
     With --align: for each module the agreement (ARI) of each pair of finished runs, and of each class its stability,
@@ -85,6 +89,7 @@ def compare(
     for option, is_given, needed, is_there in (
         ("--long", as_long, "--csv", as_csv),
         ("--reverse", reverse, "--sort KEY", sort is not None),
+        ("--score", score, "--plot FILE, without --align", plot is not None and not align),
     ):
         if is_given and not is_there:
             raise UsageError(f"{option} needs {needed}")
@@ -97,9 +102,9 @@ def compare(
         click.echo(alignment(compared.runs, plot, as_json=as_json, as_csv=as_csv, trust_code=trust_code))
         return
     if plot is not None:
-        from mmcli.workflows.courses import draw_courses  # imports matplotlib
+        from mmcli.workflows import courses, score_plot  # imports matplotlib
 
-        draw_courses(compared, plot)
+        (score_plot.draw_scores if score else courses.draw_courses)(compared, plot)
     if as_json:
         click.echo(json.dumps(compared.record()))
     else:
@@ -119,9 +124,9 @@ def comparison(comparison: Comparison) -> str:
     for run in comparison.runs:
         settings = [setting_text(run.settings.get(alike[0])) for alike in columns]
         latest = [
-            figure_text(value)
+            latest_text(measure, value)
             for module, names in comparison.modules.items()
-            for value in run.latest(module, names).values()
+            for measure, value in run.latest(module, names).items()
         ]
         rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:7.1f}", status_text(run)])
     return aligned(rows) + (f"\n\n{_spreads(comparison)}" if comparison.groups else "")

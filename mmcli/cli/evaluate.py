@@ -100,6 +100,8 @@ def evaluation(evaluation: "Evaluation") -> str:
 
 def _remarks(evaluation: "Evaluation", name: str) -> Iterator[str]:
     """Remarks on the labels of a module that qualify its measures."""
+    if number := evaluation.num_classes.get(name):
+        yield f"{number} classes, as found in training"
     if missing := evaluation.metrics[name].num_unlabelled:
         yield f"{missing} of {evaluation.num_items} items without a label, left out"
     if unknown := evaluation.unknown.get(name):

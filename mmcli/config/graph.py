@@ -1,15 +1,17 @@
 """Graph of a config: order of updates, kinds and widths of messages. No arrays."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from mmcli.config.class_counts import count_problems, is_open
 from mmcli.config.model import Config, Keys, ModuleConfig, Places
 from mmcli.config.problems import located
 from mmcli.errors import ConfigError
-from mmcli.modules.spec import Kind, ModuleSpec, Options, Port
+from mmcli.modules.class_count import ClassOptions
+from mmcli.modules.spec import Kind, ModuleSpec, Options, Port, Rule
 from mmcli.util.text import counted, listed, shown, suggestion
 
 
@@ -70,6 +72,25 @@ class Graph:
     def sequences(self) -> dict[str, str | None]:
         """The data that number the sequence of each row, of each sequential module; None where all rows are one."""
         return {node.name: node.config.sequence for node in self.nodes.values() if node.is_sequential}
+
+    @property
+    def left_open(self) -> tuple[str, ...]:
+        """Names of the modules whose number of classes is to be found."""
+        return tuple(name for name, node in self.nodes.items() if is_open(node.config))
+
+    def most_classes(self, most: int) -> dict[str, int]:
+        """Number of classes, by module, where it is left open: the most that the config allows, at most `most`."""
+        options = {name: self.nodes[name].config.options for name in self.left_open}
+        return {name: min(most, each.width) for name, each in options.items() if isinstance(each, ClassOptions)}
+
+    def with_numbers(self, numbers: Mapping[str, int]) -> "Graph":
+        """The graph with these numbers of classes, by module, where they were left open."""
+        nodes = dict(self.nodes)
+        for name in self.left_open:
+            node = nodes[name]
+            options = node.config.options.model_copy(update={"num_classes": numbers[name]})
+            nodes[name] = node._replace(config=replace(node.config, options=options))
+        return Graph(nodes)
 
     def folder(self, name: str) -> str:
         """Folder of a module in a run directory: module002_vae."""
@@ -135,9 +156,12 @@ def build_graph(config: Config) -> Graph:
     )
 
 
-def find_problems(modules: Mapping[str, ModuleConfig | None]) -> list[tuple[Keys, str]]:
+def find_problems(modules: Mapping[str, ModuleConfig | None], rule: Rule) -> list[tuple[Keys, str]]:
     """Find where and why modules do not fit together; None stands for a module that could not be read."""
-    return _make_plan(modules).problems
+    ports, problems = _make_plan(modules)
+    read = {name: module for name, module in modules.items() if module is not None}
+    is_whole = not problems and len(ports) == len(modules)
+    return [*count_problems(read, ports, rule)] if is_whole else problems
 
 
 class _Plan(NamedTuple):

@@ -88,6 +88,9 @@ def described(schema: Mapping[str, Any]) -> str:
             text = ("a whole number" if kind == "integer" else "a number") + "".join(limits)
         case "string":
             text = f"a {schema['format']}" if "format" in schema else "text"
+        case "object" if "properties" in schema:
+            entries = (f"{key}: {described(entry)}" for key, entry in schema["properties"].items())
+            text = f"{{{', '.join(entries)}}}"
         case kind:
             text = {"boolean": "true or false", "null": "null", "object": "a mapping"}[kind]
             text += f" of at least {schema['minProperties']}" if "minProperties" in schema else ""

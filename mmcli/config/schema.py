@@ -49,7 +49,7 @@ class Checker:
             for key in ("known", "missing"):
                 if source.name in sequences and getattr(source, key) is not None:
                     self._add(("data", source.name, key), "every row is of a sequence; remove it")
-        for keys, text in find_problems(modules):
+        for keys, text in find_problems(modules, getattr(top, "messages", "cavity")):
             self._add(keys, text)
         return Config(
             path=path,

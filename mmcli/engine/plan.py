@@ -1,5 +1,8 @@
 """Order of all updates of a run: rounds of every module, and after the first the starts of the search over the graph.
 
+Where a number of classes is left open, the modules that the search starts anew have their first round after the
+others', when the number is found.
+
 No jax here: how much of a run is done is known before anything is computed.
 """
 
@@ -12,11 +15,17 @@ from mmcli.modules.spec import Kind
 
 
 class Turn(NamedTuple):
-    """One update of a module, or a whole start of the search."""
+    """One update of a module, a whole start of the search, or the count of classes."""
 
     round: int  # from 1; the search belongs to the first
-    module: str  # of a start the first of those that begin anew
+    module: str  # of a start, and of the count, the first of those that begin anew
     start: int = 0  # of the search, from 1; 0 outside it
+    is_count: bool = False  # whether it finds the numbers of classes
+
+    @property
+    def is_update(self) -> bool:
+        """Whether it is an update of the module alone."""
+        return not self.start and not self.is_count
 
 
 class Plan(NamedTuple):
@@ -29,6 +38,8 @@ class Plan(NamedTuple):
         steps: rounds of each start.
         edges: parent and child of the edges over which the score is taken; none where there is no score.
         compared: the last module of these edges that finds classes, by which starts are compared; None where none does.
+        left_open: modules whose number of classes is to be found.
+        counted: parent and child of the edges over which classes are counted.
     """
 
     turns: tuple[Turn, ...]
@@ -37,6 +48,8 @@ class Plan(NamedTuple):
     steps: int
     edges: tuple[tuple[str, str], ...]
     compared: str | None = None
+    left_open: tuple[str, ...] = ()
+    counted: tuple[tuple[str, str], ...] = ()
 
     @property
     def rounds(self) -> int:
@@ -64,15 +77,19 @@ def make_plan(graph: Graph, search: Search, rounds: int) -> Plan:
         for parent in graph.nodes[name].parents
         if parent in searched and graph.nodes[name].kind_from(parent) is Kind.CATEGORICAL
     )
+    counted = tuple(edge for edge in edges if edge[0] in graph.left_open)
     if search.starts == 1:
         edges = ()
     starts = search.starts if edges else 1
     turns = [Turn(1, name) for name in names]
+    if counted:
+        turns.sort(key=lambda turn: turn.module in searched)  # stable
+        turns.insert(len(names) - len(searched), Turn(1, searched[0], is_count=True))
     turns += [Turn(1, searched[0], start) for start in range(1, starts + 1) if starts > 1]
     turns += [Turn(number, name) for number in range(2, rounds + 1) for name in names]
     by_depth = (name for edge in reversed(edges) for name in reversed(edge))
     compared = next((name for name in by_depth if graph.nodes[name].spec.classes is not None), None)
-    return Plan(tuple(turns), searched, starts, search.rounds, edges, compared)
+    return Plan(tuple(turns), searched, starts, search.rounds, edges, compared, graph.left_open, counted)
 
 
 def search_record(plan: Plan, scores: Sequence[float], agreement: Sequence[float] | None) -> dict[str, Any]:

@@ -28,6 +28,7 @@ class Moment(NamedTuple):
     best: Best | None = None  # state of the highest score so far
     scores: tuple[float, ...] = ()  # of each start, then of each round, as far as they are done
     objectives: Mapping[str, float] = MappingProxyType({})  # of each module's last update; NaN where it has none
+    numbers: Mapping[str, int] = MappingProxyType({})  # of classes that were found, by module
 
 
 class Saved(NamedTuple):
@@ -62,7 +63,7 @@ def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved
         turn, iterations = program.order[0], 0
     else:
         turn = plan.turns[saved.updates].module
-        iterations = 0 if plan.turns[saved.updates].start else program.modules[turn].iterations
+        iterations = program.modules[turn].iterations if plan.turns[saved.updates].is_update else 0
     if not 0 <= saved.iterations <= iterations:
         raise ValueError(f"{saved.iterations} iterations of {turn} are done where there are {iterations}")
     arrays = _with_weights(saved.arrays)
@@ -86,7 +87,7 @@ def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved
         best = Best(beginning._replace(states=every), 0.0, 0, dict.fromkeys(every, 0.0))
     scores = (0.0,) * len(arrays.get("scores", ()))
     state = beginning._replace(states=states)
-    shapes = Moment(state, saved.updates, saved.iterations, work, best, scores, objectives)
+    shapes = Moment(state, saved.updates, saved.iterations, work, best, scores, objectives, found_numbers(saved))
     learned = restore(_learned(shapes), arrays)
     if best is not None:
         kept = learned["best"]
@@ -98,6 +99,12 @@ def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved
         scores=tuple(float(score) for score in learned["scores"]),
         objectives=_floats(learned["objectives"]),
     )
+
+
+def found_numbers(saved: Saved | None) -> dict[str, int]:
+    """Numbers of classes found before a moment, by module; none where none was left open, or not yet."""
+    prefix, arrays = "numbers.", {} if saved is None else saved.arrays
+    return {name.removeprefix(prefix): int(each) for name, each in arrays.items() if name.startswith(prefix)}
 
 
 def _floats(arrays: Mapping[str, Any]) -> dict[str, float]:
@@ -118,6 +125,7 @@ def _learned(moment: Moment) -> dict[str, Any]:
         "work": moment.work,
         "scores": np.array(moment.scores),
         "objectives": _arrays(moment.objectives),
+        "numbers": _arrays(moment.numbers),
     }
     if moment.best is not None:
         state, score, round_number, objectives = moment.best

@@ -4,10 +4,10 @@ Modules are compiled while those before them train, and never again; messages st
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import jax
 import numpy as np
@@ -16,12 +16,13 @@ from jax import Array
 from mmcli.config.graph import Graph
 from mmcli.config.model import Search
 from mmcli.data.rows.given import Given
+from mmcli.engine.counting import explore, most_classes
 from mmcli.engine.devices import memory_errors, own_settings
 from mmcli.engine.plan import Plan, Turn, make_plan
 from mmcli.engine.program import Compiled, Ended, compile_module, compile_report, module_key, watched_seconds
 from mmcli.engine.pytrees import KEY_IMPL, named_leaves
 from mmcli.engine.routing import Program, RoundState, build_program, initial_state, own_classes, receive
-from mmcli.engine.saving import Moment, Saved, load
+from mmcli.engine.saving import Moment, Saved, found_numbers, load
 from mmcli.engine.search import Best, after_update, finer_program, run_start, shared_information, without
 from mmcli.errors import DivergedError, StalledError
 from mmcli.modules.spec import Rule
@@ -31,6 +32,7 @@ from mmcli.util.workers import Worker
 CHUNK_SECONDS = 0.5  # aim for a call of `advance`; it takes longer where one iteration does
 
 T = TypeVar("T")
+Programs: TypeAlias = tuple[Program, Program | None]  # of the config; that which starts of the search begin with
 
 
 class Progress(NamedTuple):
@@ -51,6 +53,13 @@ class Started(NamedTuple):
     score: float
     moment: Moment
     classes: np.ndarray | None  # (N,) of `Plan.compared`; None where they are those of the first round
+
+
+class Counted(NamedTuple):
+    """Numbers of classes that were found, by module."""
+
+    numbers: Mapping[str, int]
+    moment: Moment
 
 
 class Update(NamedTuple):
@@ -76,12 +85,14 @@ def run(
     plan: Plan,
     still_seconds: float | None = None,
     finer: Program | None = None,
-) -> Iterator[Progress | Started | Update]:
+    counted: Callable[[Mapping[str, int]], Programs] | None = None,
+) -> Iterator[Progress | Counted | Started | Update]:
     """Run the turns of a plan from a moment on; arguments and errors as in `train_rounds`.
 
-    `finer` is the program that starts of the search begin with, if there is one.
+    `finer` is the program that starts of the search begin with, if there is one. Where the plan counts classes,
+    `counted` gives the programs that follow, by the numbers found.
     """
-    runner = _Runner(program, finer, plan, root, still_seconds)
+    runner = _Runner(program, finer, plan, root, still_seconds, counted)
     try:
         runner.compile(moment)
         while moment.updates < len(plan.turns):
@@ -98,10 +109,16 @@ class _Runner:
     """The threads and the compiled modules of a run."""
 
     def __init__(
-        self, program: Program, finer: Program | None, plan: Plan, root: Array, still_seconds: float | None
+        self,
+        program: Program,
+        finer: Program | None,
+        plan: Plan,
+        root: Array,
+        still_seconds: float | None,
+        counted: Callable[[Mapping[str, int]], Programs] | None,
     ) -> None:
         self._program, self._finer, self._plan, self._root = program, finer, plan, root
-        self._still_seconds = still_seconds
+        self._still_seconds, self._counted = still_seconds, counted
         self._compiler, self._worker = Worker(), Worker()
         self._compiling: dict[str, Future[Compiled]] = {}
         self._compiling_finer: dict[str, Future[Compiled]] = {}
@@ -115,10 +132,9 @@ class _Runner:
     def compile(self, moment: Moment) -> None:
         """Begin to compile the modules whose turns are to come, the first one first."""
         to_come = self._plan.turns[moment.updates :]
-        self._compiling = self._submit(self._program, (turn.module for turn in to_come), moment.state)
-        if any(turn.start for turn in to_come):
-            more = self._submit(self._program, self._plan.searched, moment.state)
-            self._compiling = {**more, **self._compiling}
+        self._compiling |= self._submit(self._program, (turn.module for turn in to_come), moment.state)
+        if any(not turn.is_update for turn in to_come):
+            self._compiling |= self._submit(self._program, self._plan.searched, moment.state)
         if self._finer is not None and any(turn.start > 1 for turn in to_come):
             state = without(self._finer, moment.state, self._plan.searched)
             self._compiling_finer = self._submit(self._finer, self._plan.searched, state)
@@ -135,9 +151,11 @@ class _Runner:
         call = self._worker.submit(own_settings()(lambda: jax.block_until_ready(function(*arguments))))
         return (yield from awaited(call, sign, self._still_seconds))
 
-    def take_turn(self, moment: Moment) -> Generator[Progress, None, Started | Update]:
+    def take_turn(self, moment: Moment) -> Generator[Progress, None, Counted | Started | Update]:
         """Run the next turn."""
         turn, begun = self._plan.turns[moment.updates], time.perf_counter()
+        if turn.is_count:
+            return (yield from self._count(moment, turn))
         if turn.start:
             after, classes = yield from self._start(moment, turn)
             after = yield from self._judge(moment.updates, after)
@@ -150,6 +168,7 @@ class _Runner:
             best=moment.best,
             scores=moment.scores,
             objectives={**moment.objectives, turn.module: objective},
+            numbers=moment.numbers,
         )
         seconds = time.perf_counter() - ready
         if self._plan.is_scored(moment.updates):
@@ -205,6 +224,24 @@ class _Runner:
             yield sign
         ended: Ended = yield from self._compute(sign, compiled.end, work, inputs)
         return ended
+
+    def _count(self, moment: Moment, turn: Turn) -> Generator[Progress, None, Counted]:
+        """Find the numbers of classes; from here on the programs are those of a config that gives them."""
+        plan, sign = self._plan, sign_of_life(self._program, self._plan, moment)
+        yield sign
+        with memory_errors("the count of classes", self._program.graph.nodes[turn.module].spec.memory_remedy):
+            compiled = {}
+            for name in plan.searched:
+                compiled[name] = yield from awaited(self._compiling.pop(name), sign, self._still_seconds)
+            compute = partial(self._compute, sign)
+            numbers = yield from explore(self._program, compiled, plan, moment.state, self._root, compute)
+        if self._counted is None:
+            raise ValueError("a plan that counts classes needs the programs that follow")
+        self._program, self._finer = self._counted(numbers)
+        state = without(self._program, moment.state, plan.searched)
+        after = moment._replace(state=state, updates=moment.updates + 1, numbers=numbers)
+        self.compile(after)
+        return Counted(numbers, after)
 
     def _start(self, moment: Moment, turn: Turn) -> Generator[Progress, None, tuple[Moment, np.ndarray | None]]:
         """Run a start of the search; the moment after it, and the classes that it found."""
@@ -306,12 +343,15 @@ def train_rounds(
     rule: Rule,
     saved: Saved | None = None,
     still_seconds: float | None = workers.STILL_SECONDS,
-) -> Iterator[Progress | Started | Update]:
+) -> Iterator[Progress | Counted | Started | Update]:
     """Train a graph; every module updates once a round, in the order written.
 
     In the first round the modules that cost little begin again several times, on the messages of the others, and the
     start goes on under which they share most. Where a later round shares less than an earlier one, the earlier is
     kept in the end.
+
+    Numbers of classes that the graph leaves open are found in the first round, before the modules that cost little
+    update. From there on the run is, to the byte, that of a graph which gives these numbers.
 
     Args:
         graph: the modules and their edges.
@@ -330,11 +370,19 @@ def train_rounds(
         ValueError: `saved` is not of such a run.
     """
     widths = {name: values.shape[1] for name, values in given.observations.items()}
-    program = build_program(graph, widths, rule)
-    root = jax.random.key(seed, impl=KEY_IMPL)
+    root, plan = jax.random.key(seed, impl=KEY_IMPL), make_plan(graph, search, rounds)
+
+    def counted(numbers: Mapping[str, int]) -> Programs:
+        program = build_program(graph.with_numbers(numbers), widths, rule)
+        return program, finer_program(program, plan, widths) if plan.starts > 1 else None
+
+    numbers = found_numbers(saved)
+    if numbers.keys() == set(plan.left_open):
+        program, finer = counted(numbers)
+    else:
+        program = build_program(graph.with_numbers(most_classes(graph, given.num_items)), widths, rule)
+        finer = None
     with memory_errors("the observations", "give it fewer items or columns"):
         beginning = initial_state(program, given)
-        plan = make_plan(graph, search, rounds)
-    finer = finer_program(program, plan, widths) if plan.starts > 1 else None
     moment = Moment(beginning) if saved is None else load(program, plan, root, beginning, saved)
-    return run(program, moment, root, plan, watched_seconds(still_seconds), finer)
+    return run(program, moment, root, plan, watched_seconds(still_seconds), finer, counted)

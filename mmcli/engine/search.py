@@ -65,13 +65,15 @@ def shared_information(state: RoundState, edges: Sequence[Edge]) -> Array:
 
 @jax.jit
 def _shared_information(messages: Sequence[tuple[Message, Message]]) -> Array:
-    informations = []
-    for forward, backward in messages:
-        ours, theirs = of_kind(forward, Categorical), of_kind(backward, Categorical)
-        both = ours.weight * theirs.weight  # (N,)
-        table = (jnp.exp(ours.log_probs) * both[:, None]).T @ jnp.exp(theirs.log_probs)
-        informations.append(mutual_information(table))
-    return jnp.stack(informations).mean()
+    return jnp.stack([mutual_information(joint_table(*pair)) for pair in messages]).mean()
+
+
+def joint_table(forward: Message, backward: Message) -> Array:
+    """Sums (K, K) over items that both know of P(class | parent) P(class | child), as the messages have it."""
+    ours, theirs = of_kind(forward, Categorical), of_kind(backward, Categorical)
+    both = ours.weight * theirs.weight  # (N,)
+    table: Array = (jnp.exp(ours.log_probs) * both[:, None]).T @ jnp.exp(theirs.log_probs)
+    return table
 
 
 def finer_program(program: Program, plan: Plan, widths: Mapping[str, int]) -> Program | None:
@@ -135,7 +137,7 @@ def run_start(
         ((fine, compiled_fine),) = finer
         fine_state, found = without(fine, state, plan.searched), dict[str, Message]()
         for name in plan.searched:
-            ended = yield from _update(fine, compiled_fine[name], fine_state, name, key, 1, compute)
+            ended = yield from whole_update(fine, compiled_fine[name], fine_state, name, key, 1, compute)
             fine_state = after_update(fine, fine_state, name, ended)
             found[name] = ended.forward
             classes = _classes(program, name, ended) if name == plan.compared else classes
@@ -144,7 +146,7 @@ def run_start(
     last = plan.steps if start == 1 else max(plan.steps, 2) if finer else plan.steps + 1
     for step in range(2, last + 1):
         for name in plan.searched:
-            ended = yield from _update(program, compiled[name], state, name, key, step, compute)
+            ended = yield from whole_update(program, compiled[name], state, name, key, step, compute)
             state = after_update(program, state, name, ended)
             objectives[name] = np.nan if ended.info.objective is None else float(ended.info.objective)
             classes = _classes(program, name, ended) if name == plan.compared else classes
@@ -169,7 +171,7 @@ def _with_found(program: Program, plan: Plan, state: RoundState, found: Mapping[
     return state._replace(backward=backward)
 
 
-def _update(
+def whole_update(
     program: Program,
     compiled: Compiled,
     state: RoundState,

@@ -166,7 +166,7 @@ def _headed(title: str) -> str:
     return title[:1].upper() + title[1:]
 
 
-_HEADER = ("ACC", "ARI", "NMI", "own ACC", "own ARI", "own NMI", "objective", "seconds", "compiling")
+_HEADER = ("ACC", "ARI", "NMI", "own ACC", "own ARI", "own NMI", "classes", "objective", "seconds", "compiling")
 
 
 def _cells(line: HistoryLine, node: Node) -> tuple[str, ...]:
@@ -176,7 +176,8 @@ def _cells(line: HistoryLine, node: Node) -> tuple[str, ...]:
     values = [getattr(line, field) for field in MEASURES]
     values += [getattr(line, field) if node.children else None for field in OWN_MEASURES]
     measures = ("" if value is None else f"{value:.3f}" for value in values)
-    return (*measures, objective, f"{line.seconds:.1f}", f"{line.compile_seconds:.1f}")
+    used = "" if line.num_classes_used is None else str(line.num_classes_used)
+    return (*measures, used, objective, f"{line.seconds:.1f}", f"{line.compile_seconds:.1f}")
 
 
 def _course(values: np.ndarray, form: str) -> str:

@@ -7,6 +7,7 @@ from mmcli.runs.json_text import parse_json
 
 MEASURES = ("acc", "ari", "nmi")  # of the classes that a module reports
 OWN_MEASURES = ("own_acc", "own_ari", "own_nmi")  # of its classes by its own inputs alone
+CLASSES_USED = "num_classes_used"  # of the classes that a module reports, those with an item
 
 
 class HistoryLine(NamedTuple):
@@ -26,6 +27,7 @@ class HistoryLine(NamedTuple):
     own_ari: float | None = None
     own_nmi: float | None = None
     moved: float | None = None  # share of items whose class changed since the module's last update
+    num_classes_used: int | None = None  # classes with an item; None where the module finds none
 
 
 _REQUIRED = tuple(field for field in HistoryLine._fields if field not in HistoryLine._field_defaults)

@@ -164,6 +164,17 @@ class RunFiles:
                     return items, columns
         raise self.damaged(META, "items and columns of the data are not named")
 
+    def num_classes(self) -> dict[str, int]:
+        """Numbers of classes that were found where the config leaves them open, by module; empty before they are.
+
+        Raises:
+            DamagedRunError: meta.json holds something else.
+        """
+        numbers = self.meta().get("num_classes", {})
+        if isinstance(numbers, dict) and all(type(number) is int and number > 0 for number in numbers.values()):
+            return numbers
+        raise self.damaged(META, "numbers of classes that are none")
+
     def labels(self, name: str) -> LabelSet | None:
         """Distinct labels of named data; None in a run of an older version, which did not store them.
 

@@ -49,6 +49,7 @@ def example_options(spec: ModuleSpec) -> Options:
 
 
 def _example_value(name: str, entry: dict[str, Any]) -> Any:
+    entry = entry.get("anyOf", [entry])[0]  # of several kinds the first
     if "enum" in entry:
         return entry["enum"][0]
     if entry.get("type") not in _VALUES:

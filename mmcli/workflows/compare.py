@@ -10,9 +10,10 @@ from typing import Any, NamedTuple, Self
 
 from mmcli.config.reader import read_settings
 from mmcli.errors import ConfigError
-from mmcli.runs.history import MEASURES, OWN_MEASURES, HistoryLine
+from mmcli.runs.history import CLASSES_USED, MEASURES, OWN_MEASURES, HistoryLine
 from mmcli.runs.layout import CONFIG, HISTORY, is_run
 from mmcli.runs.reader import RunFiles
+from mmcli.runs.search_record import SearchRecord
 
 SEED = "seed"
 
@@ -29,6 +30,7 @@ class Run(NamedTuple):
     status: str  # running, stopped, finished or failed
     error: str | None  # why it failed
     history: list[HistoryLine]  # an update a line
+    search: SearchRecord | None = None  # scores of the search and of rounds; None where there was none
 
     @property
     def seed(self) -> int:
@@ -90,7 +92,7 @@ class Comparison(NamedTuple):
 
     runs: list[Run]
     settings: list[str]  # keys of the settings that differ
-    modules: Mapping[str, Sequence[str]]  # the measures of each module measured against labels, in any of the runs
+    modules: Mapping[str, Sequence[str]]  # the measures of each module that has any, in any of the runs
     groups: list[Group]
     left_out: Sequence[Path] = ()  # paths named that are no runs, such as a log beside them
     grouped_by: Sequence[str] = ()  # keys whose values the runs of a group share; none: all but the seed
@@ -160,9 +162,20 @@ def compare_runs(paths: Iterable[Path]) -> Comparison:
 def side_by_side(runs: list[Run], left_out: Sequence[Path] = (), grouped_by: Sequence[str] = ()) -> Comparison:
     """Put runs that were read side by side; the arguments are as in `Comparison`."""
     settings = _differing([run.settings for run in runs])
-    measured = dict.fromkeys(line.module for run in runs for line in run.history if line.acc is not None)
-    modules = {name: MEASURES + OWN_MEASURES * any(run.has_own_measures(name) for run in runs) for name in measured}
+    names = dict.fromkeys(line.module for run in runs for line in run.history)
+    modules = {name: measures for name in names if (measures := _measures(runs, name))}
     return Comparison(runs, settings, modules, _groups(runs, settings, modules, grouped_by), left_out, grouped_by)
+
+
+def _measures(runs: Sequence[Run], module: str) -> tuple[str, ...]:
+    """Measures to show of a module: those against labels, and the classes used where runs differ or look for them."""
+    measures: tuple[str, ...] = ()
+    if any(line.acc is not None for run in runs for line in run.history if line.module == module):
+        measures = MEASURES + OWN_MEASURES * any(run.has_own_measures(module) for run in runs)
+    used = {run.latest(module, [CLASSES_USED])[CLASSES_USED] for run in runs} - {None}
+    key = f"modules.{module}.num_classes"
+    is_open = any(run.settings.get(key) == "auto" or f"{key}.max" in run.settings for run in runs)
+    return (*measures, CLASSES_USED) if used and (is_open or len(used) > 1) else measures
 
 
 def _read(path: Path) -> Run:
@@ -181,7 +194,7 @@ def _read(path: Path) -> Run:
     for key in filter(_FILE.fullmatch, list(settings)):
         settings[_digest(key)] = str(digests.get(str(settings[key])))[:12]
     why = meta["error"] if meta["status"] == "failed" else None
-    found = Run(path, settings, meta["status"], why, run.history())
+    found = Run(path, settings, meta["status"], why, run.history(), run.search())
     if found.status == "finished" and found.last_round != settings["rounds"]:
         raise run.damaged(HISTORY, f"ends in round {found.last_round} of {settings['rounds']}")
     return found

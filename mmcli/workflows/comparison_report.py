@@ -5,7 +5,7 @@ from mmcli.report.sections import Report, Section, Table
 from mmcli.util.text import counted, shown
 from mmcli.workflows.compare import Comparison
 from mmcli.workflows.courses import LABELS, course_panel, modules_with
-from mmcli.workflows.run_text import figure_text, measure_text, setting_text, status_text
+from mmcli.workflows.run_text import figure_text, latest_text, measure_text, setting_text, status_text
 
 
 def comparison_page(comparison: Comparison) -> Page:
@@ -42,9 +42,9 @@ def _runs(comparison: Comparison) -> Table:
     for run in comparison.runs:
         settings = [setting_text(run.settings.get(alike[0])) for alike in columns]
         latest = [
-            figure_text(value)
+            latest_text(measure, value)
             for module, names in comparison.modules.items()
-            for value in run.latest(module, names).values()
+            for measure, value in run.latest(module, names).items()
         ]
         rows.append([shown(str(run.path)), *settings, *latest, f"{run.seconds:.1f}", status_text(run)])
     header = ["run", *(", ".join(map(shown, alike)) for alike in columns), *measures, "seconds", "status"]

@@ -33,7 +33,7 @@ def draw_courses(comparison: Comparison, plot: Path) -> None:
     Raises:
         UsageError: there is nothing to draw, or `plot` cannot be written.
     """
-    if not comparison.modules:
+    if not modules_with(comparison, "acc"):
         raise UsageError("--plot: no module of these runs has been measured against labels yet")
     write_picture(course_panel(comparison), plot)
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,6 +37,7 @@ class Evaluation(NamedTuple):
         record: content of the JSON file.
         written: directory of the classes.
         unwritten: reason why nothing was written there, for a run that may only be read; None where all was.
+        num_classes: numbers of classes that training found, of the modules whose config leaves them open.
     """
 
     metrics: dict[str, Metrics]
@@ -47,6 +49,7 @@ class Evaluation(NamedTuple):
     record: dict[str, Any]
     written: Path
     unwritten: str | None = None
+    num_classes: Mapping[str, int] = MappingProxyType({})
 
 
 def evaluate(
@@ -83,12 +86,15 @@ def evaluate(
     latest = {line.module: line._asdict() for line in run.directory.history()}
     own = {name: {key: latest.get(name, {}).get(key) for key in OWN_MEASURES} for name in measures}
     record = {"modules": {name: {**measure.record(), **own[name]} for name, measure in measures.items()}}
+    record |= _num_classes(run)
     unwritten = run.directory.why_read_only(map(run.graph.folder, measures))
     if unwritten is None:
         run.directory.write_evaluation(record, "learn")
         _write_confusions(run.directory, run.graph, measures, "learn")
     of_parents = {name: measure for name, measure in own.items() if run.graph.nodes[name].children}
-    return Evaluation(measures, of_parents, {}, {}, {}, datasets.num_items, record, path, unwritten)
+    return Evaluation(
+        measures, of_parents, {}, {}, {}, datasets.num_items, record, path, unwritten, run.directory.num_classes()
+    )
 
 
 def predict(
@@ -176,13 +182,21 @@ def predict(
             }
             for name, measure in measures.items()
         },
+        **_num_classes(run),
     }
     if unwritten is None:
         for name, measure in measures.items():
             directory.write_arrays(run.graph.folder(name), {"acc": np.array(measure.acc)}, "recog")
         _write_confusions(directory, run.graph, measures, "recog")
         directory.write_evaluation(record, "recog")
-    return Evaluation(measures, own, rematched, unknown, absent, datasets.num_items, record, output or path, unwritten)
+    counts = (datasets.num_items, record, output or path, unwritten, run.directory.num_classes())
+    return Evaluation(measures, own, rematched, unknown, absent, *counts)
+
+
+def _num_classes(run: TrainedRun) -> dict[str, Any]:
+    """Entry of evaluation.json on numbers of classes that training found; none where the config gives them all."""
+    numbers = run.directory.num_classes()
+    return {"num_classes": numbers} if numbers else {}
 
 
 def _own_record(measures: Sequence[float | None]) -> dict[str, float | None]:

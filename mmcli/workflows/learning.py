@@ -13,6 +13,7 @@ from mmcli.config.reader import plain_config
 from mmcli.data.labels import LabelSet
 from mmcli.data.units import in_data_units
 from mmcli.engine import devices, saving, schedule
+from mmcli.engine.counting import most_classes
 from mmcli.engine.plan import make_plan, search_record
 from mmcli.errors import ModuleError, StalledError, StoppedError
 from mmcli.modules.spec import Role
@@ -59,6 +60,7 @@ def learn(
         run.write_params(graph.folder(name), units._asdict())
     saved, classes, starts = _saved(checkpoint)
     book = _Book(experiment, run, list(checkpoint.history) if checkpoint else [], saved, classes, starts)
+    experiment = _with_numbers(experiment, run, saving.found_numbers(saved), watcher)
     try:
         events = schedule.train_rounds(
             graph,
@@ -77,6 +79,9 @@ def learn(
             case schedule.Progress():
                 _show(watcher, event, book.plan.starts)
                 before = moment
+            case schedule.Counted():
+                experiment = _with_numbers(experiment, run, event.numbers, watcher)
+                book.close(moment)
             case schedule.Started():
                 book.add(event)
                 _show_start(watcher, event, book)
@@ -85,15 +90,29 @@ def learn(
                 if line is None:
                     moment = before
                 else:
-                    book.history.append(line._asdict())
-                    if event.is_whole:
-                        book.close(moment)
+                    book.append(line, moment, is_whole=event.is_whole)
                     watcher.updated(line)
         number = stop()
         if number is not None and moment.updates < len(book.plan.turns):
             is_saved = book.kept == (moment.updates, moment.iterations) or _keep_in_time(book.keep, moment)
             raise _stopped(number, event, is_saved, resume_command(config, run))
     _note_signs(experiment, run, watcher)
+
+
+def _with_numbers(
+    experiment: Experiment, run: RunDirectory, numbers: Mapping[str, int], watcher: Watcher
+) -> Experiment:
+    """Record the numbers of classes that were found, if they were, and give the experiment that they complete."""
+    if not numbers:
+        return experiment
+    most = most_classes(experiment.graph, experiment.datasets.num_items)
+    for name, number in numbers.items():
+        bound = f"the most that there may be: set num_classes: {{max: {2 * number}}}, if the items are enough"
+        watcher.noted(
+            f"module {name}: {number} classes found, {bound if number == most[name] else f'of at most {most[name]}'}"
+        )
+    run.note(num_classes=dict(numbers))
+    return experiment._replace(graph=experiment.graph.with_numbers(numbers))
 
 
 def _saved(checkpoint: Checkpoint | None) -> tuple[saving.Saved | None, dict[str, np.ndarray], StartClasses]:
@@ -138,6 +157,12 @@ class _Book:
         else:
             self.kept = saved[:2]
             self._write_search(saved.arrays.get("scores", np.zeros(0)).tolist())  # the file may be ahead
+
+    def append(self, line: HistoryLine, moment: saving.Moment, *, is_whole: bool) -> None:
+        """Append an update; more results of the same moment follow where it is not whole."""
+        self.history.append(line._asdict())
+        if is_whole:
+            self.close(moment)
 
     def add(self, event: schedule.Started) -> None:
         """Add a finished start; its classes are those of the first round where it went no further."""
@@ -187,11 +212,16 @@ def _keep_in_time(keep: Callable[[saving.Saved], Any], moment: saving.Moment) ->
 
 
 def _stopped(
-    number: int, event: schedule.Progress | schedule.Started | schedule.Update, is_saved: bool, resume: str
+    number: int,
+    event: schedule.Progress | schedule.Counted | schedule.Started | schedule.Update,
+    is_saved: bool,
+    resume: str,
 ) -> StoppedError:
     """The error of a signal that came at an event."""
     if isinstance(event, schedule.Update) or (isinstance(event, schedule.Progress) and not event.start):
         place = f"in round {event.round}, module {event.module}"
+    elif isinstance(event, schedule.Counted):
+        place = "after the count of classes"
     else:
         place = f"in start {event.start} of the search"
     kind = "all is saved" if is_saved else "its threads stand still; the last checkpoint is safe"
@@ -254,12 +284,12 @@ def _record(
                 return None
             run.write_arrays(folder, {name: learned[name]}, stage)
     run.write_params(folder, update.params)
-    moved = None
+    moved = used = None
     if node.spec.classes is not None:
         found = update.report[node.spec.classes.classes].astype(np.int32)
         moved = share_moved(before[update.module], found) if update.module in before else None
-        before[update.module] = found
+        before[update.module], used = found, len(np.unique(found))
     times = (round(update.seconds, 3), round(update.compile_seconds, 3))
-    line = HistoryLine(update.round, update.module, *measures, update.objective, *times, *own, moved)
+    line = HistoryLine(update.round, update.module, *measures, update.objective, *times, *own, moved, used)
     run.append_history(line._asdict())
     return line

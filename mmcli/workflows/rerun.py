@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from mmcli.config.graph import build_graph
 from mmcli.errors import UsageError
 from mmcli.runs.layout import META, RESULT
 from mmcli.runs.places import next_free, refuse_taken
@@ -72,7 +73,8 @@ def prepare(path: Path, output: Path | None, data_root: Path | None, *, trust_co
         DamagedRunError: files of the run are missing or unreadable.
     """
     run = RunDirectory.open(path)
-    config, graph = read_graph(run, data_root, trust_code=trust_code)
+    config, _ = read_graph(run, data_root, trust_code=trust_code)
+    graph = build_graph(config)  # numbers of classes that it leaves open are found again
     if arrays := [name for name, source in config.data.items() if source.array is not None]:
         raise UsageError(
             f"{path}: learned from arrays in memory ({listed(arrays)}), whose values it does not keep; "

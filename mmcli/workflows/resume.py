@@ -76,7 +76,7 @@ def find_resume_point(
     names, turns = graph.learners, make_plan(graph, config.search, config.rounds).turns
     if checkpoint.updates > len(turns):
         raise run.damaged(CONFIG, f"{checkpoint.updates} updates are done of {len(turns)}")
-    to_come = {turn.module for turn in turns[checkpoint.updates :] if not turn.start}
+    to_come = {turn.module for turn in turns[checkpoint.updates :] if turn.is_update}
     # A module that updates again writes its results anew.
     run.verify_results(checkpoint, [graph.folder(name) for name in names if name not in to_come])
     return ResumePoint(checkpoint, False)

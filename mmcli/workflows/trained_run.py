@@ -15,7 +15,7 @@ from mmcli.data.memory import ArrayData, given_arrays
 from mmcli.data.rows import sparse
 from mmcli.data.units import Units, in_data_units
 from mmcli.errors import ConfigError, DataError, ModuleTypeError, UsageError
-from mmcli.runs.layout import CONFIG
+from mmcli.runs.layout import CONFIG, META
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.text import listed, shown, suggestion
 from mmcli.workflows.learned_run import LearnedRun
@@ -111,6 +111,8 @@ def _refuse_other_arrays(run: RunDirectory, config: Config, arrays: Mapping[str,
 def read_graph(run: RunDirectory, data_root: Path | None = None, *, trust_code: bool = False) -> tuple[Config, Graph]:
     """Read the config of a run, with its data files below `data_root` where they exist, and its graph.
 
+    Numbers of classes that the config leaves open are in the graph as they were found.
+
     Raises:
         ModuleTypeError: a module type of the run cannot be used here.
         UsageError: `data_root` is no folder.
@@ -126,6 +128,12 @@ def read_graph(run: RunDirectory, data_root: Path | None = None, *, trust_code: 
         raise ModuleTypeError([problem + hint for problem in error.problems]) from None
     except ConfigError as error:
         raise run.damaged(CONFIG, error.problems[0]) from None
+    if graph.left_open:
+        numbers = run.num_classes()
+        if numbers.keys() == set(graph.left_open):
+            graph = graph.with_numbers(numbers)
+        elif run.is_finished:
+            raise run.damaged(META, "the numbers of classes that were found are not those of the config's modules")
     return relocated(config, recorded, data_root), graph
 
 

@@ -43,6 +43,8 @@ def problems_of(text, **arguments):
     return list(caught.value.problems)
 
 
+NUMBER = "a whole number, at least 1 or auto or {max: a whole number, at least 2}"  # of classes
+
 # What is changed in GOOD: to what, and the line it gives, without the name of the file.
 CHANGES = {
     "seed: 0": [
@@ -135,8 +137,8 @@ CHANGES = {
         ("", "10:3: modules.vae.inputs: missing; it must be a list of at least 1, each entry a name"),
     ],
     "num_classes: 10, labels": [
-        ("num_classes: 0, labels", "11:51: modules.gmm.num_classes: must be a whole number, at least 1 (got 0)"),
-        ("num_classes: 10.5, labels", "11:51: modules.gmm.num_classes: must be a whole number, at least 1 (got 10.5)"),
+        ("num_classes: 0, labels", f"11:51: modules.gmm.num_classes: must be {NUMBER} (got 0)"),
+        ("num_classes: 10.5, labels", f"11:51: modules.gmm.num_classes: must be {NUMBER} (got 10.5)"),
     ],
     "labels: digits}": [
         ("labels: digit}", '11:63: modules.gmm.labels: no data "digit" (did you mean digits?)'),
@@ -247,7 +249,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file():
         "x.yaml:1:1: sed: unknown key (did you mean seed?)",
         "x.yaml:2:9: rounds: must be a whole number, at least 1 (got a mapping)",
         "x.yaml:11:32: modules.gmm.inputs[0]: no module vea (did you mean vae?)",
-        "x.yaml:11:51: modules.gmm.num_classes: must be a whole number, at least 1 (got 0)",
+        f"x.yaml:11:51: modules.gmm.num_classes: must be {NUMBER} (got 0)",
         "x.yaml:12:73: modules.mlda.weights: one per input: 2, not 1",
         '--set modules.vae.epochs=x: must be a whole number, at least 1 (got "x")',
         "--seed -1: must be a whole number, at least 0, at most 4294967295 (got -1)",
@@ -309,7 +311,7 @@ def test_aliases_that_grow_exponentially_are_stopped():
         ("rounds=!!set {}", "--set rounds=!!set {}: tag !!set is not allowed; remove it"),
         (
             "modules.gmm={type: gmm, inputs: [vae]}",
-            "modules.gmm.num_classes: missing; it must be a whole number, at least 1",
+            f"modules.gmm.num_classes: missing; it must be {NUMBER}",
         ),
         ("modules.new.type=observation", "modules.new.data: missing; it must be a name"),
         (

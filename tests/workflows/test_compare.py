@@ -405,3 +405,57 @@ def test_a_damaged_run_gives_exit_code_4(make, command, name, content, reason):
 
     assert (done.code, done.out, done.err.count("\n")) == (4, "", 1)
     assert done.err.startswith(f"mmcli: error: a/{name}: damaged run: {reason}")
+
+
+# the number of classes
+
+
+@pytest.fixture
+def of_numbers(make: Callable[..., Path]) -> Callable[..., Path]:
+    """Write a run that used so many classes and kept a score."""
+
+    def write(name: str, number: int, score: float, *, seed: int = 0) -> Path:
+        run = make(name, config=CONFIG + MLDA, seed=seed, gmm=[0.5, 0.5], mlda=[0.5, 0.5])
+        history = run / "history.jsonl"
+        lines = [json.loads(line) | {"num_classes_used": number} for line in history.read_text().splitlines()]
+        history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        found = {"score": "shared", "edges": [["gmm", "mlda"]], "starts": [0.1, score], "chosen": 2}
+        found |= {"compared": "mlda", "agreement": None, "rounds": {"2": score / 2}, "kept_round": None}
+        (run / "search.json").write_text(json.dumps(found))
+        return run
+
+    return write
+
+
+def test_classes_used_are_a_figure_where_runs_differ(of_numbers, command):
+    runs = of_numbers("a", 9, 1.0), of_numbers("b", 10, 1.5)
+
+    table = command("compare", *runs).out.splitlines()
+
+    assert table[1].split() == ["run", *["ACC", "ARI", "NMI", "classes"] * 2, "seconds", "status"]
+    assert [line.split()[4] for line in table[2:4]] == ["9", "10"]
+    assert "classes" not in command("compare", runs[0]).out
+
+
+def test_the_score_is_drawn_over_the_classes_used(of_numbers, command, figures):
+    runs = of_numbers("a", 9, 1.0), of_numbers("b", 10, 1.5), of_numbers("c", 10, 1.7, seed=1)
+
+    done = command("compare", *runs, "--plot", "score.png", "--score")
+
+    assert (done.code, done.err) == (0, "")
+    (axes,) = figures[0].axes
+    (line,) = axes.lines
+    assert (line.get_xdata().tolist(), line.get_ydata().tolist()) == ([9, 10], [1.0, pytest.approx(1.6)])
+    assert axes.get_xlabel() == "classes of mlda with an item"
+
+
+def test_a_score_of_one_number_is_not_drawn(of_numbers, command):
+    alike = command("compare", of_numbers("a", 9, 1.0), "--plot", "score.png", "--score")
+    without = command("compare", "a", "--score")
+
+    text = "--score: no two finished runs with a search differ in the number of classes used"
+    assert (alike.code, alike.err) == (2, f"mmcli: error: {text}\n")
+    assert (without.code, without.err.splitlines()[-1]) == (
+        2,
+        "mmcli: error: --score needs --plot FILE, without --align",
+    )

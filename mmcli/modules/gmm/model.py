@@ -136,7 +136,7 @@ def shared_evidence(scores: Array, message: Categorical, known: Array, message_w
 
 def init(options: GmmOptions, _key: Array, inputs: Inputs) -> GmmState:
     """Create the state before the first update: equal weights, every mean at the mean of the points."""
-    table, num_classes = side_by_side(inputs.parents), options.num_classes
+    table, num_classes = side_by_side(inputs.parents), options.width
     num_items, num_features = table.values.shape
     known = table.column_known
     means = (known * table.values).sum(0) / jnp.maximum(known.sum(0), 1)
@@ -177,7 +177,7 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
         chain, key = arguments
         continues = state.trained & ((chain == 0) | (informed & (chain % 2 == 0)))
         # One start each for k-means: chains that begin alike end alike.
-        clusters = partial(kmeans, key, points, weight, options.num_classes, starts=1)
+        clusters = partial(kmeans, key, points, weight, options.width, starts=1)
         labels, sent = jax.lax.switch(
             jnp.where(continues, 0, jnp.where(informed, 1, 2)),
             [
@@ -186,7 +186,7 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
                 lambda: (clusters(), message.log_probs),
             ],
         )
-        filling = None if table.is_single else filled_by_means(table, labels, options.num_classes, prior)
+        filling = None if table.is_single else filled_by_means(table, labels, options.width, prior)
         return Chain(labels, filling), sent
 
     starts_key, sweeps_key = jax.random.split(key)
@@ -222,7 +222,7 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
 
     def judge(arguments: tuple[Chain, Array]) -> tuple[Array, GmmParams]:
         chain, message = arguments
-        posterior = niw_posterior(completed(data, chain), chain.labels, options.num_classes, form)
+        posterior = niw_posterior(completed(data, chain), chain.labels, options.width, form)
         params = mean_params(posterior)
         scores = log_joint(params, table)
         evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), table.weight, weight)

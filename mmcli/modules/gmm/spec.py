@@ -1,17 +1,17 @@
 """Specification of the Gaussian mixture: options, ports and reports."""
 
 from collections.abc import Sequence
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
+from mmcli.modules.class_count import AUTO, ClassOptions, NumClasses
 from mmcli.modules.spec import (
     InputSpec,
     Kind,
     Load,
     ModuleSpec,
     Objective,
-    Options,
     Port,
     PositiveFloat,
     PositiveInt,
@@ -22,13 +22,14 @@ from mmcli.modules.spec import (
 FINER = 3  # components for each class at the beginning of a start
 
 Covariance: TypeAlias = Literal["full", "diagonal", "tied"]
-AUTO: Final = "auto"  # decided by the data
 
 
-class GmmOptions(Options):
+class GmmOptions(ClassOptions):
     """Options of a Gaussian mixture."""
 
-    num_classes: PositiveInt = Field(description="components of the mixture")
+    num_classes: NumClasses = Field(
+        description="components of the mixture; auto, or {max: 30}: as many as it shares with its child"
+    )
     covariance: Covariance | Literal["auto"] = Field(
         AUTO,
         description="one covariance a class (full), variances alone (diagonal), one covariance for all (tied);"
@@ -44,19 +45,19 @@ class GmmOptions(Options):
 
 def output(options: GmmOptions, _ports: Sequence[Port]) -> Port:
     """Port to the child: a distribution over the classes."""
-    return Port(Kind.CATEGORICAL, options.num_classes)
+    return Port(Kind.CATEGORICAL, options.width)
 
 
 def covariance_form(options: GmmOptions, num_items: int, num_columns: int) -> Covariance:
     """Form of the covariances; where it is auto, a full one needs a class to have as many items as columns."""
     if options.covariance != AUTO:
         return options.covariance
-    return "full" if num_items >= options.num_classes * num_columns else "diagonal"
+    return "full" if num_items >= options.width * num_columns else "diagonal"
 
 
 def memory(options: GmmOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
-    width, num_items, num_classes, chains = sum(load.widths), load.num_items, options.num_classes, options.chains
+    width, num_items, num_classes, chains = sum(load.widths), load.num_items, options.width, options.chains
     messages = (2 * chains + 4) * num_items * num_classes
     form = covariance_form(options, num_items, width)
     covariance_size = width if form == "diagonal" else width**2
@@ -70,7 +71,7 @@ def memory(options: GmmOptions, load: Load) -> int:
 
 def finer(options: GmmOptions) -> GmmOptions:
     """Options with so many classes that few of them join two that a child can tell apart."""
-    return options.model_copy(update={"num_classes": FINER * options.num_classes})
+    return options.model_copy(update={"num_classes": FINER * options.width})
 
 
 SPEC = ModuleSpec(

@@ -24,11 +24,12 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs
+from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import row_sums, word_sums
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
 from mmcli.modules.mlda.mixture import beliefs_without, class_shares, fit, score
 from mmcli.modules.mlda.setting import BETA, SMALLEST_PRIOR, Setting, as_counts
-from mmcli.modules.mlda.spec import AUTO, MldaOptions
+from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.mlda.starts import (
     CLUSTERS,
     ITEMS_PER_CLUSTER,
@@ -87,7 +88,7 @@ def prediction(log_probs: Array, sent: Message, informed: Array) -> Message:
 
 def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
     """Create the state before the first update: topics at their prior, uniform memberships."""
-    num_items, num_topics = len(inputs.child.weight), setting.options.num_classes
+    num_items, num_topics = len(inputs.child.weight), setting.options.width
     widths = [setting.width(message) for message in inputs.parents]
     topics = tuple(jnp.full((num_topics, width), BETA, float) for width in widths)
     words = jnp.ones(len(widths)) if setting.options.weights == AUTO else None
@@ -129,7 +130,7 @@ def words_worth(setting: Setting, key: Array, inputs: Inputs) -> Array:
         if isinstance(message, Counts):
             counts = as_counts(message, None)
             (beta,) = setting.betas([counts])
-            sizes.append(effective_words(jax.random.fold_in(key, place), counts, setting.options.num_classes, beta))
+            sizes.append(effective_words(jax.random.fold_in(key, place), counts, setting.options.width, beta))
         else:
             sizes.append(jnp.float32(JUDGEMENT))
     return jnp.stack(sizes)
@@ -141,7 +142,7 @@ def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) 
     clusters_key, classes_key = jax.random.split(key)
     views = setting.views(inputs, sizes)
     num_items = len(views.child)
-    num_clusters = min(CLUSTERS, max(setting.options.num_classes, num_items // ITEMS_PER_CLUSTER), num_items)
+    num_clusters = min(CLUSTERS, max(setting.options.width, num_items // ITEMS_PER_CLUSTER), num_items)
     senses = [
         clusters_of(jax.random.fold_in(clusters_key, place), as_counts(message, None), num_clusters)
         if isinstance(message, Counts)

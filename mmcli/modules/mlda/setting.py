@@ -10,10 +10,11 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.api import Inputs
+from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import TINY, Rows, row_sums, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, of_kind
 from mmcli.modules.mlda.mixture import Views
-from mmcli.modules.mlda.spec import AUTO, MldaOptions
+from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.spec import Kind, Rule
 
 LATENT_CLASS_SHARE = 2 / 3  # of the starts; the others are random, and cooled
@@ -56,7 +57,7 @@ class Setting(NamedTuple):
         """Pseudo-count of a word, () for each modality (N, V_m)."""
         if self.options.beta != AUTO:
             return (jnp.asarray(self.options.beta, float),) * len(words)
-        num_topics = self.options.num_classes
+        num_topics = self.options.width
         a_topic = [row_sums(counts).sum() / (num_topics * counts.shape[1]) for counts in words]
         return tuple(BETA * jnp.clip(each, TINY, 1.0) for each in a_topic)
 
@@ -80,4 +81,4 @@ class Setting(NamedTuple):
     def prior(self, inputs: Inputs) -> Array:
         """Dirichlet prior of each item's topics, (N, K): moved by the child's message unless that is neutral."""
         log_probs = of_kind(inputs.child, Categorical).log_probs
-        return jnp.maximum(self.options.alpha * self.options.num_classes * jnp.exp(log_probs), SMALLEST_PRIOR)
+        return jnp.maximum(self.options.alpha * self.options.width * jnp.exp(log_probs), SMALLEST_PRIOR)

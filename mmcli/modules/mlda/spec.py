@@ -1,10 +1,11 @@
 """Specification of multimodal latent Dirichlet allocation: options, ports and reports."""
 
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Literal
 
 from pydantic import Field
 
+from mmcli.modules.class_count import AUTO, ClassOptions, NumClasses
 from mmcli.modules.spec import (
     EACH_INPUT,
     InputSpec,
@@ -12,7 +13,6 @@ from mmcli.modules.spec import (
     Load,
     ModuleSpec,
     Objective,
-    Options,
     Port,
     PositiveFloat,
     PositiveInt,
@@ -21,13 +21,11 @@ from mmcli.modules.spec import (
     Trace,
 )
 
-AUTO: Final = "auto"  # decided by the data
 
-
-class MldaOptions(Options):
+class MldaOptions(ClassOptions):
     """Options of a multimodal latent Dirichlet allocation."""
 
-    num_classes: PositiveInt = Field(description="topics")
+    num_classes: NumClasses = Field(description="topics; auto, or {max: 30}: as many as it shares with its parents")
     weights: tuple[PositiveFloat, ...] | Literal["auto"] | None = Field(
         AUTO,
         description="what the rows of each input are scaled to sum to; auto: the independent words"
@@ -47,7 +45,7 @@ class MldaOptions(Options):
 
 def output(options: MldaOptions, _ports: Sequence[Port]) -> Port:
     """Port to the child: a distribution over the topics."""
-    return Port(Kind.CATEGORICAL, options.num_classes)
+    return Port(Kind.CATEGORICAL, options.width)
 
 
 def check(options: MldaOptions, ports: Sequence[Port]) -> Iterator[Problem]:
@@ -58,7 +56,7 @@ def check(options: MldaOptions, ports: Sequence[Port]) -> Iterator[Problem]:
 
 def memory(options: MldaOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
-    num_items, num_topics, starts = load.num_items, options.num_classes, options.restarts
+    num_items, num_topics, starts = load.num_items, options.width, options.restarts
     copies = 1.2 if options.weights is None else 3.3  # scaling copies counts
     dense = [stored == num_items * width for stored, width in zip(load.stored, load.widths, strict=True)]
     counts = sum(
