@@ -19,6 +19,7 @@ from jax.scipy.linalg import solve_triangular
 from mmcli.modules.gmm.components import GmmParams, Prior, log_density
 from mmcli.modules.gmm.scatters import diagonal
 from mmcli.modules.gmm.table import Table
+from mmcli.modules.numerics import mutual_information
 
 
 class Ordered(NamedTuple):
@@ -51,6 +52,25 @@ def log_joint(params: GmmParams, table: Table) -> Array:
         return jnp.where(rows[:, None], params.log_weights[None, :] + density, scores)
 
     return _over_patterns(table, add, unknown)
+
+
+def shared_by_inputs(params: GmmParams, table: Table) -> Array:
+    """Mutual information of the class by one input and the class by the others, () nats an item, averaged over inputs.
+
+    Of the items that both know; an input of no such item is left out. 0 where there is none.
+    """
+    informations, counted = jnp.float32(0), jnp.float32(0)
+    for number in range(table.known.shape[1]):
+        own = table.known * (jnp.arange(table.known.shape[1]) == number)[None, :]
+        others = table.known - own
+        both = own.max(axis=1) * others.max(axis=1)  # (N,)
+        alone, rest = (
+            jax.nn.softmax(log_joint(params, table._replace(known=known)), axis=-1) for known in (own, others)
+        )
+        informations += mutual_information((alone * both[:, None]).T @ rest)
+        counted += (both.sum() > 0).astype(float)
+    mean: Array = informations / jnp.maximum(counted, 1)
+    return mean
 
 
 def filled(key: Array, params: GmmParams, table: Table, labels: Array, prior: Prior) -> Array:

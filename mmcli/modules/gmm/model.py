@@ -9,9 +9,10 @@ on each other so closely that S0 is lost in the rounding of the scatter, what th
 Several inputs are one point, side by side. Of an item that lacks some, the known columns alone decide: labels are
 drawn by their marginal likelihood, and a sweep draws the missing columns from the component of the label.
 
-An update runs several chains and keeps the one under which points and message explain each other best.
-Some chains continue from the last labels. The others test whether the child separates items that one
-class here joins: they start from the clusters of the message's rows, and number their classes by them.
+An update runs several chains and keeps the one under which points and message explain each other best, and
+several inputs each other. Some chains continue from the last labels. The others test whether the child separates
+items that one class here joins: they start from the clusters of the message's rows, and number their classes by
+them. Without a message they start from k-means, and half of them from classes that the inputs have in common.
 
 N items, D features of all inputs, K classes, C chains, I sweeps.
 
@@ -39,19 +40,17 @@ from mmcli.modules.gmm.components import (
     niw_posterior,
     prepare,
 )
-from mmcli.modules.gmm.marginals import filled, filled_by_means, log_joint
+from mmcli.modules.gmm.marginals import filled, filled_by_means, log_joint, shared_by_inputs
 from mmcli.modules.gmm.spec import Covariance, GmmOptions, covariance_form
+from mmcli.modules.gmm.starts import common_classes, propose
 from mmcli.modules.gmm.table import Table, apart, balanced, side_by_side
 from mmcli.modules.messages import Categorical, Points, normalized, of_kind
 from mmcli.modules.numerics import draw_categorical, kmeans
 from mmcli.modules.spec import Port, Rule
+from mmcli.modules.word_mixtures import SHARED_WEIGHT
 
-# Message rows differ by their logarithms, below this all the same.
-LOWEST_LOG_PROB = -8.0
 # Steps of expectation maximisation after the sweeps, where no child has sent anything.
 SETTLING = 60
-# Probability that a row of the message was put into the right cluster.
-CLUSTER_TRUST = 0.9
 
 
 class GmmState(NamedTuple):
@@ -152,19 +151,8 @@ def init(options: GmmOptions, _key: Array, inputs: Inputs) -> GmmState:
     return GmmState(jnp.zeros(num_items, jnp.int32), params, jnp.array(False))
 
 
-def propose(key: Array, message: Categorical) -> tuple[Array, Array]:
-    """Labels (N,) from the clusters of the message's rows, and the message (N, K) in their numbers."""
-    weight, num_classes = message.weight, message.log_probs.shape[1]
-    clusters = kmeans(key, jnp.maximum(message.log_probs, LOWEST_LOG_PROB), weight, num_classes)
-    trust = CLUSTER_TRUST * weight[:, None] * jax.nn.one_hot(clusters, num_classes)
-    trust += (1 - CLUSTER_TRUST * weight[:, None]) / num_classes
-    # A missing row has no cluster; the first sweep finds it a class.
-    anywhere = jax.random.randint(jax.random.fold_in(key, 0), clusters.shape, 0, num_classes)
-    return jnp.where(weight > 0, clusters, anywhere), jnp.log(trust)
-
-
 def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> GmmWork:
-    """Start C chains: from the last labels, from the child's message, or from k-means."""
+    """Start C chains: from the last labels, from the child's message, from k-means or from what inputs share."""
     table, message = side_by_side(inputs.parents), of_kind(inputs.child, Categorical)
     prior = data_prior(inputs.parents, options.prior_scale)
     informed = message.weight.max() > 0
@@ -172,24 +160,34 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
     # Items known in part move no centre, unless all are.
     whole = table.known.min(axis=1)
     weight = jnp.where(whole.max() > 0, whole, table.weight)
+    starts_key, sweeps_key = jax.random.split(key)
+    common = None  # (C / 2, N) labels
+    if options.chains > 1 and not table.is_single:
+        starts_key, common_key = jax.random.split(starts_key)
+        common = jax.lax.cond(
+            informed,
+            lambda: jnp.zeros((options.chains // 2, len(points)), int),
+            lambda: common_classes(common_key, table, options.width, options.chains // 2),
+        )
 
     def start(arguments: tuple[Array, Array]) -> tuple[Chain, Array]:
         chain, key = arguments
         continues = state.trained & ((chain == 0) | (informed & (chain % 2 == 0)))
         # One start each for k-means: chains that begin alike end alike.
         clusters = partial(kmeans, key, points, weight, options.width, starts=1)
-        labels, sent = jax.lax.switch(
-            jnp.where(continues, 0, jnp.where(informed, 1, 2)),
-            [
-                lambda: (state.labels, message.log_probs),
-                lambda: propose(key, message),
-                lambda: (clusters(), message.log_probs),
-            ],
-        )
+        kinds = [
+            lambda: (state.labels, message.log_probs),
+            lambda: propose(key, message),
+            lambda: (clusters(), message.log_probs),
+        ]
+        kind = jnp.where(continues, 0, jnp.where(informed, 1, 2))
+        if common is not None:
+            kinds.append(lambda: (common[chain // 2], message.log_probs))
+            kind = jnp.where((kind == 2) & (chain % 2 == 1), 3, kind)
+        labels, sent = jax.lax.switch(kind, kinds)
         filling = None if table.is_single else filled_by_means(table, labels, options.width, prior)
         return Chain(labels, filling), sent
 
-    starts_key, sweeps_key = jax.random.split(key)
     numbers = jnp.arange(options.chains)
     chains, messages = jax.lax.map(start, (numbers, jax.random.split(starts_key, options.chains)))
     trace = jnp.zeros((options.sweeps, options.chains))
@@ -216,7 +214,10 @@ def advance(options: GmmOptions, work: GmmWork, inputs: Inputs, until: Array) ->
 
 
 def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, Outputs, Info]:
-    """Keep the chain of the best evidence."""
+    """Keep the chain of the best evidence and, of several inputs, of the most information that they share.
+
+    As in the search of an MLDA, it counts SHARED_WEIGHT times: what one input alone prefers must not outweigh it.
+    """
     table, weight = side_by_side(inputs.parents), options.message_weight
     data, form = prepare(table, work.prior), covariance_form(options, *table.values.shape)
 
@@ -226,10 +227,12 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
         params = mean_params(posterior)
         scores = log_joint(params, table)
         evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), table.weight, weight)
-        return evidence, params
+        if table.is_single:
+            return evidence, params
+        return evidence + SHARED_WEIGHT * table.weight.sum() * shared_by_inputs(params, table), params
 
-    evidence, params = jax.lax.map(judge, (work.chains, work.messages))
-    best = evidence.argmax()
+    score_of_chains, params = jax.lax.map(judge, (work.chains, work.messages))
+    best = score_of_chains.argmax()
     kept = jax.tree.map(lambda leaf: leaf[best], params)
     message = Categorical(work.messages[best], inputs.child.weight)
     points = completed(data, jax.tree.map(lambda leaf: leaf[best], work.chains))

@@ -5,10 +5,10 @@ m picks a topic from theta_t and itself from phi_m of that topic. A modality's r
 its weight, as real numbers. A Categorical parent is a modality of K words, taken in expectation.
 
 An update has two parts. It looks for classes as a mixture, one class an item, from several starts side by side:
-classes that the inputs have in common when each is reduced to a few clusters of its own (`starts`), random ones
+classes that the inputs have in common when each is reduced to a few clusters (`latent_classes`), random ones
 cooled from a high temperature, and the last solution. Each input counts for the independent words that it is worth,
-and the start of the highest `mixture.score` goes on: evidence, and above all the information that the inputs share.
-From there the variational sweeps start.
+and the start of the highest `word_mixtures.score` goes on: evidence, and above all the information that the inputs
+share. From there the variational sweeps start.
 
 N items, K topics, V_m words of modality m, M modalities, R starts.
 
@@ -26,21 +26,14 @@ from jax import Array
 from mmcli.modules.api import Info, Inputs, Module, Outputs
 from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import row_sums, word_sums
+from mmcli.modules.latent_classes import STARTS_PER_KEPT, latent_classes, num_clusters, random_memberships, views_of
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
-from mmcli.modules.mlda.mixture import beliefs_without, class_shares, fit, score
 from mmcli.modules.mlda.setting import BETA, SMALLEST_PRIOR, Setting, as_counts
 from mmcli.modules.mlda.spec import MldaOptions
-from mmcli.modules.mlda.starts import (
-    CLUSTERS,
-    ITEMS_PER_CLUSTER,
-    STARTS_PER_RESTART,
-    clusters_of,
-    effective_words,
-    latent_classes,
-    random_memberships,
-)
+from mmcli.modules.mlda.starts import clusters_of, effective_words
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
 from mmcli.modules.spec import Port, Rule
+from mmcli.modules.word_mixtures import beliefs_without, class_shares, fit, score
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
@@ -142,15 +135,15 @@ def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) 
     clusters_key, classes_key = jax.random.split(key)
     views = setting.views(inputs, sizes)
     num_items = len(views.child)
-    num_clusters = min(CLUSTERS, max(setting.options.width, num_items // ITEMS_PER_CLUSTER), num_items)
+    most = num_clusters(setting.options.width, num_items)
     senses = [
-        clusters_of(jax.random.fold_in(clusters_key, place), as_counts(message, None), num_clusters)
+        clusters_of(jax.random.fold_in(clusters_key, place), as_counts(message, None), most)
         if isinstance(message, Counts)
         else as_counts(of_kind(message, Categorical), 1.0)
         for place, message in enumerate(inputs.parents)
     ]
-    found = latent_classes(classes_key, senses, views.child, STARTS_PER_RESTART * num_starts)
-    groups = found.reshape(num_items, STARTS_PER_RESTART, num_starts, -1).transpose(1, 0, 2, 3)
+    found = latent_classes(classes_key, views_of(senses, views.child), STARTS_PER_KEPT * num_starts)
+    groups = found.reshape(num_items, STARTS_PER_KEPT, num_starts, -1).transpose(1, 0, 2, 3)
 
     def judge(group: Array) -> Array:
         return score(views, fit(views, (group,) * len(senses), class_shares(group)))

@@ -13,9 +13,9 @@ from mmcli.modules.api import Inputs
 from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import TINY, Rows, row_sums, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, of_kind
-from mmcli.modules.mlda.mixture import Views
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.spec import Kind, Rule
+from mmcli.modules.word_mixtures import Views
 
 LATENT_CLASS_SHARE = 2 / 3  # of the starts; the others are random, and cooled
 BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic

@@ -1,30 +1,17 @@
-"""Starts of the search for classes: each view in few words of its own, and the classes that those have in common.
+"""What the words of an input are worth, and its rows in few clusters.
 
-Whole views are too rich to begin with: a search over them ends in what one view alone distinguishes. So the rows of
-each view are first clustered finer than the classes, and a latent class model of one word a view is fitted from many
-random starts, which costs little.
-
-N items, K classes, V words, L clusters of a view, S starts.
-
-Source: latent classes: Lazarsfeld and Henry (1968), Goodman (1974), doi:10.1093/biomet/61.2.215.
+N items, K classes, V words, L clusters.
 """
-
-from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.counts import TINY, Rows, SparseRows, row_sums, scaled, times, word_sums
-from mmcli.modules.mlda.mixture import Views, beliefs_without, class_shares, class_words, fit
+from mmcli.modules.word_mixtures import class_words
 
-CLUSTERS, ITEMS_PER_CLUSTER = 50, 8  # of a view: as many as this, or fewer, so that each has some items
 CLUSTER_ITERATIONS = 12
 MOST_WORDS = 1000.0  # that an item is worth: few items or none disperse less than chance has it
-SENSE_WORDS = 5.0  # words that a cluster counts for in the latent class model
-HOTTEST = 20.0  # temperature
-SWEEPS, COOLING_SHARE = 50, 0.7
-STARTS_PER_RESTART = 5  # starts of the latent class model for each that goes on
 ITEMS_PER_FOLD = 2  # dispersion is measured on the items that the class words were not estimated from
 
 
@@ -102,34 +89,3 @@ def effective_words(key: Array, counts: Rows, num_classes: int, beta: Array) -> 
     mean_mass = mass.sum() / jnp.maximum((mass > 0).sum(), 1)
     worth = mean_mass / jnp.maximum(dispersion(clusters_of(key, counts, num_classes), counts, beta), TINY)
     return jnp.clip(worth, 1.0, MOST_WORDS)
-
-
-def latent_classes(key: Array, senses: Sequence[Array], child: Array, num_starts: int) -> Array:
-    """Memberships (N, S, K) of a latent class model over views of L words (N, L) each, cooled from random starts.
-
-    Args:
-        key: randomness of the starts.
-        senses: distributions over the words of each view; zeros where an item is missing.
-        child: (N, 1, K) log probabilities, further evidence.
-        num_starts: S.
-    """
-    num_items, _, num_classes = child.shape
-    words = tuple(SENSE_WORDS * sense for sense in senses)
-    known = tuple(sense.sum(-1) for sense in senses)
-    views = Views(words, (jnp.float32(0.1),) * len(words), known, child, jnp.zeros(num_items))
-    own = jnp.ones(num_starts)
-
-    def sweep(index: Array, memberships: Array) -> Array:
-        heat = jnp.maximum(1 - index / (COOLING_SHARE * SWEEPS), 0.0)
-        fitted = fit(views, (memberships,) * len(words), class_shares(memberships))
-        return beliefs_without(fitted, own, jnp.full(num_starts, HOTTEST**heat))[0]
-
-    starts = random_memberships(key, (num_items, num_starts, num_classes))
-    found: Array = jax.lax.fori_loop(0, SWEEPS, sweep, starts)
-    return found
-
-
-def random_memberships(key: Array, shape: tuple[int, int, int]) -> Array:
-    """Memberships (N, S, K), uniform over the simplex."""
-    drawn = jax.random.exponential(key, shape)
-    return drawn / drawn.sum(-1, keepdims=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp, softmax
 
-from mmcli.modules.mlda.mixture import (
+from mmcli.modules.word_mixtures import (
     SHARED_WEIGHT,
     Views,
     beliefs_without,
