@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest.mock import patch
 
 import jax
 import numpy as np
@@ -42,17 +43,25 @@ def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     shared = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
     jax.config.update("jax_compilation_cache_dir", str(own / "compiled_here"))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(shared / "compiled"))
-        patch.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    variables = {
+        "JAX_COMPILATION_CACHE_DIR": str(shared / "compiled"),
+        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+    }
+    with patch.dict(os.environ, variables):
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What mmcli keeps of files that it read goes where no later run of the tests finds it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+    with patch.dict(os.environ, {"XDG_CACHE_HOME": str(tmp_path_factory.mktemp("cache"))}):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """A command that a test runs in this process removes variables that it refuses; later tests have them again."""
+    with patch.dict(os.environ):
         yield
 
 

@@ -9,7 +9,7 @@ N items, K classes, L clusters of a view, S starts.
 Source: Lazarsfeld and Henry (1968); Goodman (1974), doi:10.1093/biomet/61.2.215.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,21 @@ def latent_classes(key: Array, views: Views, num_starts: int) -> Array:
     starts = random_memberships(key, (num_items, num_starts, num_classes))
     found: Array = jax.lax.fori_loop(0, SWEEPS, sweep, starts)
     return found
+
+
+def best_classes(key: Array, views: Views, num_kept: int, judge: Callable[[Array], Array]) -> Array:
+    """Memberships (N, S', K) of the latent classes that `judge` gives the highest scores, the best first.
+
+    Args:
+        key: randomness of the starts.
+        views: of one word each.
+        num_kept: S'; STARTS_PER_KEPT times as many are begun.
+        judge: scores (S',) of memberships (N, S', K).
+    """
+    found = latent_classes(key, views, STARTS_PER_KEPT * num_kept)
+    groups = found.reshape(len(found), STARTS_PER_KEPT, num_kept, -1).transpose(1, 0, 2, 3)
+    scores = jax.lax.map(judge, groups).reshape(-1)  # a group at a time: side by side they would fill the memory
+    return found[:, jnp.argsort(-scores)[:num_kept]]
 
 
 def random_memberships(key: Array, shape: tuple[int, int, int]) -> Array:

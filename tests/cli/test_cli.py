@@ -60,8 +60,8 @@ def test_modules_of_a_type_tells_each_option(command):
     assert re.split(r" {2,}", options[0]) == [
         "num_classes",
         "required",
-        "a whole number, at least 1",
-        "components of the mixture",
+        "a whole number, at least 1 or auto or {max: a whole number, at least 2}",
+        "components of the mixture; auto, or {max: 30}: as many as it shares with its child",
     ]
     assert options[1].split()[:2] == ["covariance", "auto"]
 

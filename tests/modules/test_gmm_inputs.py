@@ -5,19 +5,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
 from mmcli.modules import api
 from mmcli.modules.api import Inputs
 from mmcli.modules.gmm import marginals, model
 from mmcli.modules.gmm.components import GmmParams, Prior
 from mmcli.modules.gmm.spec import GmmOptions
+from mmcli.modules.gmm.starts import common_classes
 from mmcli.modules.gmm.table import balanced, side_by_side
 from mmcli.modules.messages import Points, neutral
 from mmcli.modules.spec import Kind, Port
+from mmcli.runs.metrics import agreement
 
 FALSE_ALARM = 1e-6  # probability that a correct draw fails one of these tests
 WIDTHS = (2, 1, 2)
+K, N = 3, 300
+SHARED = np.arange(N) % K  # class of each item, which both inputs show
 PATTERNS = np.array([[1, 1, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 1], [1, 0, 0], [0, 0, 0]], float)
 
 
@@ -184,3 +188,71 @@ def test_points_drawn_of_classes_have_their_means_and_covariances(covariance):
         for column in whitened:
             assert stats.kstest(column, stats.norm.cdf).pvalue > FALSE_ALARM
         assert stats.kstest(np.square(whitened).sum(0), stats.chi2(5).cdf).pvalue > FALSE_ALARM
+
+
+def information(table):
+    """Mutual information of a table of sums, nats."""
+    shares = table / table.sum()
+    return (shares * np.log(shares / np.outer(shares.sum(1), shares.sum(0)))).sum()
+
+
+@pytest.mark.parametrize("covariance", ["full", "tied", "diagonal"])
+def test_inputs_share_the_information_of_their_marginals(covariance):
+    params, covariances = random_components(covariance)
+    values, known, _ = random_table(28)
+    with jax.enable_x64(True):
+        table = side_by_side(parents_of(values, known))
+        shared = float(marginals.shared_by_inputs(GmmParams(*map(jnp.asarray, params)), table))
+
+    owners = np.repeat(np.arange(len(WIDTHS)), WIDTHS)
+    expected = []
+    for number in range(len(WIDTHS)):
+        sums = np.zeros((2, 2))
+        for item, pattern in enumerate(known):
+            if pattern[number] and pattern.sum() > 1:
+                own, others = owners == number, (owners != number) & (pattern[owners] > 0)
+                alone, rest = (
+                    softmax(
+                        [
+                            params[0][k]
+                            + stats.multivariate_normal(
+                                params[1][k, there], covariances[k][np.ix_(there, there)]
+                            ).logpdf(values[item, there])
+                            for k in range(2)
+                        ]
+                    )
+                    for there in (own, others)
+                )
+                sums += np.outer(alone, rest)
+        expected.append(information(sums))
+    assert shared == pytest.approx(np.mean(expected), rel=1e-6)
+
+
+@pytest.fixture(scope="module")
+def kinds_apart():
+    """Two inputs of two columns: one column shows the class, the other, more clearly, a kind of the input alone."""
+    rng = np.random.default_rng(0)
+    kinds = [rng.integers(K, size=N) for _ in range(2)]
+    return [np.stack([6.0 * SHARED, 60.0 * kind], 1) + rng.normal(size=(N, 2)) for kind in kinds]
+
+
+def points_of(senses):
+    return tuple(Points(jnp.asarray(sense, jnp.float32), jnp.ones(N)) for sense in senses)
+
+
+def test_chains_start_from_classes_that_inputs_have_in_common(kinds_apart):
+    labels = common_classes(jax.random.key(0), side_by_side(points_of(kinds_apart)), K, 4)
+
+    assert min(agreement(np.asarray(each), SHARED).acc for each in labels) > 0.95
+
+
+def test_the_chain_goes_on_that_inputs_share_and_not_the_likeliest(kinds_apart):
+    module = model.build(GmmOptions(num_classes=K, sweeps=20), (Port(Kind.POINTS, 2),) * 2, "cavity")
+    inputs = Inputs.of(points_of(kinds_apart), neutral(Port(Kind.CATEGORICAL, K), N))
+    update = jax.jit(lambda key, inputs: api.step(module, key, module.init(key, inputs), inputs))
+
+    accs = [
+        agreement(np.asarray(update(jax.random.key(seed), inputs)[1].items["class"]), SHARED).acc for seed in (0, 1)
+    ]
+
+    assert min(accs) > 0.95

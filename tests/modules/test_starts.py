@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 
 from mmcli.data.labels import make_labels
 from mmcli.modules.counts import on_device
-from mmcli.modules.mlda.starts import clusters_of, dispersion, effective_words, latent_classes
+from mmcli.modules.mlda.starts import clusters_of, dispersion, effective_words
 from mmcli.runs.metrics import evaluate
 
 K, N = 4, 400
@@ -70,18 +70,3 @@ def test_words_that_depend_on_a_hidden_part_of_a_class_are_worth_less():
     memberships = jnp.asarray(np.eye(K, dtype=np.float32)[TRUTH])
 
     assert float(dispersion(memberships, jnp.asarray(counts), BETA)) > 4
-
-
-def test_latent_classes_are_those_that_two_views_have_in_common():
-    """Each view knows the class, and a kind of its own that is as plain: only the class is shared."""
-    rng = np.random.default_rng(2)
-    views = [np.eye(3 * K, dtype=np.float32)[3 * TRUTH + rng.integers(3, size=N)] for _ in range(2)]
-    for view in views:  # a tenth of the items are in a wrong cluster
-        view[rng.choice(N, N // 10, replace=False)] = np.eye(3 * K, dtype=np.float32)[rng.integers(3 * K, size=N // 10)]
-    child = jnp.full((N, 1, K), -jnp.log(K))
-
-    found = latent_classes(jax.random.key(0), [jnp.asarray(view) for view in views], child, 20)
-
-    accs = [acc(found[:, start].argmax(-1)) for start in range(20)]
-    assert np.median(accs) > 0.9
-    np.testing.assert_allclose(found.sum(-1), 1, rtol=1e-5)

@@ -96,7 +96,7 @@ def test_history_has_a_line_per_module_and_round(train):
         (2, "mlda"),
     ]
     assert list(history[0])[:8] == ["round", "module", "acc", "ari", "nmi", "bound", "seconds", "compile_seconds"]
-    assert list(history[0])[8:] == [*OWN_MEASURES, "moved"]
+    assert list(history[0])[8:] == [*OWN_MEASURES, "moved", "num_classes_used"]
     assert [line["moved"] for line in history] == [None, None, 0, 0]
     assert (history[0]["acc"], history[0]["bound"], history[0]["seconds"]) == (0.75, -1234.5, 0.25)
 

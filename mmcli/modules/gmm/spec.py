@@ -58,15 +58,17 @@ def covariance_form(options: GmmOptions, num_items: int, num_columns: int) -> Co
 def memory(options: GmmOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
     width, num_items, num_classes, chains = sum(load.widths), load.num_items, options.width, options.chains
-    messages = (2 * chains + 4) * num_items * num_classes
+    is_single = len(load.widths) == 1
+    # Of several inputs also the latent classes that half of the chains begin with.
+    memberships = ((2 if is_single else 17) * chains + 4) * num_items * num_classes
     form = covariance_form(options, num_items, width)
     covariance_size = width if form == "diagonal" else width**2
     # Measured: about 28 copies besides those of the chains, most of them while parameters are reported and saved.
     covariances = (2 * chains + 28) * (1 if form == "tied" else num_classes) * covariance_size
     whitened = num_items * num_classes * min(width, 64)
-    drawn = 0 if len(load.widths) == 1 else (2 * chains + 4) * num_items * width
+    drawn = 0 if is_single else (2 * chains + 4) * num_items * width
     points = 3 * num_items * width + drawn
-    return 4 * (messages + points + max(covariances, whitened) + 2 * options.sweeps * chains)
+    return 4 * (memberships + points + max(covariances, whitened) + 2 * options.sweeps * chains)
 
 
 def finer(options: GmmOptions) -> GmmOptions:

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.gmm.table import Table
-from mmcli.modules.latent_classes import STARTS_PER_KEPT, latent_classes, num_clusters, views_of
+from mmcli.modules.latent_classes import best_classes, num_clusters, views_of
 from mmcli.modules.messages import Categorical
 from mmcli.modules.numerics import kmeans
 from mmcli.modules.word_mixtures import class_shares, fit, score
@@ -41,6 +41,8 @@ def common_classes(key: Array, table: Table, num_classes: int, num_starts: int) 
         clusters = kmeans(jax.random.fold_in(clusters_key, number), own, known, most, starts=1)
         senses.append(jax.nn.one_hot(clusters, most) * known[:, None])
     views = views_of(senses, jnp.full((num_items, 1, num_classes), -jnp.log(num_classes)))
-    found = latent_classes(classes_key, views, STARTS_PER_KEPT * num_starts)
-    scores = score(views, fit(views, (found,) * num_inputs, class_shares(found)))
-    return found[:, jnp.argsort(-scores)[:num_starts]].argmax(-1).T
+
+    def judge(group: Array) -> Array:
+        return score(views, fit(views, (group,) * num_inputs, class_shares(group)))
+
+    return best_classes(classes_key, views, num_starts, judge).argmax(-1).T

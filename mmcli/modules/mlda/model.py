@@ -26,7 +26,7 @@ from jax import Array
 from mmcli.modules.api import Info, Inputs, Module, Outputs
 from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import row_sums, word_sums
-from mmcli.modules.latent_classes import STARTS_PER_KEPT, latent_classes, num_clusters, random_memberships, views_of
+from mmcli.modules.latent_classes import best_classes, num_clusters, random_memberships, views_of
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
 from mmcli.modules.mlda.setting import BETA, SMALLEST_PRIOR, Setting, as_counts
 from mmcli.modules.mlda.spec import MldaOptions
@@ -131,25 +131,20 @@ def words_worth(setting: Setting, key: Array, inputs: Inputs) -> Array:
 
 def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) -> Array:
     """Starts that the modalities have in common, (N, R', K): the best of many latent class models."""
-    num_starts = setting.num_informed
     clusters_key, classes_key = jax.random.split(key)
     views = setting.views(inputs, sizes)
-    num_items = len(views.child)
-    most = num_clusters(setting.options.width, num_items)
+    most = num_clusters(setting.options.width, len(views.child))
     senses = [
         clusters_of(jax.random.fold_in(clusters_key, place), as_counts(message, None), most)
         if isinstance(message, Counts)
         else as_counts(of_kind(message, Categorical), 1.0)
         for place, message in enumerate(inputs.parents)
     ]
-    found = latent_classes(classes_key, views_of(senses, views.child), STARTS_PER_KEPT * num_starts)
-    groups = found.reshape(num_items, STARTS_PER_KEPT, num_starts, -1).transpose(1, 0, 2, 3)
 
     def judge(group: Array) -> Array:
         return score(views, fit(views, (group,) * len(senses), class_shares(group)))
 
-    scores = jax.lax.map(judge, groups).reshape(-1)  # a group at a time: side by side they would fill the memory
-    return found[:, jnp.argsort(-scores)[:num_starts]]
+    return best_classes(classes_key, views_of(senses, views.child), setting.num_informed, judge)
 
 
 def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
