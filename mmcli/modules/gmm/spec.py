@@ -58,17 +58,17 @@ def covariance_form(options: GmmOptions, num_items: int, num_columns: int) -> Co
 def memory(options: GmmOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
     width, num_items, num_classes, chains = sum(load.widths), load.num_items, options.width, options.chains
-    is_single = len(load.widths) == 1
-    # Of several inputs also the latent classes that half of the chains begin with.
-    memberships = ((2 if is_single else 17) * chains + 4) * num_items * num_classes
+    memberships = num_items * num_classes
     form = covariance_form(options, num_items, width)
     covariance_size = width if form == "diagonal" else width**2
     # Measured: about 28 copies besides those of the chains, most of them while parameters are reported and saved.
     covariances = (2 * chains + 28) * (1 if form == "tied" else num_classes) * covariance_size
     whitened = num_items * num_classes * min(width, 64)
-    drawn = 0 if is_single else (2 * chains + 4) * num_items * width
-    points = 3 * num_items * width + drawn
-    return 4 * (memberships + points + max(covariances, whitened) + 2 * options.sweeps * chains)
+    sweeps = (2 * chains + 4) * memberships + max(covariances, whitened)
+    points, latent_classes = 3 * num_items * width, 0
+    if len(load.widths) > 1:  # half of the chains begin with latent classes; missing columns are drawn
+        points, latent_classes = points + (2 * chains + 4) * num_items * width, 17 * chains * memberships
+    return 4 * (points + max(sweeps, latent_classes) + 2 * options.sweeps * chains)
 
 
 def finer(options: GmmOptions) -> GmmOptions:
