@@ -42,5 +42,5 @@ def count_problems(
     for module in modules.values():
         searched = [parent for parent in module.inputs if modules[parent].spec.restartable]
         if searched and not module.spec.restartable:
-            text = f"it learns from {searched[0]}, before whose number of classes is found; give every module a number"
+            text = f"receives classes of {searched[0]}, whose number is found later; give every module a number"
             yield ("modules", module.name), text

@@ -1,13 +1,16 @@
 """A number of classes left open: refused where nothing tells it, found, recorded, the same bytes when resumed."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from toys import GROUPS
 
 import mmcli
 from mmcli.errors import ConfigError, StoppedError
+from mmcli.modules.spec import InputSpec, Kind
 from mmcli.workflows.check import check
 from mmcli.workflows.train import train
 from mmcli.workflows.watcher import Silent
@@ -143,3 +146,14 @@ def test_a_gmm_alone_and_messages_of_serket_are_refused():
     assert refused.value.problems == (f"config: modules.gmm.num_classes: {text}",)
     reason = "needs messages: cavity, as serket's hold what their receiver sent; give a number"
     assert circular.value.problems[0] == f"config: modules.gmm.num_classes: {reason}"
+
+
+def test_a_module_that_learns_before_the_number_is_found_is_refused(register):
+    register(replace(GROUPS, name="late", inputs=InputSpec((Kind.CATEGORICAL,), maximum=1)))
+    early = config()
+    early["modules"]["late"] = {"type": "late", "inputs": ["gmm"], "num_groups": 2}
+    with pytest.raises(ConfigError) as refused:
+        check(early, data=DATA)
+
+    text = "receives classes of gmm, whose number is found later; give every module a number"
+    assert refused.value.problems == (f"config: modules.late: {text}",)
