@@ -33,6 +33,11 @@ for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIG
 jax.config.update("jax_disable_most_optimizations", True)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest file, so that no process waits for it in the end."""
+    items.sort(key=lambda item: item.path.name != "test_torture.py")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def compile_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What was compiled is read from a folder the next time: one of this process, one of all that tests start.

@@ -54,23 +54,27 @@ def log_joint(params: GmmParams, table: Table) -> Array:
     return _over_patterns(table, add, unknown)
 
 
-def shared_by_inputs(params: GmmParams, table: Table) -> Array:
-    """Mutual information of the class by one input and the class by the others, () nats an item, averaged over inputs.
+def joint_and_shared(params: GmmParams, table: Table) -> tuple[Array, Array]:
+    """`log_joint` (N, K), and the information that inputs share about the class, () nats an item.
 
-    Of the items that both know; an input of no such item is left out. 0 where there is none.
+    It is the mutual information of the class by one input and the class by the others, over the items that both know,
+    averaged over the inputs that have such items; 0 where there is none.
     """
-    informations, counted = jnp.float32(0), jnp.float32(0)
-    for number in range(table.known.shape[1]):
-        own = table.known * (jnp.arange(table.known.shape[1]) == number)[None, :]
-        others = table.known - own
-        both = own.max(axis=1) * others.max(axis=1)  # (N,)
-        alone, rest = (
-            jax.nn.softmax(log_joint(params, table._replace(known=known)), axis=-1) for known in (own, others)
-        )
-        informations += mutual_information((alone * both[:, None]).T @ rest)
-        counted += (both.sum() > 0).astype(float)
-    mean: Array = informations / jnp.maximum(counted, 1)
-    return mean
+    if table.is_single:
+        return log_joint(params, table), jnp.float32(0)
+    num_inputs = table.known.shape[1]
+    alone = table.known[None] * jnp.eye(num_inputs)[:, None, :]  # (M, N, M)
+    others = table.known[None] - alone
+    # One after the other: LAPACK calls of a program that do not depend on each other may wait for each other's threads.
+    scores = jax.lax.map(
+        lambda known: log_joint(params, table._replace(known=known)),
+        jnp.concatenate([table.known[None], alone, others]),
+    )
+    both = alone.max(axis=2) * others.max(axis=2)  # (M, N)
+    by_one, by_others = jnp.split(jax.nn.softmax(scores[1:], axis=-1), 2)
+    informations = mutual_information((by_one * both[:, :, None]).transpose(0, 2, 1) @ by_others)
+    counted = both.max(axis=1)  # (M,)
+    return scores[0], (counted * informations).sum() / jnp.maximum(counted.sum(), 1)
 
 
 def filled(key: Array, params: GmmParams, table: Table, labels: Array, prior: Prior) -> Array:

@@ -40,7 +40,7 @@ from mmcli.modules.gmm.components import (
     niw_posterior,
     prepare,
 )
-from mmcli.modules.gmm.marginals import filled, filled_by_means, log_joint, shared_by_inputs
+from mmcli.modules.gmm.marginals import filled, filled_by_means, joint_and_shared, log_joint
 from mmcli.modules.gmm.spec import Covariance, GmmOptions, covariance_form
 from mmcli.modules.gmm.starts import common_classes, propose
 from mmcli.modules.gmm.table import Table, apart, balanced, side_by_side
@@ -225,11 +225,9 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
         chain, message = arguments
         posterior = niw_posterior(completed(data, chain), chain.labels, options.width, form)
         params = mean_params(posterior)
-        scores = log_joint(params, table)
+        scores, shared = joint_and_shared(params, table)
         evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), table.weight, weight)
-        if table.is_single:
-            return evidence, params
-        return evidence + SHARED_WEIGHT * table.weight.sum() * shared_by_inputs(params, table), params
+        return evidence + SHARED_WEIGHT * table.weight.sum() * shared, params
 
     score_of_chains, params = jax.lax.map(judge, (work.chains, work.messages))
     best = score_of_chains.argmax()
