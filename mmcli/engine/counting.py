@@ -34,7 +34,7 @@ LEAST_SHARE = 0.2  # of what is shared by one class, 1 / K of all, that merging 
 
 
 class Count(NamedTuple):
-    """Classes that are told apart."""
+    """Classes that are distinguished."""
 
     number: int
     information: float  # nats an item that parent and child share about them
@@ -95,7 +95,7 @@ def numbers_of(left_open: Sequence[str], edges: Sequence[Edge], counts: Sequence
 
 
 def count_classes(table: NDArray[np.float64]) -> Count:
-    """Merge classes of a joint table (K, K), of N items in all, until those that are left are told apart.
+    """Merge classes of a joint table (K, K), of N items in all, until those that are left are distinguished.
 
     Raises:
         DivergedError: not finite numbers.

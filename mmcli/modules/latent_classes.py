@@ -9,13 +9,13 @@ N items, K classes, L clusters of a view, S starts.
 Source: Lazarsfeld and Henry (1968); Goodman (1974), doi:10.1093/biomet/61.2.215.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules.word_mixtures import Views, beliefs_without, class_shares, fit
+from mmcli.modules.word_mixtures import Views, beliefs_without, class_shares, fit, score
 
 CLUSTERS, ITEMS_PER_CLUSTER = 50, 8  # of a view: as many as this, or fewer, so that each has some items
 SENSE_WORDS = 5.0  # words that a cluster counts for
@@ -57,15 +57,19 @@ def latent_classes(key: Array, views: Views, num_starts: int) -> Array:
     return found
 
 
-def best_classes(key: Array, views: Views, num_kept: int, judge: Callable[[Array], Array]) -> Array:
-    """Memberships (N, S', K) of the latent classes that `judge` gives the highest scores, the best first.
+def best_classes(key: Array, views: Views, num_kept: int, judged_by: Views) -> Array:
+    """Memberships (N, S', K) of the latent classes of the highest scores, the best first.
 
     Args:
         key: randomness of the starts.
         views: of one word each.
         num_kept: S'; STARTS_PER_KEPT times as many are begun.
-        judge: scores (S',) of memberships (N, S', K).
+        judged_by: views of the same items, whole or the same, that decide the scores.
     """
+
+    def judge(group: Array) -> Array:
+        return score(judged_by, fit(judged_by, (group,) * len(judged_by.words), class_shares(group)))
+
     found = latent_classes(key, views, STARTS_PER_KEPT * num_kept)
     groups = found.reshape(len(found), STARTS_PER_KEPT, num_kept, -1).transpose(1, 0, 2, 3)
     scores = jax.lax.map(judge, groups).reshape(-1)  # a group at a time: side by side they would fill the memory

@@ -654,8 +654,8 @@ def test_the_message_counts_by_its_weight():
         state = module.init(jax.random.key(0), Inputs.of((points,), swapped))
         data = prepared(points)
         params = components.mean_params(posterior_given(data, truth, 2))
-        heard = Inputs.of((points,), swapped)
-        classes[weight] = jax.jit(module.infer)(state._replace(params=params), heard).items["class"]
+        received = Inputs.of((points,), swapped)
+        classes[weight] = jax.jit(module.infer)(state._replace(params=params), received).items["class"]
 
     np.testing.assert_array_equal(classes[1.0], truth)
     np.testing.assert_array_equal(classes[1e4], 1 - truth)

@@ -317,9 +317,9 @@ def test_what_goes_back_is_the_words_expected_of_the_other_inputs(trained):
     for place, probs in enumerate(
         (counts.values / inputs.parents[0].values.sum(-1, keepdims=True), jnp.exp(classes.log_probs))
     ):
-        heard = setting.as_counts(inputs.parents[1 - place], 10.0)
+        received = setting.as_counts(inputs.parents[1 - place], 10.0)
         prior = 0.1 * 3 * jnp.exp(inputs.child.log_probs)
-        theta = ITEM_CONCENTRATIONS([state.topics[1 - place]], prior, [heard])
+        theta = ITEM_CONCENTRATIONS([state.topics[1 - place]], prior, [received])
         theta /= theta.sum(-1, keepdims=True)
         phi = state.topics[place] / state.topics[place].sum(-1, keepdims=True)
         np.testing.assert_allclose(probs, theta @ phi, rtol=1e-4)
@@ -334,11 +334,11 @@ def test_an_update_of_sparse_counts_is_that_of_the_same_dense_ones():
     module = model.build(options, ports, "cavity")
 
     with jax.enable_x64(True):
-        heard = jax.tree.map(lambda leaf: leaf.astype(float), inputs)
-        begun = module.begin(random_key(1), module.init(random_key(0), heard), heard)
+        received = jax.tree.map(lambda leaf: leaf.astype(float), inputs)
+        begun = module.begin(random_key(1), module.init(random_key(0), received), received)
         found = []
         for values in (jnp.asarray(rows.toarray()), on_device(rows)):
-            said = heard._replace(parents=(Counts(values, heard.parents[0].weight), heard.parents[1]))
+            said = received._replace(parents=(Counts(values, received.parents[0].weight), received.parents[1]))
             found.append(jax.jit(module.advance)(begun, said, jnp.int32(module.iterations)))
 
     assert float(found[0].trace[-1]) < 0  # the sweeps were made

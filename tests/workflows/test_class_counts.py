@@ -1,4 +1,4 @@
-"""A number of classes left open: refused where nothing tells it, found, recorded, the same bytes when resumed."""
+"""A number of classes left open: refused where nothing determines it, found, recorded, the same bytes when resumed."""
 
 import json
 from dataclasses import replace
@@ -126,7 +126,7 @@ def test_a_number_that_is_the_most_is_reported(tmp_path):
     ("gmm", "mlda", "modules"),
     [(3, "auto", ["mlda"]), (3, {"max": 5}, ["mlda"])],
 )
-def test_a_number_that_nothing_tells_is_refused(gmm, mlda, modules):
+def test_a_number_that_nothing_determines_is_refused(gmm, mlda, modules):
     with pytest.raises(ConfigError) as refused:
         check(config(gmm, mlda), data=DATA)
 

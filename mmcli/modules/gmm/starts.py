@@ -11,7 +11,6 @@ from mmcli.modules.gmm.table import Table
 from mmcli.modules.latent_classes import best_classes, num_clusters, views_of
 from mmcli.modules.messages import Categorical
 from mmcli.modules.numerics import kmeans
-from mmcli.modules.word_mixtures import class_shares, fit, score
 
 # Message rows differ by their logarithms, below this all the same.
 LOWEST_LOG_PROB = -8.0
@@ -41,8 +40,4 @@ def common_classes(key: Array, table: Table, num_classes: int, num_starts: int) 
         clusters = kmeans(jax.random.fold_in(clusters_key, number), own, known, most, starts=1)
         senses.append(jax.nn.one_hot(clusters, most) * known[:, None])
     views = views_of(senses, jnp.full((num_items, 1, num_classes), -jnp.log(num_classes)))
-
-    def judge(group: Array) -> Array:
-        return score(views, fit(views, (group,) * num_inputs, class_shares(group)))
-
-    return best_classes(classes_key, views, num_starts, judge).argmax(-1).T
+    return best_classes(classes_key, views, num_starts, views).argmax(-1).T

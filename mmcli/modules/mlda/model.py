@@ -140,11 +140,7 @@ def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) 
         else as_counts(of_kind(message, Categorical), 1.0)
         for place, message in enumerate(inputs.parents)
     ]
-
-    def judge(group: Array) -> Array:
-        return score(views, fit(views, (group,) * len(senses), class_shares(group)))
-
-    return best_classes(classes_key, views_of(senses, views.child), setting.num_informed, judge)
+    return best_classes(classes_key, views_of(senses, views.child), setting.num_informed, views)
 
 
 def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> MldaWork:
