@@ -17,7 +17,7 @@ from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.spec import Kind, Rule
 from mmcli.modules.word_mixtures import Views
 
-LATENT_CLASS_SHARE = 2 / 3  # of the starts; the others are random, and cooled
+LATENT_CLASS_SHARE = 1 / 2  # of the starts; the others are random, and cooled
 BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic
 SMALLEST_PRIOR = 1e-6
 

@@ -8,11 +8,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.counts import TINY, Rows, SparseRows, row_sums, scaled, times, word_sums
-from mmcli.modules.word_mixtures import class_words
+from mmcli.modules.word_mixtures import FOLDS, class_words, folds
 
 CLUSTER_ITERATIONS = 12
 MOST_WORDS = 1000.0  # that an item is worth: few items or none disperse less than chance has it
-ITEMS_PER_FOLD = 2  # dispersion is measured on the items that the class words were not estimated from
 
 
 def clusters_of(key: Array, counts: Rows, num_clusters: int) -> Array:
@@ -60,11 +59,10 @@ def dispersion(memberships: Array, counts: Rows, beta: Array) -> Array:
 
     Source: quasi-likelihood, McCullagh and Nelder (1989), section 4.5.
     """
-    folds = jnp.arange(len(memberships)) % ITEMS_PER_FOLD
-    mass = row_sums(counts)
+    fold, mass = folds(len(memberships)), row_sums(counts)
     found, expected = jnp.float32(0), jnp.float32(0)
-    for fold in range(ITEMS_PER_FOLD):
-        held_out = memberships * (folds == fold)[:, None]
+    for number in range(FOLDS):
+        held_out = memberships * (fold == number)[:, None]
         log_words = class_words((memberships - held_out)[:, None], counts, beta)[0]  # (K, V)
         words = jnp.exp(log_words)
         cross = (words * log_words) @ log_words.T  # (K, K) E_k[log P(word | k) log P(word | j)]
