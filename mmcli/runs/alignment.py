@@ -8,8 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-
-from mmcli.runs.partitions import adjusted_rand_index
+from sklearn.metrics import adjusted_rand_score
 
 
 class Alignment(NamedTuple):
@@ -106,13 +105,13 @@ def pairwise_ari(labelings: Sequence[np.ndarray]) -> np.ndarray:
     ari = np.eye(len(labelings))
     for row, first in enumerate(labelings):
         for column in range(row):
-            ari[row, column] = ari[column, row] = adjusted_rand_index(first, labelings[column])
+            ari[row, column] = ari[column, row] = adjusted_rand_score(first, labelings[column])
     return ari
 
 
 def agreements(labelings: Sequence[np.ndarray], reference: int) -> list[float]:
     """Adjusted Rand index of each labeling (N,) and one of them, by its number from 0."""
-    return [adjusted_rand_index(labelings[reference], labels) for labels in labelings]
+    return [float(adjusted_rand_score(labelings[reference], labels)) for labels in labelings]
 
 
 def _matching(own: np.ndarray, found: dict[int, int]) -> np.ndarray:

@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 from mmcli.data.labels import Labels, LabelSet, free_numbers
-from mmcli.runs.partitions import adjusted_rand_index, cross_table, normalised_mutual_information
 
 
 class Metrics(NamedTuple):
@@ -59,7 +59,7 @@ def match_classes(classes: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
     Source: Kuhn (1955), the Hungarian method, on the confusion counts.
     """
-    confusion, class_ids, label_ids = cross_table(classes, labels)
+    confusion, class_ids, label_ids = _confusion(classes, labels)
     rows, columns = linear_sum_assignment(confusion, maximize=True)
     names = np.empty(len(class_ids), dtype=np.int64)  # (R,)
     names[rows] = label_ids[columns]
@@ -99,13 +99,13 @@ def evaluate_named(classes: np.ndarray, labels: Labels, learned: LabelSet) -> Me
         learned: the labels that classes were matched to; a class that is none of them is never right.
     """
     classes, numbers = classes[labels.given], labels.numbers[labels.given]
-    confusion, class_ids, label_ids = cross_table(classes, numbers)
+    confusion, class_ids, label_ids = _confusion(classes, numbers)
     is_right = (classes == numbers) & np.isin(classes, np.array(learned.numbers, np.int64))
     own = LabelSet.of(labels)
     return Metrics(
         acc=float(np.mean(is_right)),
-        ari=adjusted_rand_index(numbers, classes),
-        nmi=normalised_mutual_information(numbers, classes),
+        ari=float(adjusted_rand_score(numbers, classes)),
+        nmi=float(normalized_mutual_info_score(numbers, classes)),
         confusion=confusion,
         classes=class_ids,
         labels=label_ids,
@@ -139,3 +139,11 @@ def evaluate_own(own: np.ndarray, names: np.ndarray, labels: Labels, learned: La
 def agreement(classes: np.ndarray, others: np.ndarray) -> Metrics:
     """Metrics of `classes` (N,) against the classes (N,) of another module."""
     return evaluate(classes, Labels(others, np.ones(len(others), bool), {}))
+
+
+def _confusion(classes: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Items of each class and label (R, L), distinct classes (R,) and distinct labels (L,)."""
+    class_ids, rows = np.unique(classes, return_inverse=True)
+    label_ids, columns = np.unique(labels, return_inverse=True)
+    cells = np.bincount(rows * len(label_ids) + columns, minlength=len(class_ids) * len(label_ids))
+    return cells.reshape(len(class_ids), len(label_ids)), class_ids, label_ids
