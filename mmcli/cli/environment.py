@@ -68,7 +68,6 @@ def _refused(name: str, value: str) -> str | None:
         return ""
     if not _LET_THROUGH[name].fullmatch(value):
         return " (no such value)"
-    # jax would warn at every program that it compiles.
     is_local = name == "JAX_COMPILATION_CACHE_DIR" and value and "://" not in value
     return " (cannot be written to)" if is_local and not _can_write(value) else None
 

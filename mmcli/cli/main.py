@@ -25,6 +25,7 @@ from mmcli.errors import (
 )
 from mmcli.util.atomic import refusal
 from mmcli.util.progress import looks_on
+from mmcli.util.user_cache import keeps_programs
 from mmcli.util.version import __version__
 from mmcli.util.workers import are_busy
 
@@ -72,6 +73,7 @@ def main() -> None:
             signal.signal(number, _terminate)
     session = Session(ignored=environment.settle(os.environ))
     looks_on.set(True)
+    keeps_programs.set(True)
     with standard_streams():
         try:
             if "" in sys.argv[1:]:  # as a path it would be the working directory

@@ -7,8 +7,10 @@ from contextlib import ExitStack, contextmanager
 
 import jax
 
+from mmcli.engine.program_cache import keep_programs
 from mmcli.errors import MemoryShortError, UsageError
 from mmcli.util.text import shown
+from mmcli.util.user_cache import keeps_programs
 
 # Variables that name a device to compute on.
 _NAMING = ("JAX_PLATFORMS", "JAX_PLATFORM_NAME", "JAX_CUDA_VISIBLE_DEVICES", "JAX_ROCM_VISIBLE_DEVICES")
@@ -20,8 +22,10 @@ def start() -> jax.Device:
     Raises:
         UsageError: there is no device of the kind that the environment asks for.
     """
-    # No error, whatever PYTHONWARNINGS is: a program that is not in the cache is compiled again.
-    warnings.filterwarnings("default", message="Error (reading|writing) persistent compilation cache")
+    # A program that cannot be read is compiled again, and one that cannot be written the next time.
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+    if keeps_programs.get():
+        keep_programs()
     try:
         return jax.devices()[0]
     except (RuntimeError, AssertionError) as error:  # jax asserts that it has the platform

@@ -68,14 +68,15 @@ def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> C
         finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
         return Ended(state, outputs.forward, backward, info, reported, jnp.stack(finite).all())
 
-    state = jax.eval_shape(module.init, key, inputs)
-    work = jax.eval_shape(module.begin, key, state, inputs)
+    # Traced once, for the shapes and for the program: a trace takes about as long as loading a kept program.
+    init = jax.jit(module.init).trace(key, inputs)
+    begin = jax.jit(module.begin).trace(key, init.out_info, inputs)
     return Compiled(
-        jax.jit(module.init).lower(key, inputs).compile(),
-        jax.jit(module.begin).lower(key, state, inputs).compile(),
+        init.lower().compile(),
+        begin.lower().compile(),
         # Nothing is donated: a signal saves the work before a call instead of waiting for the call.
-        jax.jit(module.advance).lower(work, inputs, jnp.int32(0)).compile(),
-        jax.jit(end).lower(work, inputs).compile(),
+        jax.jit(module.advance).lower(begin.out_info, inputs, jnp.int32(0)).compile(),
+        jax.jit(end).lower(begin.out_info, inputs).compile(),
     )
 
 

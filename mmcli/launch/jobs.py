@@ -1,11 +1,10 @@
 """A job: one spawned process of `mmcli train`, its log, and how it ended."""
 
-import os
 import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +15,6 @@ from mmcli.util.text import shown
 POLL_SECONDS = 0.1
 MAX_TAIL = 8192  # bytes of a log in which its last line is looked for
 MAX_ERROR = 300  # characters
-CACHE = "JAX_COMPILATION_CACHE_DIR"
-THRESHOLD = "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"  # 0 keeps every program
 
 _PREFIX = re.compile(r"^mmcli: (error: )?")
 
@@ -29,12 +26,6 @@ class Job(NamedTuple):
     command: tuple[str, ...]  # `mmcli train ... --resume`
     lock: Path  # which the process holds while it works on the run
     log: Path
-    compiled: Path  # folder of compiled programs that jobs share, unless the environment names one
-
-    def environment(self, inherited: Mapping[str, str]) -> dict[str, str]:
-        """Environment of the process."""
-        own = {} if CACHE in inherited else {CACHE: str(self.compiled), THRESHOLD: "0"}
-        return {**inherited, **own}
 
 
 class Outcome(NamedTuple):
@@ -127,7 +118,6 @@ def _spawn(job: Job) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=job.environment(os.environ),
         )
 
 

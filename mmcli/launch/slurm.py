@@ -6,8 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from string import Template
 
-from mmcli.launch.jobs import CACHE, THRESHOLD
-from mmcli.launch.sweep import COMPILED, CONFIGS, LOGS, POINTS, Sweep
+from mmcli.launch.sweep import CONFIGS, LOGS, POINTS, Sweep
 from mmcli.util import atomic
 
 SCRIPT = "slurm.sh"
@@ -37,9 +36,6 @@ def write_script(sweep: Sweep, slots: int | None, threads: int) -> Path:
         configs=CONFIGS,
         points=POINTS,
         logs=LOGS,
-        compiled=COMPILED,
-        cache=CACHE,
-        threshold=THRESHOLD,
         options=" --trust-code" if sweep.trust_code else "",
     )
     script = sweep.path / SCRIPT

@@ -22,7 +22,7 @@ from mmcli.util.version import __version__
 
 PROGRAM = (sys.executable, "-m", "mmcli")  # also on other hosts, which share this folder
 MANIFEST = "sweep.json"
-CONFIGS, POINTS, LOGS, COMPILED = "configs", "points", "logs", "compiled"
+CONFIGS, POINTS, LOGS = "configs", "points", "logs"
 
 
 class Point(NamedTuple):
@@ -91,7 +91,6 @@ class Sweep:
             command=(*PROGRAM, "train", str(path / CONFIGS / f"{point.name}.yaml"), "-o", str(run), *options),
             lock=run / LOCK,
             log=path / LOGS / f"{point.name}.log",
-            compiled=path / COMPILED,
         )
 
     def lock(self) -> AbstractContextManager[bool]:

@@ -12,7 +12,6 @@ import pytest
 from recordings import frames, mfccs, num_frames, write_mnist, write_spoken_digits
 from web import answers, gives, served
 
-from mmcli.data.formats.cache import cache_folder
 from mmcli.data.formats.idx import read_idx
 from mmcli.ingest import hac
 from mmcli.ingest.fetch import mnist_arabic, sources
@@ -21,6 +20,7 @@ from mmcli.ingest.fetch.mnist import Images
 from mmcli.ingest.fetch.spoken_digits import ARCHIVE, TEST, TRAIN, read_spoken_digits
 from mmcli.ingest.fetch.transfer import Resource
 from mmcli.ingest.hac import Streams, hac_features
+from mmcli.util.user_cache import cache_folder
 
 CONFIG = Path(__file__).parents[2] / "configs" / "mnist_arabic_uci.yaml"
 

@@ -4,7 +4,6 @@ It can be deleted at any time. A damaged copy is not used; a copy that cannot be
 """
 
 import io
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -16,21 +15,12 @@ from mmcli.data.formats.opening import digest, opened
 from mmcli.data.formats.text import Table
 from mmcli.errors import DataError, SaveError
 from mmcli.util import atomic
+from mmcli.util.user_cache import cache_folder
 
 WORTH = 4 << 20  # bytes; smaller files are not cached
 # Incremented when the same file is read as another array than before.
 _FOLDER = "text-2"
 _ARRAY, _NAMES = "array", "names"
-
-
-def cache_folder() -> Path | None:
-    """Folder of everything mmcli keeps between runs, which need not exist; None where there is no place for it."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    if Path(named).is_absolute():  # the XDG specification: relative paths are to be ignored
-        return Path(named, "mmcli")
-    with suppress(RuntimeError):  # no home folder
-        return Path.home() / ".cache" / "mmcli"
-    return None
 
 
 def kept(file: Path, read: Callable[[Path], Table], reading: str = "") -> Table:

@@ -14,7 +14,6 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from mmcli.data.formats.cache import cache_folder
 from mmcli.data.npz import packed
 from mmcli.errors import DataError
 from mmcli.ingest.fetch import made_folder
@@ -24,6 +23,7 @@ from mmcli.ingest.fetch.provenance import describe
 from mmcli.ingest.fetch.sources import load_mnist, load_spoken_digits
 from mmcli.ingest.fetch.spoken_digits import NUM_DIGITS, REPETITIONS, TEST, TRAIN, SpokenDigits, Text, Utterances
 from mmcli.ingest.hac import Streams, fit_codebooks, hac_features
+from mmcli.util.user_cache import cache_folder
 from mmcli.util.version import __version__
 
 Arrays = Mapping[str, NDArray[Any]]

@@ -13,6 +13,7 @@ from mmcli.data.formats import array_names, cache, line_of, lines, read_array, t
 from mmcli.errors import DataError
 from mmcli.util import atomic
 from mmcli.util.progress import looks_on
+from mmcli.util.user_cache import cache_folder
 
 
 @pytest.fixture
@@ -265,7 +266,7 @@ def test_the_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for named, expected in (("/x", "/x/mmcli"), ("here", f"{tmp_path}/.cache/mmcli"), ("", f"{tmp_path}/.cache/mmcli")):
         monkeypatch.setenv("XDG_CACHE_HOME", named)
-        assert str(cache.cache_folder()) == expected
+        assert str(cache_folder()) == expected
 
 
 def test_whoever_looks_on_is_told_how_far_a_long_file_is(write, monkeypatch, capsys):
