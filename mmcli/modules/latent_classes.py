@@ -10,7 +10,6 @@ Source: Lazarsfeld and Henry (1968); Goodman (1974), doi:10.1093/biomet/61.2.215
 """
 
 from collections.abc import Sequence
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -67,11 +66,13 @@ def best_classes(key: Array, views: Views, num_kept: int, judged_by: Views) -> A
         num_kept: S'; STARTS_PER_KEPT times as many are begun.
         judged_by: views of the same items, whole or the same, that decide the scores.
     """
+
+    def judge(group: Array) -> Array:
+        return score(judged_by, fit(judged_by, (group,) * len(judged_by.words), class_shares(group)))
+
     found = latent_classes(key, views, STARTS_PER_KEPT * num_kept)
     groups = found.reshape(len(found), STARTS_PER_KEPT, num_kept, -1).transpose(1, 0, 2, 3)
-    scores = jax.lax.map(partial(score, judged_by), groups).reshape(
-        -1
-    )  # a group at a time: side by side they would fill the memory
+    scores = jax.lax.map(judge, groups).reshape(-1)  # a group at a time: side by side they would fill the memory
     return found[:, jnp.argsort(-scores)[:num_kept]]
 
 

@@ -4,8 +4,8 @@ A view is one source of evidence on an item: the words of an input, or the child
 may be fitted to the beliefs of the other views alone, so that what they find is what the views share; this is
 co-EM, and the cavity rule in learning.
 
-Mixtures are compared by what they predict of items that their parameters were not fitted to. Where words are many and
-items few, parameters fitted to the same items confirm whatever classes they were fitted by.
+Mixtures that found different classes are compared on items that their parameters were not fitted to: where words are
+many and items few, parameters fitted to the same items confirm any classes.
 
 N items, R mixtures, K classes, V words, M views. Memberships (N, R, K) are P(class | item).
 
@@ -26,7 +26,7 @@ from mmcli.modules.numerics import mutual_information
 
 # Weight of shared information, in nats per item and nat: what one view alone prefers must not outweigh it.
 SHARED_WEIGHT = 10.0
-FOLDS = 2  # an item is judged by parameters fitted to the items of the other
+FOLDS = 5  # an item is judged by parameters fitted to the items of the others
 
 
 class Views(NamedTuple):
@@ -53,10 +53,12 @@ class Fit(NamedTuple):
     Attributes:
         log_shares: (R, K) log P(class).
         evidence: (N, R, K) log P(view of the item | class), nats, of each view; 0 where the item is missing.
+        log_prior: (R,) log density of the parameters, up to a constant.
     """
 
     log_shares: Array
     evidence: tuple[Array, ...]
+    log_prior: Array
 
     @property
     def joint(self) -> Array:
@@ -83,11 +85,12 @@ def fit(views: Views, beliefs: Sequence[Array], log_shares: Array) -> Fit:
 
     Source: Nigam et al. (2000), eqs. 5 and 6.
     """
-    evidence = [
-        log_evidence(counts, class_words(belief, counts, beta))
-        for counts, beta, belief in zip(views.words, views.betas, beliefs, strict=True)
-    ]
-    return Fit(log_shares, (*evidence, jnp.broadcast_to(views.child, evidence[0].shape)))
+    evidence, log_prior = [], log_shares.sum(-1)
+    for counts, beta, belief in zip(views.words, views.betas, beliefs, strict=True):
+        log_words = class_words(belief, counts, beta)
+        log_prior += beta * log_words.sum((-1, -2))
+        evidence.append(log_evidence(counts, log_words))
+    return Fit(log_shares, (*evidence, jnp.broadcast_to(views.child, evidence[0].shape)), log_prior)
 
 
 def log_evidence(counts: Rows, log_words: Array) -> Array:
@@ -102,7 +105,10 @@ def folds(num_items: int) -> Array:
 
 
 def fit_held_out(views: Views, memberships: Array) -> Fit:
-    """Fit every view to memberships (N, R, K), for each item to those of the other fold."""
+    """Fit every view to memberships (N, R, K), for each item to those of the other folds; without a prior.
+
+    Source: cross-validated likelihood of mixtures, Smyth (2000), doi:10.1023/A:1008940618127.
+    """
     fold = folds(len(memberships))
     evidence = []
     for counts, beta in zip(views.words, views.betas, strict=True):
@@ -112,7 +118,8 @@ def fit_held_out(views: Views, memberships: Array) -> Fit:
             log_words = class_words(jnp.where(held_out, 0, memberships), counts, beta)
             found = jnp.where(held_out, log_evidence(counts, log_words), found)
         evidence.append(found)
-    return Fit(class_shares(memberships), (*evidence, jnp.broadcast_to(views.child, memberships.shape)))
+    child = jnp.broadcast_to(views.child, memberships.shape)
+    return Fit(class_shares(memberships), (*evidence, child), jnp.zeros(memberships.shape[1]))
 
 
 def beliefs_without(fitted: Fit, own: Array, temperature: Array) -> tuple[Array, ...]:
@@ -150,13 +157,10 @@ def shared_information(views: Views, fitted: Fit) -> Array:
     return informations / jnp.maximum(counted, 1)
 
 
-def score(views: Views, memberships: Array) -> Array:
-    """Score of mixtures with memberships (N, R, K): (R,) nats an item, all of it on held-out items.
+def score(views: Views, fitted: Fit) -> Array:
+    """Score of each mixture, (R,) nats an item: log evidence, and SHARED_WEIGHT times the information that views share.
 
-    It is the log evidence, and SHARED_WEIGHT times the information that views share: the evidence alone prefers what
-    one view distinguishes, however strongly, and the others do not confirm.
-
-    Source: cross-validated likelihood, Smyth (2000), doi:10.1023/A:1008940618127.
+    The evidence alone prefers what one view distinguishes, however strongly, and the others do not confirm.
     """
-    fitted = fit_held_out(views, memberships)
-    return logsumexp(fitted.joint, axis=-1).mean(0) + SHARED_WEIGHT * shared_information(views, fitted)
+    log_joint = logsumexp(fitted.joint, axis=-1).sum(0) + fitted.log_prior
+    return log_joint / len(fitted.joint) + SHARED_WEIGHT * shared_information(views, fitted)

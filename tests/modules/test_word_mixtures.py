@@ -9,11 +9,14 @@ import pytest
 from scipy.special import logsumexp, softmax
 
 from mmcli.modules.word_mixtures import (
+    FOLDS,
     SHARED_WEIGHT,
     Views,
     beliefs_without,
     class_shares,
     fit,
+    fit_held_out,
+    folds,
     score,
     shared_information,
 )
@@ -36,18 +39,22 @@ def views_of(words, child=None):
     )
 
 
-def written_out(member, words):
-    """log pi (K,), evidence of each view (N, K), and the log prior of pi and phi, of memberships (N, K)."""
+def written_out(member, words, fold=None):
+    """log pi (K,), evidence of each view (N, K), and the log prior of pi and phi, of memberships (N, K).
+
+    Evidence of an item is by the items of the other `fold`, or by all.
+    """
     shares = (member.sum(0) + 1) / (N + K)
     evidence, log_prior = [], np.log(shares).sum()
     for counts in words:
-        phi = np.stack([BETA + sum(member[item, topic] * counts[item] for item in range(N)) for topic in range(K)])
-        phi /= phi.sum(-1, keepdims=True)
         scores = np.zeros((N, K))
         for item, topic in itertools.product(range(N), range(K)):
-            scores[item, topic] = sum(counts[item] * np.log(phi[topic]))
+            others = [other for other in range(N) if fold is None or fold[other] != fold[item]]
+            phi = BETA + sum(member[other, topic] * counts[other] for other in others)
+            scores[item, topic] = sum(counts[item] * np.log(phi / phi.sum()))
         evidence.append(scores)
-        log_prior += BETA * np.log(phi).sum()
+        phi = BETA + member.T @ counts
+        log_prior += BETA * np.log(phi / phi.sum(-1, keepdims=True)).sum()
     return np.log(shares), evidence, log_prior
 
 
@@ -109,6 +116,48 @@ def test_the_score_is_evidence_an_item_and_shared_information(memberships, words
         shares, evidence, log_prior = written_out(memberships[:, start], words)
         log_evidence = logsumexp(shares + sum(evidence) - np.log(K), axis=-1).sum() + log_prior
         assert float(found[start]) == pytest.approx(log_evidence / N + SHARED_WEIGHT * float(shared[start]), rel=1e-8)
+
+
+def test_the_score_of_held_out_items_written_out(memberships, words):
+    with jax.enable_x64(True):
+        views = views_of(words)
+        found = score(views, fit_held_out(views, jnp.asarray(memberships)))
+
+    for start in range(R):
+        shares, evidence, _ = written_out(memberships[:, start], words, np.asarray(folds(N)))
+        log_evidence = logsumexp(shares + sum(evidence) - np.log(K), axis=-1).mean()
+        shared = mutual_information_of(*(softmax(shares + scores, axis=-1) for scores in evidence))
+        assert float(found[start]) == pytest.approx(log_evidence + SHARED_WEIGHT * shared, rel=1e-8)
+
+
+def test_folds_are_of_one_size_and_do_not_go_with_the_order_of_the_items():
+    fold = np.asarray(folds(1000))
+
+    np.testing.assert_array_equal(np.bincount(fold), 1000 // FOLDS)
+    for period in (2, 5, 10):  # items in the order of their classes, 0..9, 0..9
+        shares = [(fold[first::period] == 0).mean() for first in range(period)]
+        assert 0.05 < min(shares) < max(shares) < 0.4
+
+
+def test_classes_by_chance_share_nothing_of_held_out_items_however_many_the_words():
+    """Parameters fitted to the items that they judge confirm any classes: rare words name the items of each."""
+    rng, num_items, rare = np.random.default_rng(0), 120, 4000
+    truth = rng.integers(K, size=num_items)
+    words = [np.hstack([5 * np.eye(K)[truth], rng.random((num_items, rare)) < 60 / rare]) for _ in range(2)]
+    views = Views(
+        tuple(jnp.asarray(counts, jnp.float32) for counts in words),
+        (jnp.asarray(0.01),) * 2,
+        (jnp.ones(num_items),) * 2,
+        jnp.full((num_items, 1, K), -jnp.log(K)),
+        jnp.zeros(num_items),
+    )
+    planted_and_chance = np.eye(K)[np.stack([truth, rng.integers(K, size=num_items)], axis=1)]
+
+    same_items = shared_information(views, fitted(views, planted_and_chance))
+    held_out = shared_information(views, fit_held_out(views, jnp.asarray(planted_and_chance)))
+
+    assert float(same_items.min()) > 0.9 * np.log(K)
+    assert float(held_out[0]) > 0.5 * np.log(K) > 0.1 > float(held_out[1])
 
 
 def test_one_view_shares_nothing(memberships, words):

@@ -33,14 +33,13 @@ from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.mlda.starts import clusters_of, effective_words
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
 from mmcli.modules.spec import Port, Rule
-from mmcli.modules.word_mixtures import Views, beliefs_without, class_shares, fit, score
+from mmcli.modules.word_mixtures import beliefs_without, class_shares, fit, fit_held_out, score
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
 COOLING_SHARE = 0.9  # of the annealing sweeps; the rest run at temperature 1
-SWEEPS_PER_SCORE = 10  # of the search, from one score of a start to the next
 CO_EM_SHARE = 0.5  # of the annealing sweeps in which a view's words are fitted to the beliefs of the others
-FRESH_MARGIN = 1e-3  # score by which a fresh start has to be better than the last solution, nats an item
+FRESH_MARGIN = 0.02  # score by which a fresh start has to be better than the last solution, nats an item
 JUDGEMENT = 1.0  # words that a distribution over classes is worth
 
 
@@ -163,29 +162,21 @@ def search(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 
     def sweep(index: Array, work: MldaWork) -> MldaWork:
         fitted = fit(views, work.beliefs, work.log_shares)
+        scores, memberships = score(views, fitted), jax.nn.softmax(fitted.joint, axis=-1)
+        is_better = scores > work.best_score
         heat = jnp.maximum(1 - index / (COOLING_SHARE * options.anneal_sweeps), 0.0)
         temperature = hottest**heat  # (R,)
         is_shared = is_informed & (index < CO_EM_SHARE * options.anneal_sweeps) & (setting.rule == "cavity")
         tempered = jax.nn.softmax(fitted.joint / temperature[None, :, None], axis=-1)
-        work = work._replace(
+        return work._replace(
             beliefs=beliefs_without(fitted, jnp.where(is_shared, 0.0, 1.0), temperature),
             log_shares=class_shares(tempered),
+            best=jnp.where(is_better[None, :, None], memberships, work.best),
+            best_score=jnp.maximum(scores, work.best_score),
         )
-        is_due = ((index + 1) % SWEEPS_PER_SCORE == 0) | (index + 1 == options.anneal_sweeps)
-        return jax.lax.cond(is_due, partial(keep_best, views), lambda work, _: work, work, fitted.joint)
 
     searched: MldaWork = jax.lax.fori_loop(work.done, last, sweep, work)
     return searched._replace(done=last)
-
-
-def keep_best(views: Views, work: MldaWork, joint: Array) -> MldaWork:
-    """Keep the memberships of log P(item, class) (N, R, K) where their score is the highest of a start so far."""
-    memberships = jax.nn.softmax(joint, axis=-1)
-    scores = score(views, memberships)
-    return work._replace(
-        best=jnp.where((scores > work.best_score)[None, :, None], memberships, work.best),
-        best_score=jnp.maximum(scores, work.best_score),
-    )
 
 
 def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
@@ -220,10 +211,11 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 
 def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
     """Compute q(theta) and q(phi) from the best start."""
-    item_words = setting.words(inputs, work.words)
+    item_words, views = setting.words(inputs, work.words), setting.views(inputs, work.words)
+    scores = score(views, fit_held_out(views, work.best))
     # A fresh start that finds the same would only number the classes anew.
-    margin = jnp.where(work.trained & (jnp.arange(len(work.best_score)) == 0), FRESH_MARGIN, 0)
-    memberships = work.best[:, (work.best_score + margin).argmax()]  # (N, K)
+    margin = jnp.where(work.trained & (jnp.arange(len(scores)) == 0), FRESH_MARGIN, 0)
+    memberships = work.best[:, (scores + margin).argmax()]  # (N, K)
     mass = total_mass(item_words, memberships.shape[0])
     topics = tuple(
         beta + word_sums(memberships, counts)

@@ -63,7 +63,7 @@ def memory(options: MldaOptions, load: Load) -> int:
         stored * (copies if is_dense else 18) for stored, is_dense in zip(load.stored, dense, strict=True)
     )  # sparse ones are kept in both orders, with the indices of each
     topics = (2 * starts + 4) * num_topics * sum(load.widths)
-    # Beliefs and evidence of each input; of several inputs also the latent classes, eight for two thirds of the starts.
+    # Beliefs and evidence of each input; of several inputs also the latent classes, five for each of half the starts.
     copies_of_starts = max(8 + 5 * len(load.widths), 22 if len(load.widths) > 1 else 0)
     memberships = (copies_of_starts * starts + 4) * num_items * num_topics
     return int(4 * (counts + memberships + topics))
