@@ -166,7 +166,7 @@ def sample(key: Array, state: MarkovState, inputs: Inputs) -> tuple[Categorical]
         after = jax.nn.one_hot(drawn, num_states)
         return after, after
 
-    rows = (likelihoods, inputs.starts, jax.random.uniform(key, num_items))
+    rows = (likelihoods, inputs.starts, jax.random.uniform(key, (num_items,)))
     _, drawn = jax.lax.scan(follow, jnp.full(num_states, 1 / num_states, float), rows)
     known = known_in_sequence(evidence.own_known + evidence.sent_known, inputs.starts)
     return (normalized(jnp.log(drawn + DRAWN), (known > 0).astype(float)),)
