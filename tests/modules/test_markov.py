@@ -81,7 +81,7 @@ def test_passes_are_those_of_all_paths(lengths):
         chain = Chain(jnp.asarray(initial), jnp.asarray(transitions))
         smoothed = SMOOTH(chain, evidence, starts)
         is_part = jnp.ones(len(starts), bool)
-        counts = model.expected_counts(chain, smoothed, jnp.asarray(evidence), jnp.asarray(starts), is_part)
+        counts = model.expected_counts(chain, smoothed, jnp.asarray(starts), is_part)
         log_norms, log_cavity = np.asarray(smoothed.log_norms), np.asarray(smoothed.log_cavity)
 
     log_evidence, begun, moved = 0.0, np.zeros(K), np.zeros((K, K))

@@ -23,10 +23,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.api import Inputs, Module, Outputs, iterated
-from mmcli.modules.markov.smoothing import Chain, Smoothed, advance, smooth
+from mmcli.modules.markov.smoothing import SMALLEST, Chain, Smoothed, advance, smooth
 from mmcli.modules.markov.spec import MarkovOptions
 from mmcli.modules.messages import Categorical, normalized, of_kind
-from mmcli.modules.numerics import TINY, dirichlet_kl, expected_log
+from mmcli.modules.numerics import dirichlet_kl, expected_log
 from mmcli.modules.spec import Port, Rule
 
 SHARE_COUNT = 1.0  # of each class besides its items, as the gmm has it
@@ -84,27 +84,31 @@ def sweep(options: MarkovOptions, key: Array, state: MarkovState, inputs: Inputs
     # Rows after the last evidence of a sequence are no part of it: they tell nothing of transitions.
     is_part = known_from_here(evidence.own_known + evidence.sent_known, inputs.starts) > 0
     starts = inputs.starts | ~is_part
-    chain = Chain(*(jnp.maximum(jnp.exp(expected_log(counts)), TINY) for counts in state[:2]))
-    log_evidence = evidence.own + evidence.sent
-    smoothed = smooth(chain, log_evidence, starts)
+    chain = Chain(*(jnp.maximum(jnp.exp(expected_log(counts)), SMALLEST) for counts in state[:2]))
+    smoothed = smooth(chain, evidence.own + evidence.sent, starts)
     prior = init(options, key, inputs)
     bound = (smoothed.log_norms * is_part).sum()
     for counts, before in zip(state[:2], prior[:2], strict=True):
         bound -= dirichlet_kl(counts, before).sum()
-    initial, transitions = expected_counts(chain, smoothed, log_evidence, starts, is_part)
+    initial, transitions = expected_counts(chain, smoothed, starts, is_part)
     return MarkovState(prior.initial + initial, prior.transitions + transitions, state.log_prior), bound
 
 
-def expected_counts(
-    chain: Chain, smoothed: Smoothed, log_evidence: Array, starts: Array, is_part: Array
-) -> tuple[Array, Array]:
+def expected_counts(chain: Chain, smoothed: Smoothed, starts: Array, is_part: Array) -> tuple[Array, Array]:
     """Expected numbers of sequences that begin with each state, (K,), and of transitions, (K, K).
 
-    Source: Rabiner (1989), eqs. 37 and 95, with P(z_t) / predicted in place of evidence times remaining.
+    Args:
+        chain: weights of paths.
+        smoothed: by these weights.
+        starts: (N,) bool.
+        is_part: (N,) bool, False for sequences, of one row, that do not count.
+
+    Source: Rabiner (1989), eqs. 37 and 95.
     """
-    states = jax.nn.softmax(smoothed.log_cavity + log_evidence, axis=-1)  # (N, K)
-    initial = (starts & is_part).astype(states.dtype) @ states
-    followers = jnp.where(starts[:, None], 0, states / smoothed.predicted)
+    onward = smoothed.evidence * smoothed.remaining  # (N, K)
+    onward = onward / (smoothed.predicted * onward).sum(-1, keepdims=True)  # P(z_t) / predicted
+    initial = (starts & is_part).astype(onward.dtype) @ (smoothed.predicted * onward)
+    followers = jnp.where(starts[:, None], 0, onward)
     before = jnp.roll(smoothed.filtered, 1, axis=0)
     return initial, chain.transitions * (before.T @ followers)
 
@@ -126,7 +130,7 @@ def known_in_sequence(known: Array, starts: Array) -> Array:
 
 def mean_chain(state: MarkovState) -> Chain:
     """Posterior means of pi and A."""
-    return Chain(*(jnp.maximum(counts / counts.sum(-1, keepdims=True), TINY) for counts in state[:2]))
+    return Chain(*(jnp.maximum(counts / counts.sum(-1, keepdims=True), SMALLEST) for counts in state[:2]))
 
 
 def infer(rule: Rule, state: MarkovState, inputs: Inputs) -> Outputs:

@@ -18,17 +18,20 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+SMALLEST = 1e-15  # weight of a chain: two of them and evidence multiplied stay above the smallest float32
+
 
 class Chain(NamedTuple):
-    """Weights of the paths of a chain: probabilities, or exponentials of expected logarithms."""
+    """Weights of the paths of a chain, SMALLEST or more: probabilities, or exponentials of expected logarithms."""
 
     initial: Array  # (K,)
     transitions: Array  # (K, K) from the state of the row to that of the column
 
 
 class Smoothed(NamedTuple):
-    """Knowledge of the state of each row from the rows around it."""
+    """Evidence on the state of each row, of its own and of the rows around it."""
 
+    evidence: Array  # (N, K) p(evidence of t | z_t), relative to the highest of the row
     filtered: Array  # (N, K) P(z_t | evidence of its sequence up to t)
     predicted: Array  # (N, K) P(z_t | evidence before t), positive
     remaining: Array  # (N, K) p(evidence after t | z_t), relative to the highest of the row, positive
@@ -44,7 +47,7 @@ def smooth(chain: Chain, log_evidence: Array, starts: Array) -> Smoothed:
     """Run both passes.
 
     Args:
-        chain: positive weights.
+        chain: weights of paths.
         log_evidence: (N, K) log p(evidence of row t | z_t), nats.
         starts: (N,) bool, True at the first row of each sequence; the first of all is one.
     """
@@ -72,7 +75,7 @@ def smooth(chain: Chain, log_evidence: Array, starts: Array) -> Smoothed:
     )
     predicted = advance(chain, jnp.roll(filtered, 1, axis=0).T, starts).T
     log_norms = jnp.log((predicted * evidence).sum(-1)) + highest
-    return Smoothed(filtered, predicted, remaining, log_norms)
+    return Smoothed(evidence, filtered, predicted, remaining, log_norms)
 
 
 def advance(chain: Chain, before: Array, starts: Array) -> Array:
