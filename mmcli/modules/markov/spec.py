@@ -1,5 +1,6 @@
 """Specification of the Markov chain: options, ports and reports."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -41,7 +42,8 @@ def output(_options: MarkovOptions, ports: Sequence[Port]) -> Port:
 def memory(_options: MarkovOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
     (num_states,), num_items = load.widths, load.num_items
-    return 4 * (14 * num_items * num_states + 12 * num_items + 12 * num_states**2)
+    products = math.isqrt(num_items) * num_states**2  # of the blocks of the passes
+    return 4 * (15 * num_items * num_states + 12 * num_items + 3 * products + 12 * num_states**2)
 
 
 SPEC = ModuleSpec(
