@@ -81,7 +81,7 @@ def init(options: MarkovOptions, _key: Array, inputs: Inputs) -> MarkovState:
 def sweep(options: MarkovOptions, key: Array, state: MarkovState, inputs: Inputs) -> tuple[MarkovState, Array]:
     """Infer the paths given q(pi) and q(A), then these given the paths; the bound before, () nats."""
     evidence = Evidence.of(state, inputs)
-    # Rows after the last evidence of a sequence are no part of it: they tell nothing of transitions.
+    # Rows after the last evidence of a sequence are left out: summed over, they change no probability.
     is_part = known_from_here(evidence.own_known + evidence.sent_known, inputs.starts) > 0
     starts = inputs.starts | ~is_part
     chain = Chain(*(jnp.maximum(jnp.exp(expected_log(counts)), SMALLEST) for counts in state[:2]))
