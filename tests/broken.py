@@ -315,3 +315,24 @@ def build_deaf(_options: Any, _ports: Any, _rule: Any) -> Module[Any]:
         return toy_models.running_infer(state, inputs._replace(starts=jnp.zeros_like(inputs.starts)))
 
     return iterated(toy_models.running_init, toy_models.running_step, infer, iterations=1)
+
+
+def build_echoing(_options: Any, _ports: Any, _rule: Any) -> Module[Any]:
+    """The sums so far, the row's own message among them, sent back to the parent."""
+
+    def infer(state: Any, inputs: Inputs) -> Outputs:
+        outputs = toy_models.running_infer(state, inputs)
+        return outputs._replace(backward=(Points(outputs.items["so_far"], jnp.ones(len(inputs.starts))),))
+
+    return iterated(toy_models.running_init, toy_models.running_step, infer, iterations=1)
+
+
+def build_of_neighbours(_options: Any, _ports: Any, _rule: Any) -> Module[Any]:
+    """The sums before a row, which the cavity rule allows, sent back to the parent."""
+
+    def infer(state: Any, inputs: Inputs) -> Outputs:
+        outputs, parent = toy_models.running_infer(state, inputs), of_kind(inputs.parents[0], Points)
+        before = outputs.items["so_far"] - parent.weight[:, None] * parent.values
+        return outputs._replace(backward=(Points(before, jnp.ones_like(parent.weight)),))
+
+    return iterated(toy_models.running_init, toy_models.running_step, infer, iterations=1)

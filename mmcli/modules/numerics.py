@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from jax import Array
+from jax.scipy.special import digamma, gammaln
 
 TINY = 1e-30  # keeps log 0 and 0 / 0 out
 OUTERMOST = 0.01  # of a column's values, at each end
@@ -43,6 +44,18 @@ def draw_categorical(key: Array, log_weights: Array) -> Array:
     below = weights @ jnp.triu(jnp.ones((num_columns, num_columns)))  # (N, K) cumulative
     draws = jax.random.uniform(key, (len(weights), 1)) * below[:, -1:]
     return jnp.minimum((below <= draws).sum(-1), num_columns - 1).astype(jnp.int32)
+
+
+def expected_log(concentrations: Array) -> Array:
+    """E[log p] under Dirichlet rows, same shape. Blei, Ng and Jordan (2003), JMLR 3, appendix A.1."""
+    return digamma(concentrations) - digamma(concentrations.sum(-1, keepdims=True))
+
+
+def dirichlet_kl(concentrations: Array, prior: Array) -> Array:
+    """KL(Dirichlet(concentrations) || Dirichlet(prior)) of each row, (...,) nats, of two (..., K)."""
+    total, prior_total = concentrations.sum(-1), prior.sum(-1)
+    log_norm = gammaln(total) - gammaln(concentrations).sum(-1) - gammaln(prior_total) + gammaln(prior).sum(-1)
+    return log_norm + ((concentrations - prior) * expected_log(concentrations)).sum(-1)
 
 
 def winsorized_moments(rows: Array, weight: Array) -> tuple[Array, Array]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 GROUP = "mmcli.modules"
 # Where the spec of each type of mmcli's own is, as "package.module:attribute".
-BUILT_IN = {name: f"mmcli.modules.{name}.spec:SPEC" for name in ("observation", "vae", "gmm", "mlda")}
+BUILT_IN = {name: f"mmcli.modules.{name}.spec:SPEC" for name in ("observation", "vae", "gmm", "mlda", "markov")}
 
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 

@@ -16,6 +16,10 @@ def test_a_type_that_keeps_to_the_contract_passes(spec):
     check_module(spec)
 
 
+def test_a_message_to_a_row_of_a_sequence_may_contain_the_parents_other_rows():
+    check_module(dataclasses.replace(RUNNING, build="broken:build_of_neighbours"))
+
+
 def test_one_iteration_is_enough():
     check_module(GROUPS, GroupsOptions(num_groups=2, steps=1))
 
@@ -140,6 +144,10 @@ FAULTS = {
     "sequences that read others": (
         dataclasses.replace(RUNNING, build="broken:build_deaf"),
         "a sequence reads another; the spec has sequence items",
+    ),
+    "a row of a sequence sent back to its parent": (
+        dataclasses.replace(RUNNING, build="broken:build_echoing"),
+        "under the cavity rule the message back to input 0 contains what that input sent",
     ),
     "sequences declared independent": (
         dataclasses.replace(RUNNING, items="independent"),

@@ -61,6 +61,8 @@ def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items
         ("mlda", {"num_classes": 20, "restarts": 12}, "c", 300, [20_000]),
         ("mlda", {"num_classes": 10, "weights": (20.0, 20.0), "restarts": 2}, "ck", 5000, [500, 300]),
         ("mlda", {"num_classes": 20, "restarts": 2}, "s", 20_000, [5000]),
+        ("markov", {}, "k", 20_000, [10]),
+        ("markov", {}, "k", 2000, [100]),
     ],
 )
 def test_a_module_takes_about_what_is_reckoned(type_name, options, kinds, num_items, widths):

@@ -10,23 +10,11 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 from jax import Array
-from jax.scipy.special import digamma, gammaln
 
 from mmcli.modules.counts import Rows, expected_counts, log_likelihood, row_sums, times
+from mmcli.modules.numerics import dirichlet_kl, expected_log
 
 ITEM_SWEEPS = 20
-
-
-def expected_log(concentrations: Array) -> Array:
-    """E[log p] under Dirichlet rows, same shape. Blei et al. (2003), appendix A.1."""
-    return digamma(concentrations) - digamma(concentrations.sum(-1, keepdims=True))
-
-
-def dirichlet_kl(concentrations: Array, prior: Array) -> Array:
-    """KL(Dirichlet(concentrations) || Dirichlet(prior)) of each row, (...,) nats, of two (..., K)."""
-    total, prior_total = concentrations.sum(-1), prior.sum(-1)
-    log_norm = gammaln(total) - gammaln(concentrations).sum(-1) - gammaln(prior_total) + gammaln(prior).sum(-1)
-    return log_norm + ((concentrations - prior) * expected_log(concentrations)).sum(-1)
 
 
 def elbo(

@@ -1,0 +1,174 @@
+"""A hidden Markov model, gmm and markov, from a config to prediction, generation, resuming and a child of its own."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mmcli import load_run
+from mmcli.engine import schedule
+
+LENGTHS = (60, 25, 35)
+N, K = sum(LENGTHS), 3
+CONFIG = """\
+rounds: 2
+data:
+  points: {file: steps.npz, key: points}
+  words:  {file: steps.npz, key: words}
+  takes:  {file: steps.npz, key: takes}
+  states: {file: steps.npz, key: states}
+modules:
+  point:  {type: observation, data: points}
+  gmm:    {type: gmm, inputs: [point], num_classes: 3, sweeps: 10, chains: 2, message_weight: 1, labels: states}
+  markov: {type: markov, inputs: [gmm], sequence: takes, sweeps: 10, labels: states}
+"""
+JOINED = """\
+  word:   {type: observation, data: words}
+  mlda:   {type: mlda, inputs: [word, markov], num_classes: 3, weights: [20, 20], sweeps: 10, labels: states}
+"""
+RUN = Path("run")
+
+
+def steps():
+    """Sequences of three states that follow each other in a circle, four rows each or more."""
+    rng = np.random.default_rng(0)
+    states = np.concatenate([np.cumsum(rng.random(length) < 0.25) % K for length in LENGTHS])
+    return {
+        "points": (3 * np.eye(K)[states] + rng.normal(size=(N, K))).astype(np.float32),
+        "words": rng.poisson(5 * np.eye(K)[states] + 0.2),
+        "takes": np.repeat([2, 0, 1], LENGTHS),
+        "states": states,
+    }
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("markov")
+    np.savez(folder / "steps.npz", **steps())
+    (folder / "x.yaml").write_text(CONFIG)
+    (folder / "joined.yaml").write_text(CONFIG + JOINED)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def here(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+
+
+@pytest.fixture
+def run(command):
+    """The run of the config, trained by the first test that asks for it."""
+    if not RUN.exists():
+        done = command("train", "x.yaml", "-o", RUN)
+        assert done.code == 0, done.err
+    return RUN
+
+
+def test_the_run_directory_has_classes_and_parameters(run):
+    module = run / "module002_markov"
+    initial, transitions = np.loadtxt(module / "pi_learn.txt"), np.loadtxt(module / "A_learn.txt")
+    learned, points = np.loadtxt(module / "acc_learn.txt"), np.loadtxt(run / "module001_gmm" / "acc_learn.txt")
+
+    assert learned > 0.9
+    assert points > 0.8
+    np.testing.assert_allclose([initial.sum(), *transitions.sum(-1)], 1, atol=1e-4)
+    # Each state stays, or goes on to one of the two others: the circle, however the gmm numbers its classes.
+    assert (transitions.argmax(-1) == np.arange(K)).all()
+    assert sorted((transitions - np.diag(np.diag(transitions))).argmax(-1)) == [0, 1, 2]
+    with np.load(module / "params.npz") as state:
+        assert np.isclose(state["initial"].sum(), K + len(LENGTHS))  # a pseudo-count of 1 for each state
+        assert np.isclose(state["transitions"].sum(), K * K + N - len(LENGTHS), rtol=1e-4)
+
+
+def test_prediction_is_what_was_learned_and_other_sequences_give_other_states(run):
+    trained, arrays = load_run(run), steps()
+    learned = np.loadtxt(run / "module002_markov" / "Pdz_learn.txt")
+
+    predicted = trained.predict(points=arrays["points"], takes=arrays["takes"])["markov"]
+    scattered = trained.predict(points=arrays["points"], takes=np.arange(N))["markov"]
+
+    np.testing.assert_allclose(predicted.probabilities, learned, atol=2e-3)
+    accuracies = [np.mean(each.classes == arrays["states"]) for each in (predicted, scattered)]
+    assert accuracies[0] > accuracies[1] - 0.02
+    assert abs(scattered.probabilities - learned).max() > 0.1
+
+
+def test_points_of_a_state_are_generated(run):
+    trained = load_run(run)
+
+    made = np.array([trained.generate("points", of_class=state)[0] for state in range(K)])
+    drawn = trained.generate("points", of_class=1, num_items=20, seed=0)
+
+    np.testing.assert_array_equal(made.argmax(-1), np.arange(K))
+    assert len(np.unique(drawn[:, 0])) == 20
+    assert np.mean(drawn.argmax(-1) == 1) > 0.8
+
+
+def contents(run):
+    """Bytes of all results."""
+    return {str(path.relative_to(run)): path.read_bytes() for path in run.glob("module*/*")}
+
+
+def test_a_run_that_was_stopped_ends_like_one_that_never_was(run, command, monkeypatch):
+    learn = schedule.train_rounds
+
+    def learn_a_little(*data, **options):
+        for event in learn(*data, **options):
+            if isinstance(event, schedule.Progress) and event.module == "markov" and event.done > 0:
+                yield event
+                raise KeyboardInterrupt
+            yield event
+
+    with monkeypatch.context() as patch:
+        patch.setattr(schedule, "train_rounds", learn_a_little)
+        assert command("train", "x.yaml", "-o", "stopped").code == 130
+
+    assert command("train", "x.yaml", "-o", "stopped", "--resume").code == 0
+    assert contents(Path("stopped")) == contents(run)
+
+
+def test_a_child_receives_the_states_and_sends_evidence_on_them(command):
+    done = command("train", "joined.yaml", "-o", "joined")
+
+    assert done.code == 0, done.err
+    accuracies = [float(np.loadtxt(path)) for path in sorted(Path("joined").glob("module*/acc_learn.txt"))]
+    assert len(accuracies) == 3
+    assert min(accuracies) > 0.9
+    arrays = steps()
+    by_words = load_run("joined").predict(words=arrays["words"], takes=arrays["takes"])
+    for name in ("gmm", "markov", "mlda"):  # evidence on every item comes down from the words alone
+        assert np.mean(by_words[name].classes == arrays["states"]) > 0.85, name
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "problem"),
+    [
+        (
+            "inputs: [gmm]",
+            "inputs: [gmm, word]",
+            "bad.yaml:10:34: modules.markov.inputs: markov takes 1 input (got gmm, word)",
+        ),
+        (
+            "inputs: [gmm]",
+            "inputs: [point]",
+            "10:35: modules.markov.inputs[0]: point (observation) sends points, counts, but markov takes categorical",
+        ),
+        (
+            "takes, sweeps: 10",
+            "takes, sweeps: 0",
+            "bad.yaml:10:66: modules.markov.sweeps: must be a whole number, at least 1 (got 0)",
+        ),
+        ("takes, sweeps: 10", "takes, initial_prior: 0", "modules.markov.initial_prior: "),
+        ("takes, sweeps: 10", "takes, parent_prior: flat", "modules.markov.parent_prior: "),
+        ("takes, sweeps: 10", "takes, duration: explicit", "modules.markov.duration: unknown key"),
+        ("num_classes: 3", "num_classes: auto", "whose number is found later; give every module a number"),
+    ],
+)
+def test_configs_that_cannot_be(before, after, problem, command):
+    Path("bad.yaml").write_text(CONFIG.replace(before, after))
+
+    done = command("check", "bad.yaml")
+
+    assert done.code == 2
+    assert problem in done.err
+    assert all(line.startswith("bad.yaml:") for line in done.err.splitlines())
