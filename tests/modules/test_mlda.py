@@ -373,3 +373,20 @@ def test_an_item_of_which_nothing_else_is_known_hears_nothing_back():
     np.testing.assert_allclose(said[2], -np.log(3), rtol=1e-6)
     assert (np.ptp(said, axis=-1) > 0).tolist() == [True, True, False, True, True, True]
     np.testing.assert_allclose(outputs.backward[0].values.sum(-1)[2], 1, rtol=1e-5)
+
+
+def test_the_start_goes_on_whose_classes_hold_for_held_out_items():
+    """The highest score of the sweeps, by the items that the words were fitted to, does not decide between starts."""
+    rng, num_items, rare = np.random.default_rng(0), 120, 4000
+    truth = rng.integers(3, size=num_items)
+    words = [np.hstack([5 * np.eye(3)[truth], rng.random((num_items, rare)) < 60 / rare]) for _ in range(2)]
+    parents = tuple(Counts(jnp.asarray(counts, jnp.float32), jnp.ones(num_items)) for counts in words)
+    inputs = Inputs.of(parents, neutral(Port(Kind.CATEGORICAL, 3), num_items))
+    own = setting.Setting(MldaOptions(num_classes=3, restarts=2), (Kind.COUNTS,) * 2, "cavity")
+    work = model.begin(own, random_key(0), model.init(own, random_key(0), inputs), inputs)
+    chance_and_planted = jnp.asarray(np.eye(3)[np.stack([rng.integers(3, size=num_items), truth], axis=1)])
+    work = work._replace(best=chance_and_planted, best_score=jnp.array([2.0, 1.0]))
+
+    settled = model.settle(own, work, inputs)
+
+    assert evaluate(np.asarray(settled.concentrations.argmax(-1)), make_labels(truth)).acc == 1

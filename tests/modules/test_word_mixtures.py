@@ -124,14 +124,14 @@ def test_the_score_of_held_out_items_written_out(memberships, words):
         found = score(views, fit_held_out(views, jnp.asarray(memberships)))
 
     for start in range(R):
-        shares, evidence, _ = written_out(memberships[:, start], words, np.asarray(folds(N)))
+        shares, evidence, _ = written_out(memberships[:, start], words, folds(N))
         log_evidence = logsumexp(shares + sum(evidence) - np.log(K), axis=-1).mean()
         shared = mutual_information_of(*(softmax(shares + scores, axis=-1) for scores in evidence))
         assert float(found[start]) == pytest.approx(log_evidence + SHARED_WEIGHT * shared, rel=1e-8)
 
 
 def test_folds_are_of_one_size_and_do_not_go_with_the_order_of_the_items():
-    fold = np.asarray(folds(1000))
+    fold = folds(1000)
 
     np.testing.assert_array_equal(np.bincount(fold), 1000 // FOLDS)
     for period in (2, 5, 10):  # items in the order of their classes, 0..9, 0..9

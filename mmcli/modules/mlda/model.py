@@ -6,9 +6,9 @@ its weight, as real numbers. A Categorical parent is a modality of K words, take
 
 An update has two parts. It looks for classes as a mixture, one class an item, from several starts side by side:
 classes that the inputs have in common when each is reduced to a few clusters (`latent_classes`), random ones
-cooled from a high temperature, and the last solution. Each input counts for the independent words that it is worth,
-and the start of the highest `word_mixtures.score` goes on: evidence, and above all the information that the inputs
-share. From there the variational sweeps start.
+cooled from a high temperature, and the last solution. Each input counts for the independent words that it is worth.
+The sweep of the highest `word_mixtures.score` stands for a start, and the start of the highest score of held-out items
+goes on: evidence, and above all the information that the inputs share. From there the variational sweeps start.
 
 N items, K topics, V_m words of modality m, M modalities, R starts.
 
