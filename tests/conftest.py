@@ -18,9 +18,9 @@ from tiny import TINY, tiny_arrays
 from mmcli.cli.main import main
 from mmcli.config.graph import Graph
 from mmcli.engine import schedule
+from mmcli.engine.events import Progress, Update
 from mmcli.engine.routing import RoundState
 from mmcli.engine.saving import Moment
-from mmcli.engine.schedule import Progress, Update
 from mmcli.modules import registry
 from mmcli.modules.spec import ModuleSpec
 from mmcli.workflows import process

@@ -14,6 +14,7 @@ from mmcli.data.labels import LabelSet
 from mmcli.data.units import in_data_units
 from mmcli.engine import devices, saving, schedule
 from mmcli.engine.counting import most_classes
+from mmcli.engine.events import Counted, Event, Progress, Started, Update
 from mmcli.engine.plan import make_plan, search_record
 from mmcli.errors import ModuleError, StalledError, StoppedError
 from mmcli.modules.spec import Role
@@ -76,16 +77,16 @@ def learn(
     for event in events:
         moment = event.moment
         match event:
-            case schedule.Progress():
+            case Progress():
                 _show(watcher, event, book.plan.starts)
                 before = moment
-            case schedule.Counted():
+            case Counted():
                 experiment = _with_numbers(experiment, run, event.numbers, watcher)
                 book.close(moment)
-            case schedule.Started():
+            case Started():
                 book.add(event)
                 _show_start(watcher, event, book)
-            case schedule.Update():
+            case Update():
                 line = _record(experiment, run, event, classes, stop)
                 if line is None:
                     moment = before
@@ -164,7 +165,7 @@ class _Book:
         if is_whole:
             self.close(moment)
 
-    def add(self, event: schedule.Started) -> None:
+    def add(self, event: Started) -> None:
         """Add a finished start; its classes are those of the first round where it went no further."""
         classes = event.classes
         if classes is None and event.start == 1 and self.plan.compared is not None:
@@ -213,14 +214,14 @@ def _keep_in_time(keep: Callable[[saving.Saved], Any], moment: saving.Moment) ->
 
 def _stopped(
     number: int,
-    event: schedule.Progress | schedule.Counted | schedule.Started | schedule.Update,
+    event: Event,
     is_saved: bool,
     resume: str,
 ) -> StoppedError:
     """The error of a signal that came at an event."""
-    if isinstance(event, schedule.Update) or (isinstance(event, schedule.Progress) and not event.start):
+    if isinstance(event, Update) or (isinstance(event, Progress) and not event.start):
         place = f"in round {event.round}, module {event.module}"
-    elif isinstance(event, schedule.Counted):
+    elif isinstance(event, Counted):
         place = "after the count of classes"
     else:
         place = f"in start {event.start} of the search"
@@ -228,7 +229,7 @@ def _stopped(
     return StoppedError(f"stopped by {signal.Signals(number).name} {place}; {kind}; resume with: {resume}", number)
 
 
-def _show(watcher: Watcher, progress: schedule.Progress, starts: int) -> None:
+def _show(watcher: Watcher, progress: Progress, starts: int) -> None:
     """Show the progress of an update, of the search or of a round."""
     if progress.start:
         watcher.searching(progress.start, starts, progress.module, progress.done, progress.iterations)
@@ -236,7 +237,7 @@ def _show(watcher: Watcher, progress: schedule.Progress, starts: int) -> None:
         watcher.advanced(progress.round, progress.module, progress.done, progress.iterations)
 
 
-def _show_start(watcher: Watcher, event: schedule.Started, book: _Book) -> None:
+def _show_start(watcher: Watcher, event: Started, book: _Book) -> None:
     """Show a finished start, and after the last one which goes on."""
     watcher.searched(event.start, book.plan.starts, event.score)
     if event.start == book.plan.starts:
@@ -246,7 +247,7 @@ def _show_start(watcher: Watcher, event: schedule.Started, book: _Book) -> None:
 def _record(
     experiment: Experiment,
     run: RunDirectory,
-    update: schedule.Update,
+    update: Update,
     before: dict[str, np.ndarray],
     stop: Callable[[], int | None],
 ) -> HistoryLine | None:

@@ -16,12 +16,12 @@ from mmcli.config.graph import Graph, Node, build_graph
 from mmcli.config.model import ModuleConfig, Search
 from mmcli.config.reader import load_config
 from mmcli.data.rows.given import Given
-from mmcli.engine import saving, schedule
+from mmcli.engine import runner, saving, schedule
+from mmcli.engine.events import Progress, Started, Update
 from mmcli.engine.plan import make_plan
 from mmcli.engine.program import module_key
 from mmcli.engine.routing import Program, RoundState, initial_state, receive, send_forward
 from mmcli.engine.saving import Moment
-from mmcli.engine.schedule import Progress, Started, Update
 from mmcli.errors import DivergedError
 from mmcli.modules.api import Info, Module, Outputs
 from mmcli.modules.messages import Counts, Points, combine, neutral, normalized
@@ -252,7 +252,7 @@ def test_a_key_depends_on_seed_name_and_round():
 
 
 def test_progress_and_updates_are_told_in_order(monkeypatch):
-    monkeypatch.setattr(schedule, "CHUNK_SECONDS", 0)  # one iteration at a time
+    monkeypatch.setattr(runner, "CHUNK_SECONDS", 0)  # one iteration at a time
     program = make_program({"a": TREE["a"], "b": TREE["b"]})
 
     steps = list(
@@ -275,24 +275,24 @@ def test_progress_and_updates_are_told_in_order(monkeypatch):
 
 
 def test_iterations_are_made_as_many_at_a_time_as_fill_half_a_second():
-    assert schedule.next_stride(1, 0.01) == 50
-    assert schedule.next_stride(50, 0.25) == 100
-    assert schedule.next_stride(100, 1.0) == 50
-    assert schedule.next_stride(3, 60.0) == 1
-    assert schedule.next_stride(1, 0.0) > 1000
+    assert runner.next_stride(1, 0.01) == 50
+    assert runner.next_stride(50, 0.25) == 100
+    assert runner.next_stride(100, 1.0) == 50
+    assert runner.next_stride(3, 60.0) == 1
+    assert runner.next_stride(1, 0.0) > 1000
 
 
 @pytest.mark.parametrize("slow", ["init", "begin", "advance", "end"])
 def test_a_run_can_be_stopped_while_something_long_is_computed(monkeypatch, slow):
     program, goes_on = make_program({"a": TREE["a"]}), threading.Event()
-    compile_module = schedule.compile_module
+    compile_module = runner.compile_module
 
     def compile_slow(*args):
         compiled = compile_module(*args)
         call = getattr(compiled, slow)
         return compiled._replace(**{slow: lambda *args: (goes_on.wait(), call(*args))[1]})
 
-    monkeypatch.setattr(schedule, "compile_module", compile_slow)
+    monkeypatch.setattr(runner, "compile_module", compile_slow)
     monkeypatch.setattr(workers, "PATIENCE", 0.01)
     beginning = Moment(observed(program, OBSERVATIONS))
     before = ("init", "begin", "advance", "end").index(slow)
@@ -373,7 +373,7 @@ def train(tmp_path_factory):
         "image": rng.random((REAL_ITEMS, 7), np.float32),
         "speech": rng.poisson(2.0, (REAL_ITEMS, 6)).astype(np.float32),
     }
-    compile_module, compiled = schedule.compile_module, {}
+    compile_module, compiled = runner.compile_module, {}
 
     def compile_once(program, name, *args):
         key = name, *program.outputs.values()  # of the finer program too
@@ -382,7 +382,7 @@ def train(tmp_path_factory):
         return compiled[key]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(schedule, "compile_module", compile_once)
+        patch.setattr(runner, "compile_module", compile_once)
         known = {"image": np.arange(REAL_ITEMS) != 9, "speech": np.arange(REAL_ITEMS) > 4}  # some rows are missing
         yield lambda seed, saved=None, search=SEARCH: schedule.train_rounds(
             graph, Given(observations, known, {}), seed=seed, rounds=3, search=search, rule="cavity", saved=saved
@@ -465,7 +465,7 @@ def test_a_start_of_one_round_has_states_of_all_modules(train):
 
 def test_a_start_that_diverged_is_not_chosen(train, monkeypatch):
     scores = iter([np.nan, 0.25])
-    monkeypatch.setattr(schedule, "shared_information", lambda *_: next(scores, 0.125))
+    monkeypatch.setattr(runner, "shared_information", lambda *_: next(scores, 0.125))
 
     _, second = searched(train(0))
 
@@ -481,7 +481,7 @@ def recorded_after(at):
 
 def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(schedule, "CHUNK_SECONDS", 0)  # one iteration at a time
+        patch.setattr(runner, "CHUNK_SECONDS", 0)  # one iteration at a time
         steps = list(train(0))
         moments = [step.moment for step in steps if not isinstance(step, Update) or step.is_whole]
         found = {step.start: step.classes.tolist() for step in steps if isinstance(step, Started)}
@@ -503,7 +503,7 @@ def test_a_run_goes_on_from_any_moment_to_the_same_bytes(train, trained_once, mo
 
 def test_what_an_earlier_version_saved_resumes_to_the_same_bytes(train, trained_once, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(schedule, "CHUNK_SECONDS", 0)  # one iteration at a time
+        patch.setattr(runner, "CHUNK_SECONDS", 0)  # one iteration at a time
         saved = [saving.save(step.moment) for step in train(0)]
     within_gmm = next(at for at in saved if (at.updates, at.iterations) == (6, 2))
     between = next(at for at in saved if (at.updates, at.iterations) == (7, 0))

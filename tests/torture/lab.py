@@ -179,9 +179,9 @@ def watched_calls(run: Path, before: Callable[[int], None], after: Callable[[int
 
 def learn_nothing(_graph: object, *_data: object, **asked: Any) -> Iterator[Any]:
     """In place of `schedule.train_rounds`: three modules whose results follow from the state that is handed on."""
+    from mmcli.engine.events import Progress, Update
     from mmcli.engine.routing import RoundState
     from mmcli.engine.saving import Moment
-    from mmcli.engine.schedule import Progress, Update
 
     saved, names = asked["saved"], ("vae", "gmm", "mlda")
     total = int(saved.arrays["states.total"]) if saved else asked["seed"]

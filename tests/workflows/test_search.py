@@ -12,10 +12,10 @@ from mmcli.config.graph import build_graph
 from mmcli.config.model import Search
 from mmcli.config.reader import load_config
 from mmcli.engine import schedule
+from mmcli.engine.events import Started, Update
 from mmcli.engine.plan import make_plan
 from mmcli.engine.routing import RoundState
 from mmcli.engine.saving import Moment
-from mmcli.engine.schedule import Started, Update
 from mmcli.errors import DamagedRunError
 from mmcli.runs.writer import RunDirectory
 from mmcli.workflows.starts import StartClasses

@@ -32,7 +32,7 @@ modules:
 # The command line, with threads that stand still where a function would compute.
 STUCK = """\
 import functools, sys, threading
-from mmcli.engine import predictor, saving, schedule
+from mmcli.engine import predictor, runner, saving, schedule
 from mmcli.cli.main import main
 
 def stand_still(*_):
@@ -44,7 +44,7 @@ def compile_stuck(*arguments):
     advance = lambda *given: stand_still() if next(calls) >= {free_calls} else compiled.advance(*given)
     return compiled._replace(advance=advance)
 
-compile_module, schedule.compile_module = schedule.compile_module, compile_stuck
+compile_module, runner.compile_module = runner.compile_module, compile_stuck
 predictor.Predictor._predict_batch = stand_still
 schedule.train_rounds = functools.partial(schedule.train_rounds, still_seconds={seconds})
 predictor.Predictor.predict = functools.partialmethod(predictor.Predictor.predict, still_seconds={seconds})
