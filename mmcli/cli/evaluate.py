@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mmcli.cli.data_root import data_root_option
+from mmcli.cli.device import device_option
 from mmcli.cli.example import example
 from mmcli.cli.options import data_options
 from mmcli.cli.session import Session
@@ -33,6 +34,7 @@ MAX_NAME = 24  # characters of a label in a table
 @click.option(
     "-o", "--output", metavar="DIR", type=click.Path(path_type=Path), help="Where *_recog files go [RUN_DIR]."
 )
+@device_option
 @data_root_option
 @trust_code_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")

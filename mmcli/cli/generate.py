@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data_root import data_root_option
+from mmcli.cli.device import device_option
 from mmcli.cli.example import example
 from mmcli.cli.options import data_options
 from mmcli.cli.session import Session
@@ -40,6 +41,7 @@ from mmcli.workflows import generate as workflow
 @click.option(
     "-o", "--output", metavar="OUT.npz", required=True, type=click.Path(path_type=Path), help="Where the arrays go."
 )
+@device_option
 @data_root_option
 @trust_code_option
 @click.pass_obj

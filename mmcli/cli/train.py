@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from mmcli.cli.data_root import data_root_option
+from mmcli.cli.device import device_option
 from mmcli.cli.example import example
 from mmcli.cli.session import Session
 from mmcli.cli.settings import settings_options
@@ -25,6 +26,7 @@ from mmcli.errors import OutputError, UsageError
 )
 @settings_options
 @click.option("--resume", is_flag=True, help="Resume the run at DIR, if there is one that has not finished.")
+@device_option
 @data_root_option
 @trust_code_option
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")

@@ -9,6 +9,7 @@ import jax
 
 from mmcli.engine.program_cache import keep_programs
 from mmcli.errors import MemoryShortError, UsageError
+from mmcli.util.asked_device import asked_device
 from mmcli.util.text import shown
 from mmcli.util.user_cache import keeps_programs
 
@@ -20,18 +21,27 @@ def start() -> jax.Device:
     """Start jax and return the device that everything is computed on.
 
     Raises:
-        UsageError: there is no device of the kind that the environment asks for.
+        UsageError: there is no device of the kind that the command line or the environment asks for.
     """
+    if (asked := asked_device.get()) is not None:
+        # jax takes a GPU where it can; a list of its own with "gpu" asks for those of every maker.
+        jax.config.update("jax_platforms", "cpu" if asked == "cpu" else None)
     # A program that cannot be read is compiled again, and one that cannot be written the next time.
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
     if keeps_programs.get():
         keep_programs()
     try:
-        return jax.devices()[0]
+        device = jax.devices()[0]
     except (RuntimeError, AssertionError) as error:  # jax asserts that it has the platform
-        asked = " ".join(f"{name}={shown(os.environ[name], 60)}" for name in _NAMING if os.environ.get(name))
+        named = " ".join(f"{name}={shown(os.environ[name], 60)}" for name in _NAMING if os.environ.get(name))
         reason = f" ({shown(str(error), 200)})" if str(error) else ""
-        raise UsageError(f"{asked or 'jax'}: no such device can be used here; set JAX_PLATFORMS=cpu{reason}") from None
+        raise UsageError(f"{named or 'jax'}: no such device can be used here; set JAX_PLATFORMS=cpu{reason}") from None
+    if asked is not None and device.platform != asked:
+        raise UsageError(
+            f"--device {asked}: jax computes on {device.platform} here; for a GPU install its plugin (`pip install"
+            " 'jax[cuda13]'`), and see that JAX_CUDA_VISIBLE_DEVICES leaves one"
+        )
+    return device
 
 
 @contextmanager
