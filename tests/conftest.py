@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest.mock import patch
@@ -126,7 +127,7 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*arguments: object) -> Done:
         monkeypatch.setattr(sys, "argv", ["mmcli", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
-            main()
+            copy_context().run(main)  # what it sets for its process ends with it
         return Done(ended.value.code or 0, *capsys.readouterr())
 
     handler = signal.getsignal(signal.SIGTERM)

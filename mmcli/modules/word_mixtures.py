@@ -14,6 +14,7 @@ and Bickel and Scheffer (2004), doi:10.1109/ICDM.2004.10095.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -110,15 +111,17 @@ def fit_held_out(views: Views, memberships: Array) -> Fit:
 
     Source: cross-validated likelihood of mixtures, Smyth (2000), doi:10.1023/A:1008940618127.
     """
-    fold = folds(len(memberships))
-    evidence = []
-    for counts, beta in zip(views.words, views.betas, strict=True):
-        found = jnp.zeros(memberships.shape)
-        for number in range(FOLDS):
-            held_out = (fold == number)[:, None, None]
-            log_words = class_words(jnp.where(held_out, 0, memberships), counts, beta)
-            found = jnp.where(held_out, log_evidence(counts, log_words), found)
-        evidence.append(found)
+    fold = jnp.asarray(folds(len(memberships)))[:, None, None]
+
+    def judge(counts: Rows, beta: Array, number: Array, found: Array) -> Array:
+        log_words = class_words(jnp.where(fold == number, 0, memberships), counts, beta)
+        return jnp.where(fold == number, log_evidence(counts, log_words), found)
+
+    # A loop, as words of all folds at once would fill the memory.
+    evidence = [
+        jax.lax.fori_loop(0, FOLDS, partial(judge, counts, beta), jnp.zeros_like(memberships))
+        for counts, beta in zip(views.words, views.betas, strict=True)
+    ]
     child = jnp.broadcast_to(views.child, memberships.shape)
     return Fit(class_shares(memberships), (*evidence, child), jnp.zeros(memberships.shape[1]))
 

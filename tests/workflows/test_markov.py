@@ -7,6 +7,7 @@ import pytest
 
 from mmcli import load_run
 from mmcli.engine import schedule
+from mmcli.engine.events import Progress
 
 LENGTHS = (60, 25, 35)
 N, K = sum(LENGTHS), 3
@@ -114,7 +115,7 @@ def test_a_run_that_was_stopped_ends_like_one_that_never_was(run, command, monke
 
     def learn_a_little(*data, **options):
         for event in learn(*data, **options):
-            if isinstance(event, schedule.Progress) and event.module == "markov" and event.done > 0:
+            if isinstance(event, Progress) and event.module == "markov" and event.done > 0:
                 yield event
                 raise KeyboardInterrupt
             yield event

@@ -11,6 +11,7 @@ import pytest
 
 from mmcli.config.reader import load_config
 from mmcli.engine import schedule
+from mmcli.engine.events import Update
 from mmcli.report.signs import AGAIN
 from mmcli.runs.history import OWN_MEASURES
 
@@ -106,7 +107,7 @@ def test_signs_of_a_bad_run_are_the_last_lines(train, monkeypatch):
 
     def find_one_class(*data, **options):
         for event in learn(*data, **options):
-            is_update = isinstance(event, schedule.Update) and event.module == "gmm"
+            is_update = isinstance(event, Update) and event.module == "gmm"
             report = {"class": np.zeros(60, int), "Pdz": np.eye(3)[np.zeros(60, int)]}
             yield event._replace(report=report) if is_update else event
 
