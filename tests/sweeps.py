@@ -24,3 +24,9 @@ def status(point: str, folder: str = "runs/x-sweep") -> str | None:
     """Status of a point in its meta.json."""
     path = Path(folder) / "points" / point / "meta.json"
     return json.loads(path.read_text())["status"] if path.exists() else None
+
+
+def has_updated(point: str, folder: str = "runs/x-sweep") -> bool:
+    """Whether a point is running and its first update is recorded; it is running a moment before."""
+    history = Path(folder) / "points" / point / "history.jsonl"
+    return status(point, folder) == "running" and history.exists() and history.stat().st_size > 0

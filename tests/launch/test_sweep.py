@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.console import Console
-from sweeps import attempts, status, wait_for
+from sweeps import attempts, has_updated, status, wait_for
 
 from mmcli.cli.sweep_display import SweepBoard
 from mmcli.launch.jobs import Outcome
@@ -157,7 +157,7 @@ def test_a_signal_stops_the_runs_and_the_same_command_continues(config, jobs, pr
 def test_a_sweep_that_was_killed_continues_and_waits_for_what_outlived_it(config, jobs, process, command):
     jobs(**{"0": "wait"})
     sweep = process("sweep", config, "--seeds", "0-1", "-j", "1")
-    wait_for(lambda: status("000") == "running")
+    wait_for(lambda: has_updated("000"))
     sweep.kill()
     sweep.communicate()
 
@@ -178,7 +178,7 @@ def test_a_sweep_that_was_killed_continues_and_waits_for_what_outlived_it(config
 def test_a_killed_job_is_a_failure_of_its_point(config, jobs, process, command):
     jobs(**{"0": "sleep"})
     sweep = process("sweep", config, "--seeds", "0-1", "-j", "2")
-    wait_for(lambda: status("000") == "running")
+    wait_for(lambda: has_updated("000"))
     holder = re.search(r"pid (\d+)", (SWEEP / "points/000/lock").read_text())
 
     os.kill(int(holder[1]), signal.SIGKILL)
