@@ -15,6 +15,7 @@ from mmcli.cli.session import Session
 from mmcli.cli.trust_code import trust_code_option
 from mmcli.data.selection import Request
 from mmcli.errors import UsageError
+from mmcli.util.asked_device import asked_device
 from mmcli.util.progress import following
 from mmcli.util.text import listed, shown
 
@@ -75,6 +76,10 @@ def evaluate(
     elif output is not None:
         raise UsageError(
             "-o needs other data: --data, --test or --without; classes of the training data are in RUN_DIR"
+        )
+    elif asked_device.get() is not None:
+        raise UsageError(
+            "--device needs other data: --data, --test or --without; nothing is computed of what was learned"
         )
     else:
         found = workflow.evaluate(run_dir, data_root, trust_code=trust_code, notify=session.note)

@@ -65,3 +65,10 @@ def test_the_option_wins_over_the_environment(monkeypatch):
             devices.start()
     finally:
         asked_device.reset(token)
+
+
+def test_a_device_to_compute_nothing_on_is_refused(command, trained):
+    done = command("evaluate", trained.run, "--device", "cpu")
+
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("mmcli: error: --device needs other data: --data, --test or --without")

@@ -338,8 +338,8 @@ def test_an_update_of_sparse_counts_is_that_of_the_same_dense_ones():
         begun = module.begin(random_key(1), module.init(random_key(0), received), received)
         found = []
         for values in (jnp.asarray(rows.toarray()), on_device(rows)):
-            said = received._replace(parents=(Counts(values, received.parents[0].weight), received.parents[1]))
-            found.append(jax.jit(module.advance)(begun, said, jnp.int32(module.iterations)))
+            sent = received._replace(parents=(Counts(values, received.parents[0].weight), received.parents[1]))
+            found.append(jax.jit(module.advance)(begun, sent, jnp.int32(module.iterations)))
 
     assert float(found[0].trace[-1]) < 0  # the sweeps were made
     for leaf, other in zip(*map(jax.tree.leaves, found), strict=True):

@@ -42,7 +42,7 @@ def views_of(words, child=None):
 def written_out(member, words, fold=None):
     """log pi (K,), evidence of each view (N, K), and the log prior of pi and phi, of memberships (N, K).
 
-    Evidence of an item is by the items of the other `fold`, or by all.
+    Evidence of an item is by the items of the other folds of `fold` (N,), or by all.
     """
     shares = (member.sum(0) + 1) / (N + K)
     evidence, log_prior = [], np.log(shares).sum()
