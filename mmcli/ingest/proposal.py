@@ -15,8 +15,6 @@ LATENT_DIM = 18  # that of the tutorial
 FEW_COLUMNS = 20  # a mixture of Gaussians takes so many as they are
 CHAINS_ALONE = 16  # of a mixture without a child
 NUM_CLASSES = 10  # where no labels are there to count
-# Words that an item counts for, as in mnist_arabic_tuned.yaml: a row of counts, and one judgement on a class.
-COUNT_WEIGHT, CLASS_WEIGHT = 200, 20
 
 
 class Proposal(NamedTuple):
@@ -92,10 +90,10 @@ def _modules(found: Found, names: Sequence[str], labels: str | None) -> Iterator
     is_only, taken = len(found.senses) == 1, set(names)
     for name in names:
         yield _Module(name, {"type": "observation", "data": name}, "")
-    joined: dict[str, int] = {}  # inputs of the mlda, and the weight of each
+    joined: list[str] = []  # inputs of the mlda
     for name, sense in zip(names, found.senses, strict=True):
         if sense.kind in (SenseKind.COUNTS, SenseKind.CATEGORIES):
-            joined[name] = COUNT_WEIGHT if sense.kind is SenseKind.COUNTS else CLASS_WEIGHT
+            joined.append(name)
             continue
         parent = name
         if sense.kind is SenseKind.PIXELS or sense.width > FEW_COLUMNS:
@@ -108,9 +106,9 @@ def _modules(found: Found, names: Sequence[str], labels: str | None) -> Iterator
             entry["chains"] = CHAINS_ALONE
             reason += f"; nothing else leads it to the classes, so it has {CHAINS_ALONE} chains"
         yield _Module(mixture, entry, reason)
-        joined[mixture] = CLASS_WEIGHT
+        joined.append(mixture)
     if not is_only or names[0] in joined:
-        entry = {"type": "mlda", "inputs": [*joined], **finds_classes, "weights": [*joined.values()]}
+        entry = {"type": "mlda", "inputs": joined, **finds_classes}
         yield _Module(_free("mlda", taken), entry, _why_mlda(joined, is_only))
 
 
@@ -140,11 +138,10 @@ def _why_gmm(name: str, parent: str, sense: Sense) -> str:
     return f"{name} have few real columns ({sense.width}): a mixture of Gaussians takes them as they are"
 
 
-def _why_mlda(joined: Mapping[str, int], is_only: bool) -> str:
-    weights = f"weights: a row of counts is worth {COUNT_WEIGHT} words, a class or category {CLASS_WEIGHT}"
+def _why_mlda(joined: Sequence[str], is_only: bool) -> str:
     if is_only:
-        return f"{next(iter(joined))} are counts: topics of a latent Dirichlet allocation are their classes; {weights}"
-    return f"{listed(joined)} are joined by a multimodal latent Dirichlet allocation; {weights}"
+        return f"{joined[0]} are counts: topics of a latent Dirichlet allocation are their classes"
+    return f"{listed(joined)} are joined by a multimodal latent Dirichlet allocation, which weighs them by the data"
 
 
 def _on_labels(column: LabelColumn | None) -> Iterator[str]:

@@ -126,6 +126,12 @@ def fit_held_out(views: Views, memberships: Array) -> Fit:
     return Fit(class_shares(memberships), (*evidence, child), jnp.zeros(memberships.shape[1]))
 
 
+def class_information(memberships: Array, evidence: Array, known: Array) -> Array:
+    """Nats by which a view prefers the class of an item (N, K) to others, by its evidence (N, K): (), its mean."""
+    preferred = (memberships - 1 / memberships.shape[-1]) * evidence
+    return preferred.sum() / jnp.maximum(known.sum(), 1)
+
+
 def beliefs_without(fitted: Fit, own: Array, temperature: Array) -> tuple[Array, ...]:
     """Beliefs (N, R, K) by which each view of words is fitted next.
 

@@ -178,7 +178,6 @@ def test_senses_of_several_files_are_joined_and_labels_only_measure(command):
         "inputs": ["gmm_a_data", "b_data", "gmm_few"],
         "num_classes": 4,
         "labels": "labels",
-        "weights": [20, 200, 20],
     }
     assert "chains" not in config["modules"]["gmm_few"]
     assert "num_classes: as many as there are labels (4); nothing else of the labels reaches a module\n" in reasons

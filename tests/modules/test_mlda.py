@@ -390,3 +390,42 @@ def test_the_start_goes_on_whose_classes_hold_for_held_out_items():
     settled = model.settle(own, work, inputs)
 
     assert evaluate(np.asarray(settled.concentrations.argmax(-1)), make_labels(truth)).acc == 1
+
+
+def test_a_judgement_counts_for_as_many_words_as_have_its_information():
+    kinds = (Kind.COUNTS, Kind.CATEGORICAL, Kind.COUNTS, Kind.CATEGORICAL)
+    own = setting.Setting(MldaOptions(num_classes=3), kinds, "cavity")
+    only_judgements = setting.Setting(MldaOptions(num_classes=3), kinds[1::2], "cavity")
+
+    # 24 words have 12 nats: a word has half of one.
+    found = own.auto_weights(jnp.array([20.0, 1, 4, 1]), jnp.array([11.0, 3, 1, 0.1]))
+    uninformed = own.auto_weights(jnp.array([20.0, 1, 4, 1]), jnp.array([-0.1, 3, 0, 0.1]))
+
+    np.testing.assert_allclose(found, [20, 6, 4, 1], rtol=1e-6)
+    np.testing.assert_allclose(only_judgements.auto_weights(jnp.ones(2), jnp.array([3.0, 0.1])), [3, 1])
+    np.testing.assert_allclose(uninformed, [20, 1000, 4, 1000])
+
+
+def test_sure_judgements_decide_on_items_of_vague_words_and_count_the_same_in_all_updates():
+    rng, num_items = np.random.default_rng(0), 300
+    truth = np.arange(num_items) % 5
+    phi = 0.3 * np.eye(5).repeat(4, axis=1) / 4 + 0.7 / 20
+    counts = np.stack([rng.multinomial(20, row) for row in phi[truth]])
+    ports = (Port(Kind.COUNTS, 20), Port(Kind.CATEGORICAL, 5))
+    judgements = normalized(jnp.asarray(5 * np.eye(5)[truth], jnp.float32))
+    parents = (Counts(jnp.asarray(counts, jnp.float32), jnp.ones(num_items)), judgements)
+    inputs = Inputs.of(parents, neutral(Port(Kind.CATEGORICAL, 5), num_items))
+
+    def updates(weights, number):
+        options = MldaOptions(num_classes=5, restarts=2, weights=weights)
+        module = model.build(options, ports, "cavity")
+        step, state = jax.jit(lambda *args: contract.step(module, *args)), module.init(random_key(0), inputs)
+        for seed in range(number):
+            state, outputs, _ = step(random_key(seed), state, inputs)
+            yield evaluate(np.asarray(outputs.items["class"]), make_labels(truth)).acc, state.words
+
+    (acc, weights), (_, later_weights) = updates("auto", 2)
+    ((acc_of_a_word, _),) = updates((float(weights[0]), 1.0), 1)
+
+    assert acc > 0.99 > acc_of_a_word
+    np.testing.assert_array_equal(later_weights, weights)

@@ -13,6 +13,7 @@ from mmcli.modules.word_mixtures import (
     SHARED_WEIGHT,
     Views,
     beliefs_without,
+    class_information,
     class_shares,
     fit,
     fit_held_out,
@@ -208,3 +209,12 @@ def test_co_em_fits_a_view_to_the_beliefs_of_the_other_alone(memberships, words)
         shares, (of_first, of_second), _ = written_out(memberships[:, start], words)
         np.testing.assert_allclose(first[:, start], softmax(shares + of_second, axis=-1), rtol=1e-9)
         np.testing.assert_allclose(second[:, start], softmax(shares + of_first, axis=-1), rtol=1e-9)
+
+
+def test_information_on_classes_is_how_far_the_evidence_on_an_items_own_exceeds_the_mean():
+    evidence = np.array([[0.0, -3, -6], [-1, -1, -1], [0, 0, 0]])
+    memberships = np.array([[1.0, 0, 0], [0.2, 0.5, 0.3], [0.4, 0.6, 0]])  # the view lacks the last
+
+    found = class_information(jnp.asarray(memberships), jnp.asarray(evidence), jnp.array([1.0, 1, 0]))
+
+    assert float(found) == pytest.approx((3 + 0) / 2)

@@ -28,19 +28,18 @@ from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import row_sums, word_sums
 from mmcli.modules.latent_classes import best_classes, num_clusters, random_memberships, views_of
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
-from mmcli.modules.mlda.setting import BETA, SMALLEST_PRIOR, Setting, as_counts
+from mmcli.modules.mlda.setting import BETA, JUDGEMENT, SMALLEST_PRIOR, Setting, as_counts
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.mlda.starts import clusters_of, effective_words
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
 from mmcli.modules.spec import Port, Rule
-from mmcli.modules.word_mixtures import beliefs_without, class_shares, fit, fit_held_out, score
+from mmcli.modules.word_mixtures import beliefs_without, class_information, class_shares, fit, fit_held_out, score
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
 COOLING_SHARE = 0.9  # of the annealing sweeps; the rest run at temperature 1
 CO_EM_SHARE = 0.5  # of the annealing sweeps in which a view's words are fitted to the beliefs of the others
 FRESH_MARGIN = 0.02  # score by which a fresh start has to be better than the last solution, nats an item
-JUDGEMENT = 1.0  # words that a distribution over classes is worth
 
 
 class MldaState(NamedTuple):
@@ -57,7 +56,8 @@ class MldaWork(NamedTuple):
 
     done: Array  # () int32, sweeps done: those that anneal, then the variational ones
     trained: Array  # () bool
-    words: Array  # (M,) independent words that an item of each modality is worth
+    words: Array  # (M,) independent words that an item of each modality is worth in the search
+    weights: Array  # (M,) what its rows are scaled to sum to in the variational sweeps, where `weights` is auto
     beliefs: tuple[Array, ...]  # (N, R, K) memberships that each modality is fitted to next, of each start
     log_shares: Array  # (R, K)
     best: Array  # (N, R, K) memberships of the highest score of each start
@@ -93,9 +93,10 @@ def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> Mld
     options = setting.options
     num_items, num_topics = state.memberships.shape
     sizes_key, random_key, start_key = jax.random.split(key, 3)
-    sizes = words_worth(setting, sizes_key, inputs)
+    sizes = weights = words_worth(setting, sizes_key, inputs)
     if state.words is not None:  # kept, so that the bounds of all updates compare
-        sizes = jnp.where(state.trained, state.words, sizes)
+        weights = jnp.where(state.trained, state.words, sizes)
+        sizes = jnp.where(setting.has_words, weights, sizes)
     starts = random_memberships(random_key, (num_items, options.restarts, num_topics))
     starts = starts.at[:, 0].set(jnp.where(state.trained, state.memberships, starts[:, 0]))
     if setting.num_informed:
@@ -106,6 +107,7 @@ def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> Mld
         jnp.int32(0),
         state.trained,
         sizes,
+        weights,
         (starts,) * len(setting.kinds),
         class_shares(starts),
         starts,
@@ -182,7 +184,9 @@ def search(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
     """Run variational sweeps from the best start, up to sweep `last`, () int32, of all."""
     options, prior = setting.options, setting.prior(inputs)
-    item_words = setting.words(inputs, work.words)
+    is_first = work.done == options.anneal_sweeps
+    work = jax.lax.cond(is_first, partial(settle, setting), lambda work, _: work, work, inputs)
+    item_words = setting.words(inputs, work.weights)
     betas = setting.betas(item_words)
     iterations = options.anneal_sweeps + options.sweeps
 
@@ -204,30 +208,37 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
         trace = work.trace.at[place].set(bound)
         return work._replace(done=end, concentrations=concentrations, topics=topics, trace=trace)
 
-    is_first = work.done == options.anneal_sweeps
-    work = jax.lax.cond(is_first, partial(settle, setting), lambda work, _: work, work, inputs)
     return jax.lax.while_loop(lambda work: work.done < last, stretch, work)
 
 
 def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
-    """Compute q(theta) and q(phi) from the best start."""
-    item_words, views = setting.words(inputs, work.words), setting.views(inputs, work.words)
-    scores = score(views, fit_held_out(views, work.best))
+    """Compute q(theta) and q(phi) from the best start, and in the first update what each modality counts for."""
+    views = setting.views(inputs, work.words)
+    fitted = fit_held_out(views, work.best)
+    scores = score(views, fitted)
     # A fresh start that finds the same would only number the classes anew.
     margin = jnp.where(work.trained & (jnp.arange(len(scores)) == 0), FRESH_MARGIN, 0)
-    memberships = work.best[:, (scores + margin).argmax()]  # (N, K)
+    start = (scores + margin).argmax()
+    memberships = work.best[:, start]  # (N, K)
+    nats = [
+        class_information(memberships, evidence[:, start], known)
+        for evidence, known in zip(fitted.evidence[:-1], views.known, strict=True)  # the last is the child's
+    ]
+    weights = jnp.where(work.trained, work.weights, setting.auto_weights(work.words, jnp.stack(nats)))
+    item_words = setting.words(inputs, weights)
     mass = total_mass(item_words, memberships.shape[0])
     topics = tuple(
         beta + word_sums(memberships, counts)
         for beta, counts in zip(setting.betas(item_words), item_words, strict=True)
     )
-    return work._replace(concentrations=setting.prior(inputs) + memberships * mass[:, None], topics=topics)
+    concentrations = setting.prior(inputs) + memberships * mass[:, None]
+    return work._replace(weights=weights, concentrations=concentrations, topics=topics)
 
 
 def end(setting: Setting, work: MldaWork, inputs: Inputs) -> tuple[MldaState, Outputs, Info]:
     """Compute the state and the outputs after the last sweep."""
     memberships = work.concentrations / work.concentrations.sum(-1, keepdims=True)
-    words = work.words if setting.options.weights == AUTO else None
+    words = work.weights if setting.options.weights == AUTO else None
     state = MldaState(work.topics, memberships, jnp.array(True), words)
     return state, infer(setting, state, inputs), Info(work.trace[-1], work.trace)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, overload
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from mmcli.modules.api import Inputs
@@ -14,12 +15,14 @@ from mmcli.modules.class_count import AUTO
 from mmcli.modules.counts import TINY, Rows, row_sums, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, of_kind
 from mmcli.modules.mlda.spec import MldaOptions
+from mmcli.modules.mlda.starts import MOST_WORDS
 from mmcli.modules.spec import Kind, Rule
 from mmcli.modules.word_mixtures import Views
 
 LATENT_CLASS_SHARE = 1 / 2  # of the starts; the others are random, and cooled
 BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic
 SMALLEST_PRIOR = 1e-6
+JUDGEMENT = 1.0  # words that a distribution over classes is worth to a mixture, which draws one class an item
 
 
 @overload
@@ -68,6 +71,27 @@ class Setting(NamedTuple):
         words = tuple(as_counts(message, size) for message, size in zip(inputs.parents, sizes, strict=True))
         child = of_kind(inputs.child, Categorical)
         return Views(words, self.betas(words), known, child.log_probs[:, None, :], child.weight)
+
+    @property
+    def has_words(self) -> np.ndarray:
+        """Modalities that are counts, (M,) bool; the others are distributions over classes."""
+        return np.array([kind is Kind.COUNTS for kind in self.kinds])
+
+    def auto_weights(self, sizes: Array, nats: Array) -> Array:
+        """Words that each modality counts for in the variational sweeps, (M,), where the option is auto.
+
+        Words are divided among the topics of an item by their number. So a distribution over classes counts for as
+        many as have its information; for a word a nat where no modality has words.
+
+        Args:
+            sizes: (M,) independent words that an item of each is worth.
+            nats: (M,) `class_information` of each.
+        """
+        of_a_word = jnp.float32(1)
+        if self.has_words.any():
+            of_a_word = (nats * self.has_words).sum() / (sizes * self.has_words).sum()
+        judgements = jnp.clip(nats / jnp.maximum(of_a_word, TINY), JUDGEMENT, MOST_WORDS)
+        return jnp.where(self.has_words, sizes, judgements)
 
     @property
     def num_informed(self) -> int:
