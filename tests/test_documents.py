@@ -73,7 +73,7 @@ def test_a_line_that_click_would_refuse_is_found():
         fails("mmcli train configs/tiny.yaml --threads many")
         == "Invalid value for '--threads': 'many' is not a valid integer range."
     )
-    assert fails("RUN=$(mmcli train) | mmcli modules") == "Missing parameter: config"
+    assert fails("RUN=$(mmcli train) | mmcli modules") == "Missing argument 'CONFIG'."
     assert fails("mmcli completion bash|zsh; mmcli data fetch mnist-arabic [-o DIR] [--seed N]  # both") is None
 
 

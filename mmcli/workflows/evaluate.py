@@ -131,19 +131,20 @@ def predict(
     run = load_run(path, data_root=data_root, trust_code=trust_code, notify=notify)
     chosen = choose(run.config, request, without=without)
     datasets = run.load(chosen)
-    directory = run.directory if output is None else RunDirectory.beside(output)
     measured = {name: labels for name, labels in _measured(run).items() if name in datasets.labels}
-    unwritten = directory.why_read_only(map(run.graph.folder, run.graph.learners)) if output is None else None
+    unwritten = run.directory.why_read_only(map(run.graph.folder, run.graph.learners)) if output is None else None
     if unwritten is not None and not measured:
         raise UsageError(f"{shown(str(path))}: may only be read ({unwritten}); name a place to write to with -o")
     names = {name: run.names(name) for name in run.classifiers}
     labelled = {
         name: _translated(run, name, chosen, labels, datasets.labels[name]) for name, labels in measured.items()
     }
+    batches = run.predict_batches(datasets, watch=watch)
+    directory = run.directory if output is None else RunDirectory.beside(output)  # after all that may be refused
     alone: list[Mapping[str, np.ndarray]] = []
     classes: dict[str, list[np.ndarray]] = {name: [] for name in run.classifiers}
     with nullcontext(_drop) if unwritten is not None else directory.predicted(datasets.num_items) as append:
-        for batch in run.predict_batches(datasets, watch=watch):
+        for batch in batches:
             alone.append(batch.own)
             for name, arrays in batch.items.items():
                 found = dict(arrays)

@@ -167,14 +167,25 @@ class TrainedRun(LearnedRun):
 
         Items are in the units of the data; a sense that is expected from standard units is in those. `evidence`, log
         probabilities (N, K) of the classes of a module, `senses` and `seed` as for `Predictor.predict`.
+
+        The call itself, before the first batch, starts the device and restores all modules.
+
+        Raises:
+            UsageError: there is no device of the kind that is asked for.
+            DamagedRunError: parameters are missing, or not as training wrote them.
         """
-        num_done = 0
-        for batch in self._predictor.predict(datasets.given, evidence, senses=senses, seed=seed):
-            items = {name: in_data_units(self.graph, name, found, self.units) for name, found in batch.items.items()}
-            yield batch._replace(items=items)
-            num_done += batch.num_items
-            if watch is not None:
-                watch(num_done, datasets.num_items)
+        batches = self._predictor.predict(datasets.given, evidence, senses=senses, seed=seed)
+
+        def finished() -> "Iterator[PredictedBatch]":
+            num_done = 0
+            for batch in batches:
+                found = {name: in_data_units(self.graph, name, of, self.units) for name, of in batch.items.items()}
+                yield batch._replace(items=found)
+                num_done += batch.num_items
+                if watch is not None:
+                    watch(num_done, datasets.num_items)
+
+        return finished()
 
     def predict(self, **senses: ArrayLike) -> dict[str, Prediction]:
         """Predict classes and their probabilities, by module that finds classes.

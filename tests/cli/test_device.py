@@ -38,7 +38,7 @@ def test_a_run_is_not_asked_on_a_gpu_that_is_not_here(command, trained, tmp_path
     done = command(name, trained.run, *options, "--device", "gpu")
 
     assert (done.code, done.err.splitlines()[-1][:28]) == (2, "mmcli: error: --device gpu: ")
-    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [*tmp_path.iterdir()]
 
 
 def test_the_cpu_is_asked_for(train):
