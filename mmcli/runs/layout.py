@@ -21,6 +21,7 @@ REPORT = "report"
 PAGE = "report.html"
 FIGURES = "figures"
 LOCK = "lock"
+RECORDS = "track.json"  # ids of the records that trackers have of the run
 SUMS = "SHA256SUMS"  # of a finished run, in the format of sha256sum; meta.json is the last entry
 CHECKPOINTS = "checkpoint"
 

@@ -48,10 +48,10 @@ def watch(path: Path, watcher: Watcher, pause: Callable[[], object]) -> None:
         DamagedRunError: files of the run are missing or unreadable.
     """
     run = RunFiles.look(path)
-    rounds, modules = _plan(run)
+    rounds, modules = plan_of(run)
     watcher.started(path, None, rounds, modules)
     num_shown = 0
-    for history in _looks(run, pause):
+    for history in looks(run, pause):
         num_shown = min(num_shown, len(history))  # a run that resumes may repeat an update
         for line in history[num_shown:]:
             if line.module not in modules:
@@ -62,7 +62,7 @@ def watch(path: Path, watcher: Watcher, pause: Callable[[], object]) -> None:
             _estimate(run, modules, history, watcher)
 
 
-def _looks(run: RunFiles, pause: Callable[[], object]) -> Iterator[list[HistoryLine]]:
+def looks(run: RunFiles, pause: Callable[[], object]) -> Iterator[list[HistoryLine]]:
     """History of a run, again and again, until it has finished.
 
     Raises:
@@ -84,7 +84,7 @@ def _looks(run: RunFiles, pause: Callable[[], object]) -> Iterator[list[HistoryL
         pause()
 
 
-def _plan(run: RunFiles) -> tuple[int, list[str]]:
+def plan_of(run: RunFiles) -> tuple[int, list[str]]:
     """Number of rounds, and the modules that learn, in the order of updates.
 
     Raises:
