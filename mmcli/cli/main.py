@@ -45,6 +45,7 @@ from mmcli.util.workers import are_busy
         "completion": "Print shell code that completes commands and options.",
         "data": "Make data files from sources on disk or on the web.",
         "evaluate": "Find classes, and compare them with labels.",
+        "export": "Write the predictor of a run for programs that have no mmcli, and print its folder.",
         "generate": "Make one sense from others, or of a class.",
         "init": "Write a config to begin from, and print its path.",
         "modules": "List the types of modules, or the options of one TYPE.",

@@ -203,6 +203,11 @@ class Predictor:
             *jax.tree.map(lambda array: np.asarray(array)[:size], (settled.items, senses, settled.own))
         )
 
+    def infer_items(self, given: Given) -> dict[str, dict[str, Array]]:
+        """Arrays of items that each module reports, from dense rows of one batch; jax may trace it."""
+        state = initial_state(self._program, given, with_targets=False)
+        return self._settle(frozenset(), state._replace(states=self._states, evidence={})).items
+
     def _settle(self, wanted: frozenset[str], state: RoundState) -> _Pass:
         """Run as many passes as there are modules; the last."""
         settled = _Pass(state, {}, {}, {})

@@ -187,6 +187,25 @@ class TrainedRun(LearnedRun):
 
         return finished()
 
+    def exported(self, num_items: int) -> bytes:
+        """Serialise the program of `engine.exported`: rows of all senses -> class probabilities of every module.
+
+        Args:
+            num_items: of a batch.
+
+        Raises:
+            UsageError: flatbuffers is not installed.
+            DamagedRunError: parameters are missing, or not as training wrote them.
+        """
+        from mmcli.engine.exported import Observed, export_predictor  # imports jax
+
+        senses = {module: sense for sense, module in self.senses.items()}
+        observed = {
+            name: Observed(senses.get(name), width, self.units.get(name)) for name, width in self.widths.items()
+        }
+        probabilities = {name: reports.probabilities for name, reports in self.classifiers.items()}
+        return export_predictor(self._predictor, observed, probabilities, num_items)
+
     def predict(self, **senses: ArrayLike) -> dict[str, Prediction]:
         """Predict classes and their probabilities, by module that finds classes.
 
