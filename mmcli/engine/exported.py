@@ -3,8 +3,8 @@
 B items in a batch, D columns of a sense, K classes.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,37 +14,29 @@ from jax import Array, export
 from mmcli.data.rows.given import Given
 from mmcli.data.rows.protocol import Forms
 from mmcli.engine.devices import own_settings
-from mmcli.engine.predictor import Predictor
 from mmcli.errors import UsageError
 
 PLATFORM = "cpu"
 
 
-class Observed(NamedTuple):
-    """An observation of the program.
-
-    Attributes:
-        sense: name of the argument; None where no prediction reads it.
-        width: D.
-        units: (D,) centre and scale, float64; None where modules take it as it is.
-    """
-
-    sense: str | None
-    width: int
-    units: tuple[np.ndarray, np.ndarray] | None
-
-
 @own_settings()
 def export_predictor(
-    predictor: Predictor, observed: Mapping[str, Observed], probabilities: Mapping[str, str], num_items: int
+    infer: Callable[[Given], Mapping[str, Mapping[str, Array]]],
+    widths: Mapping[str, int],
+    senses: Mapping[str, str],
+    units: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    probabilities: Mapping[str, str],
+    num_items: int,
 ) -> bytes:
     """Serialise the program {sense: (B, D) float32} -> {module: (B, K) float32 class probabilities}.
 
     A row of NaN is a missing one.
 
     Args:
-        predictor: of a graph whose modules take items as independent.
-        observed: by name of the observation.
+        infer: arrays of items by module, of a graph whose modules take items as independent.
+        widths: D of each observation.
+        senses: name of the argument, by observation; one without a name is missing in all items.
+        units: (D,) centre and scale, float64, of the observations in standard units.
         probabilities: name of the array of class probabilities, by module that finds classes.
         num_items: B.
 
@@ -52,22 +44,18 @@ def export_predictor(
         UsageError: flatbuffers is not installed.
     """
 
-    def predict(senses: dict[str, Array]) -> dict[str, Array]:
-        rows, known = {}, {}
-        for name, (sense, width, units) in observed.items():
-            given = jnp.full((num_items, width), jnp.nan) if sense is None else senses[sense]
-            is_there = ~jnp.isnan(given).all(axis=1)
-            plain = jnp.where(is_there[:, None], given, 0)
-            rows[name] = plain if units is None else Forms(plain, _standard(plain, *units))
-            known[name] = is_there
-        items = predictor.infer_items(Given(rows, known, {}))
+    def predict(given: dict[str, Array]) -> dict[str, Array]:
+        rows: dict[str, Any] = {}
+        known: dict[str, Array] = {}
+        for name, width in widths.items():
+            values = given[senses[name]] if name in senses else jnp.full((num_items, width), jnp.nan)
+            known[name] = ~jnp.isnan(values).all(axis=1)
+            plain = jnp.where(known[name][:, None], values, 0)
+            rows[name] = Forms(plain, _standard(plain, *units[name])) if name in units else plain
+        items = infer(Given(rows, known, {}))
         return {module: items[module][name] for module, name in probabilities.items()}
 
-    shapes = {
-        sense: jax.ShapeDtypeStruct((num_items, width), jnp.float32)
-        for sense, width, _ in observed.values()
-        if sense is not None
-    }
+    shapes = {sense: jax.ShapeDtypeStruct((num_items, widths[name]), jnp.float32) for name, sense in senses.items()}
     program = export.export(jax.jit(predict), platforms=[PLATFORM])(shapes)
     try:
         return bytes(program.serialize())

@@ -197,14 +197,9 @@ class TrainedRun(LearnedRun):
             UsageError: flatbuffers is not installed.
             DamagedRunError: parameters are missing, or not as training wrote them.
         """
-        from mmcli.engine.exported import Observed, export_predictor  # imports jax
-
         senses = {module: sense for sense, module in self.senses.items()}
-        observed = {
-            name: Observed(senses.get(name), width, self.units.get(name)) for name, width in self.widths.items()
-        }
         probabilities = {name: reports.probabilities for name, reports in self.classifiers.items()}
-        return export_predictor(self._predictor, observed, probabilities, num_items)
+        return self._predictor.export(senses, self.units, probabilities, num_items)
 
     def predict(self, **senses: ArrayLike) -> dict[str, Prediction]:
         """Predict classes and their probabilities, by module that finds classes.
