@@ -144,6 +144,7 @@ def scratch(tmp_path, monkeypatch):
     np.savez("speech.npz", speech=arrays["speech"])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("scratch")
 def test_the_commands_of_a_first_hour_run(command):
     run = None
