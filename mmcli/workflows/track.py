@@ -38,9 +38,8 @@ class Tracked(NamedTuple):
         The last round of a run that has not ended waits: the search may still replace its results by those of an
         earlier state.
         """
-        status = str(
-            self.run.meta().get("status")
-        )  # first: of a run that ends meanwhile, some lines are left for the next time
+        # The status first: of a run that ends meanwhile, some lines are left for the next time.
+        status = str(self.run.meta().get("status"))
         history, (rounds, _) = self.run.history(), plan_of(self.run)
         is_over = status in ("finished", "failed")
         settled = [line for line in history if is_over or line.round < rounds]
