@@ -90,26 +90,31 @@ def _modules(found: Found, names: Sequence[str], labels: str | None) -> Iterator
     is_only, taken = len(found.senses) == 1, set(names)
     for name in names:
         yield _Module(name, {"type": "observation", "data": name}, "")
-    joined: list[str] = []  # inputs of the mlda
+    counts = [
+        name
+        for name, sense in zip(names, found.senses, strict=True)
+        if sense.kind in (SenseKind.COUNTS, SenseKind.CATEGORIES)
+    ]
+    points: dict[str, Sense] = {}  # by the module that sends them
     for name, sense in zip(names, found.senses, strict=True):
-        if sense.kind in (SenseKind.COUNTS, SenseKind.CATEGORIES):
-            joined.append(name)
+        if name in counts:
             continue
         parent = name
         if sense.kind is SenseKind.PIXELS or sense.width > FEW_COLUMNS:
             parent = _free("vae" if is_only else f"vae_{name}", taken)
             entry = {"type": "vae", "inputs": [name], "latent_dim": min(LATENT_DIM, max(1, sense.width // 2))}
             yield _Module(parent, entry | _LIKELIHOODS[sense.kind], _why_vae(name, sense))
-        mixture = _free("gmm" if is_only else f"gmm_{name}", taken)
-        entry, reason = {"type": "gmm", "inputs": [parent], **finds_classes}, _why_gmm(name, parent, sense)
-        if is_only:
+        points[parent] = sense
+    joined = [*counts]
+    if points:
+        joined.append(_free("gmm", taken))
+        entry, reason = {"type": "gmm", "inputs": [*points], **finds_classes}, _why_gmm(points, names)
+        if not counts:
             entry["chains"] = CHAINS_ALONE
-            reason += f"; nothing else leads it to the classes, so it has {CHAINS_ALONE} chains"
-        yield _Module(mixture, entry, reason)
-        joined.append(mixture)
-    if not is_only or names[0] in joined:
-        entry = {"type": "mlda", "inputs": joined, **finds_classes}
-        yield _Module(_free("mlda", taken), entry, _why_mlda(joined, is_only))
+            reason += f"; no module after it leads it to the classes, so it has {CHAINS_ALONE} chains"
+        yield _Module(joined[-1], entry, reason)
+    if counts:
+        yield _Module(_free("mlda", taken), {"type": "mlda", "inputs": joined, **finds_classes}, _why_mlda(joined))
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -132,14 +137,17 @@ def _why_vae(name: str, sense: Sense) -> str:
     )
 
 
-def _why_gmm(name: str, parent: str, sense: Sense) -> str:
-    if parent != name:
+def _why_gmm(points: Mapping[str, Sense], names: Sequence[str]) -> str:
+    if len(points) > 1:
+        return f"{listed(points)} are sorted into classes by one mixture of Gaussians, as one alone may not show them"
+    ((parent, sense),) = points.items()
+    if parent not in names:
         return f"the points of {parent} are sorted into classes by a mixture of Gaussians"
-    return f"{name} have few real columns ({sense.width}): a mixture of Gaussians takes them as they are"
+    return f"{parent} have few real columns ({sense.width}): a mixture of Gaussians takes them as they are"
 
 
-def _why_mlda(joined: Sequence[str], is_only: bool) -> str:
-    if is_only:
+def _why_mlda(joined: Sequence[str]) -> str:
+    if len(joined) == 1:
         return f"{joined[0]} are counts: topics of a latent Dirichlet allocation are their classes"
     return f"{listed(joined)} are joined by a multimodal latent Dirichlet allocation, which weighs them by the data"
 

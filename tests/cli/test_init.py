@@ -175,12 +175,24 @@ def test_senses_of_several_files_are_joined_and_labels_only_measure(command):
     }
     assert config["modules"]["mlda"] == {
         "type": "mlda",
-        "inputs": ["gmm_a_data", "b_data", "gmm_few"],
+        "inputs": ["b_data", "gmm"],
         "num_classes": 4,
         "labels": "labels",
     }
-    assert "chains" not in config["modules"]["gmm_few"]
+    assert config["modules"]["gmm"]["inputs"] == ["vae_a_data", "few"]
+    assert "chains" not in config["modules"]["gmm"]
     assert "num_classes: as many as there are labels (4); nothing else of the labels reaches a module\n" in reasons
+
+
+def test_senses_without_counts_have_one_mixture_which_nothing_else_leads(command):
+    np.save("a.npy", ARRAYS["pixels"])
+    np.save("b.npy", ARRAYS["few"])
+
+    config, reasons = propose(command, "a.npy", "b.npy")
+
+    assert list(config["modules"]) == ["a", "b", "vae_a", "gmm"]
+    assert config["modules"]["gmm"] == {"type": "gmm", "inputs": ["vae_a", "b"], "num_classes": 10, "chains": 16}
+    assert "gmm: vae_a, b are sorted into classes by one mixture of Gaussians" in reasons
 
 
 def test_names_of_labels_are_of_the_labels_and_other_arrays_are_left_out_with_a_reason(command):
