@@ -11,12 +11,13 @@ from scipy import stats
 from scipy.special import gammaln, log_softmax, logsumexp, multigammaln
 
 from mmcli.modules import api as contract
+from mmcli.modules import gaussians
 from mmcli.modules.api import Inputs
-from mmcli.modules.gmm import components, marginals, model
-from mmcli.modules.gmm.scatters import class_products, diagonal, divided, floored_cholesky
+from mmcli.modules.gmm import marginals, model
 from mmcli.modules.gmm.spec import GmmOptions
-from mmcli.modules.gmm.table import side_by_side
+from mmcli.modules.gmm.table import prepare, side_by_side
 from mmcli.modules.messages import Categorical, Points, neutral, normalized
+from mmcli.modules.scatters import class_products, diagonal, divided, floored_cholesky
 from mmcli.modules.spec import Kind, Port
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails one of these tests
@@ -37,11 +38,11 @@ def prior_of(values, weight, prior_scale=PRIOR_SCALE):
 
 
 def prepared(points, prior_scale=PRIOR_SCALE):
-    return components.prepare(side_by_side((points,)), components.data_prior((points,), prior_scale))
+    return prepare(side_by_side((points,)), gaussians.data_prior((points,), prior_scale))
 
 
 def posterior_given(data, labels, num_classes, covariance="full"):
-    return components.niw_posterior(data, jnp.asarray(labels, jnp.int32), num_classes, covariance)
+    return gaussians.niw_posterior(data, jnp.asarray(labels, jnp.int32), num_classes, covariance)
 
 
 def posterior_of(members, m0, kappa0, nu0, s0):
@@ -140,8 +141,8 @@ LOG_MESSAGE = log_softmax(np.random.default_rng(3).normal(size=(5, 2)), axis=-1)
 def last_labels(key, parents, log_prior, prior_scale, covariance="full"):
     """Labels (4096, N) after 60 sweeps of as many chains from random labels: independent draws."""
     chains, sweeps, table = 4096, 60, side_by_side(parents)
-    prior = components.data_prior(parents, prior_scale)
-    data = components.prepare(table, prior)
+    prior = gaussians.data_prior(parents, prior_scale)
+    data = prepare(table, prior)
 
     def sweep(chain, key):
         def one(key, chain):
@@ -270,7 +271,7 @@ def test_draws_of_other_covariances_follow_their_posterior(covariance):
     data = prepared(float32(values, weight))
     posterior = jax.tree.map(np.asarray, posterior_given(data, labels % 2, 3, covariance))
     keys = jax.random.split(jax.random.key(0), 5000)
-    params = jax.jit(jax.vmap(components.draw_params, (0, None)))(keys, posterior)
+    params = jax.jit(jax.vmap(gaussians.draw_params, (0, None)))(keys, posterior)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
 
     for k in range(3):
@@ -295,7 +296,7 @@ def test_mean_parameters_and_densities_of_every_covariance_in_float64(covariance
     with jax.enable_x64(True):
         points = Points(jnp.asarray(values), jnp.asarray(weight))
         posterior = posterior_given(prepared(points), labels, 3, covariance)
-        params = components.mean_params(posterior)
+        params = gaussians.mean_params(posterior)
         log_weights, means = np.asarray(params.log_weights), np.asarray(params.means)
         scores = np.asarray(marginals.log_joint(params, side_by_side((points,))))
         nu, factors = np.asarray(posterior.nu), np.asarray(posterior.chol_scatters)
@@ -316,7 +317,7 @@ def test_items_that_belong_to_classes_in_shares_count_by_them_in_float64(covaria
     shares = 0.75 * np.eye(3)[labels] + 0.25 * np.eye(3)[(labels + 1) % 3]
     with jax.enable_x64(True):
         data = prepared(Points(jnp.asarray(values), jnp.asarray(weight)))
-        found = components.expected_posterior(data, jnp.asarray(shares.T), covariance)
+        found = gaussians.expected_posterior(data, jnp.asarray(shares.T), covariance)
         found = jax.tree.map(np.asarray, found)
 
     m0, kappa0, _, s0 = prior_of(values, weight)
@@ -422,7 +423,7 @@ def test_an_outlier_moves_no_prior():
 
     for kept, moved in zip(*(prior_of(points, weight) for points in (values, wild)), strict=True):
         np.testing.assert_allclose(moved, kept, atol=0.1)
-    found = components.data_prior((Points(jnp.asarray(wild, jnp.float32), jnp.asarray(weight)),), PRIOR_SCALE)
+    found = gaussians.data_prior((Points(jnp.asarray(wild, jnp.float32), jnp.asarray(weight)),), PRIOR_SCALE)
     np.testing.assert_allclose(found.centre, prior_of(wild, weight)[0], rtol=1e-4)
     np.testing.assert_allclose(np.diag(found.scatter), prior_of(wild, weight)[3], rtol=1e-4)
 
@@ -430,8 +431,8 @@ def test_an_outlier_moves_no_prior():
 def test_what_does_not_vary_has_the_prior_of_the_broadest_or_of_1():
     values = np.stack([np.full(9, 7.1), np.arange(9.0), np.arange(9.0) / 100], axis=1)
 
-    found = components.data_prior((Points(jnp.asarray(values, jnp.float32), jnp.ones(9)),), 0.1)
-    nothing = components.data_prior((Points(jnp.asarray(values[:, :1], jnp.float32), jnp.ones(9)),), 0.1)
+    found = gaussians.data_prior((Points(jnp.asarray(values, jnp.float32), jnp.ones(9)),), 0.1)
+    nothing = gaussians.data_prior((Points(jnp.asarray(values[:, :1], jnp.float32), jnp.ones(9)),), 0.1)
 
     assert found.scatter[0] == found.scatter[1] > 1000 * found.scatter[2]
     assert nothing.scatter[0] == pytest.approx(0.1)
@@ -448,7 +449,7 @@ def posterior():
 @pytest.fixture(scope="module")
 def draws(posterior):
     """5000 draws of weights (R, K), means (R, K, D), precisions (R, K, D, D) and log |A|."""
-    params = jax.jit(jax.vmap(components.draw_params, (0, None)))(jax.random.split(jax.random.key(0), 5000), posterior)
+    params = jax.jit(jax.vmap(gaussians.draw_params, (0, None)))(jax.random.split(jax.random.key(0), 5000), posterior)
     params = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     return params, np.exp(params.log_weights), np.swapaxes(params.whiteners, -1, -2) @ params.whiteners
 
@@ -513,7 +514,7 @@ def test_log_determinants_are_of_the_whiteners(draws):
 
 
 def test_mean_parameters_are_the_posterior_means(posterior):
-    params = jax.tree.map(np.asarray, components.mean_params(posterior))
+    params = jax.tree.map(np.asarray, gaussians.mean_params(posterior))
 
     np.testing.assert_allclose(
         np.exp(params.log_weights), (1 + posterior.counts) / (3 + posterior.counts.sum()), rtol=1e-5
@@ -527,7 +528,7 @@ def test_mean_parameters_are_the_posterior_means(posterior):
 
 def test_log_joint_is_weight_times_density(posterior):
     values, weight, _ = random_data(num_features=2)
-    params = components.mean_params(posterior)
+    params = gaussians.mean_params(posterior)
     points = Points(jnp.asarray(values, jnp.float32), jnp.asarray(weight, jnp.float32))
     scores = marginals.log_joint(params, side_by_side((points,)))
 
@@ -653,7 +654,7 @@ def test_the_message_counts_by_its_weight():
         module = model.build(GmmOptions(num_classes=2, message_weight=weight), (Port(Kind.POINTS, 2),), "cavity")
         state = module.init(jax.random.key(0), Inputs.of((points,), swapped))
         data = prepared(points)
-        params = components.mean_params(posterior_given(data, truth, 2))
+        params = gaussians.mean_params(posterior_given(data, truth, 2))
         received = Inputs.of((points,), swapped)
         classes[weight] = jax.jit(module.infer)(state._replace(params=params), received).items["class"]
 

@@ -9,8 +9,8 @@ from scipy.special import log_softmax, softmax
 
 from mmcli.modules import api
 from mmcli.modules.api import Inputs
+from mmcli.modules.gaussians import GmmParams, Prior
 from mmcli.modules.gmm import marginals, model
-from mmcli.modules.gmm.components import GmmParams, Prior
 from mmcli.modules.gmm.spec import GmmOptions
 from mmcli.modules.gmm.starts import common_classes
 from mmcli.modules.gmm.table import balanced, side_by_side

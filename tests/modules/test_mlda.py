@@ -19,6 +19,7 @@ from mmcli.modules.messages import Categorical, Counts, neutral, normalized
 from mmcli.modules.mlda import model, setting, variational
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.spec import Kind, Port
+from mmcli.modules.words import as_counts
 from mmcli.runs.metrics import evaluate
 
 random_key = functools.partial(jax.random.key, impl="rbg")  # as a run has it
@@ -247,24 +248,24 @@ def test_fractional_counts_are_scaled_and_never_cut():
     classes = normalized(jnp.asarray(rng.normal(size=(50, 7)), jnp.float32))
 
     for message, values in ((rows, rows.values), (classes, jnp.exp(classes.log_probs))):
-        scaled = setting.as_counts(message, 200.0)
+        scaled = as_counts(message, 200.0)
         np.testing.assert_allclose(scaled.sum(-1), 200, rtol=1e-6)
         np.testing.assert_allclose(scaled / 200, values / values.sum(-1, keepdims=True), rtol=1e-5)
-        np.testing.assert_array_equal(setting.as_counts(message, None), values)
+        np.testing.assert_array_equal(as_counts(message, None), values)
 
 
 def test_missing_rows_have_no_words_and_uniform_ones_do():
     classes = Categorical(jnp.log(jnp.array([[0.5, 0.5], [0.5, 0.5], [0.25, 0.75]])), jnp.array([0.0, 1.0, 1.0]))
 
-    np.testing.assert_allclose(setting.as_counts(classes, 8.0), [[0, 0], [4, 4], [2, 6]], rtol=1e-6)
-    np.testing.assert_allclose(setting.as_counts(classes, None), [[0, 0], [0.5, 0.5], [0.25, 0.75]], rtol=1e-6)
+    np.testing.assert_allclose(as_counts(classes, 8.0), [[0, 0], [4, 4], [2, 6]], rtol=1e-6)
+    np.testing.assert_allclose(as_counts(classes, None), [[0, 0], [0.5, 0.5], [0.25, 0.75]], rtol=1e-6)
 
 
 def test_an_empty_document_is_no_evidence_whether_it_is_there_or_not():
     for weight in (0.0, 1.0):
         rows = Counts(jnp.array([[0.0, 0.0], [1.0, 3.0]]), jnp.array([weight, 1.0]))
 
-        np.testing.assert_allclose(setting.as_counts(rows, 8.0), [[0, 0], [2, 6]], rtol=1e-6)
+        np.testing.assert_allclose(as_counts(rows, 8.0), [[0, 0], [2, 6]], rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -317,7 +318,7 @@ def test_what_goes_back_is_the_words_expected_of_the_other_inputs(trained):
     for place, probs in enumerate(
         (counts.values / inputs.parents[0].values.sum(-1, keepdims=True), jnp.exp(classes.log_probs))
     ):
-        received = setting.as_counts(inputs.parents[1 - place], 10.0)
+        received = as_counts(inputs.parents[1 - place], 10.0)
         prior = 0.1 * 3 * jnp.exp(inputs.child.log_probs)
         theta = ITEM_CONCENTRATIONS([state.topics[1 - place]], prior, [received])
         theta /= theta.sum(-1, keepdims=True)

@@ -8,7 +8,8 @@ from scipy.sparse import csr_array
 
 from mmcli.data.labels import make_labels
 from mmcli.modules.counts import on_device
-from mmcli.modules.mlda.starts import clusters_of, dispersion, effective_words
+from mmcli.modules.mlda.starts import dispersion, effective_words
+from mmcli.modules.words import clusters_of
 from mmcli.runs.metrics import evaluate
 
 K, N = 4, 400

@@ -16,10 +16,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from mmcli.modules.gmm.components import GmmParams, Prior, log_density
-from mmcli.modules.gmm.scatters import diagonal
+from mmcli.modules.gaussians import GmmParams, Prior, log_density
 from mmcli.modules.gmm.table import Table
 from mmcli.modules.numerics import mutual_information
+from mmcli.modules.scatters import diagonal
 
 
 class Ordered(NamedTuple):

@@ -28,7 +28,8 @@ from jax import Array
 from jax.scipy.special import logsumexp
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs
-from mmcli.modules.gmm.components import (
+from mmcli.modules.covariance import Covariance
+from mmcli.modules.gaussians import (
     Data,
     GmmParams,
     Prior,
@@ -38,12 +39,11 @@ from mmcli.modules.gmm.components import (
     expected_posterior,
     mean_params,
     niw_posterior,
-    prepare,
 )
 from mmcli.modules.gmm.marginals import filled, filled_by_means, joint_and_shared, log_joint
-from mmcli.modules.gmm.spec import Covariance, GmmOptions, covariance_form
+from mmcli.modules.gmm.spec import GmmOptions, covariance_form
 from mmcli.modules.gmm.starts import common_classes, propose
-from mmcli.modules.gmm.table import Table, apart, balanced, side_by_side
+from mmcli.modules.gmm.table import Table, apart, balanced, prepare, side_by_side
 from mmcli.modules.messages import Categorical, Points, normalized, of_kind
 from mmcli.modules.numerics import draw_categorical, kmeans
 from mmcli.modules.spec import Port, Rule

@@ -1,11 +1,12 @@
 """Specification of the Gaussian mixture: options, ports and reports."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import Field
 
 from mmcli.modules.class_count import AUTO, ClassOptions, NumClasses
+from mmcli.modules.covariance import Covariance, suitable_form
 from mmcli.modules.spec import (
     InputSpec,
     Kind,
@@ -20,8 +21,6 @@ from mmcli.modules.spec import (
 )
 
 FINER = 3  # components for each class at the beginning of a start
-
-Covariance: TypeAlias = Literal["full", "diagonal", "tied"]
 
 
 class GmmOptions(ClassOptions):
@@ -49,10 +48,8 @@ def output(options: GmmOptions, _ports: Sequence[Port]) -> Port:
 
 
 def covariance_form(options: GmmOptions, num_items: int, num_columns: int) -> Covariance:
-    """Form of the covariances; where it is auto, a full one needs a class to have as many items as columns."""
-    if options.covariance != AUTO:
-        return options.covariance
-    return "full" if num_items >= options.width * num_columns else "diagonal"
+    """Form of the covariances of a mixture."""
+    return suitable_form(options.covariance, options.width, num_items, num_columns)
 
 
 def memory(options: GmmOptions, load: Load) -> int:

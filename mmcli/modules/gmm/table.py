@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from mmcli.modules.gaussians import Data, Prior
 from mmcli.modules.messages import Message, Points, of_kind
 
 
@@ -45,6 +46,12 @@ def side_by_side(parents: Sequence[Message]) -> Table:
         jnp.stack([message.weight for message in points], axis=1),
         jnp.repeat(jnp.arange(len(points)), np.array(widths), total_repeat_length=sum(widths)),
     )
+
+
+def prepare(table: Table, prior: Prior) -> Data:
+    """Centre the points by the prior: moments of far-off data would cancel in float32."""
+    centred = (table.values - prior.centre[None, :]) * (table.known if table.is_single else table.column_known)
+    return Data(prior, centred, table.weight)
 
 
 def apart(values: Array, parents: Sequence[Message]) -> tuple[Points, ...]:

@@ -25,15 +25,16 @@ from jax import Array
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs
 from mmcli.modules.class_count import AUTO
-from mmcli.modules.counts import row_sums, word_sums
+from mmcli.modules.counts import word_sums
 from mmcli.modules.latent_classes import best_classes, num_clusters, random_memberships, views_of
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
-from mmcli.modules.mlda.setting import BETA, JUDGEMENT, SMALLEST_PRIOR, Setting, as_counts
+from mmcli.modules.mlda.setting import JUDGEMENT, SMALLEST_PRIOR, Setting
 from mmcli.modules.mlda.spec import MldaOptions
-from mmcli.modules.mlda.starts import clusters_of, effective_words
+from mmcli.modules.mlda.starts import effective_words
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
 from mmcli.modules.spec import Port, Rule
 from mmcli.modules.word_mixtures import beliefs_without, class_information, class_shares, fit, fit_held_out, score
+from mmcli.modules.words import BETA, as_counts, clusters_of, prediction
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
@@ -65,18 +66,6 @@ class MldaWork(NamedTuple):
     concentrations: Array  # (N, K) parameters of q(theta)
     topics: tuple[Array, ...]
     trace: Array  # (I,) nats; 0 for the sweeps to come
-
-
-def prediction(log_probs: Array, sent: Message, informed: Array) -> Message:
-    """Prediction of a modality from the log probabilities (N, V) of its words, in the kind of the message it sent.
-
-    As many words as were sent, one where none were. To a parent that infers, a row is missing where there is no
-    other evidence on the item, `informed` (N,) is False: class shares alone are no evidence for the parent.
-    """
-    if isinstance(sent, Counts):
-        mass = row_sums(sent.values)[:, None]
-        return Counts(jnp.exp(log_probs) * jnp.where(mass > 0, mass, 1), jnp.ones_like(sent.weight))
-    return normalized(log_probs, informed.astype(float))
 
 
 def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:

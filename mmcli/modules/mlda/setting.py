@@ -4,7 +4,7 @@ N items, K topics, V_m words of modality m, M modalities.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, overload
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -12,30 +12,17 @@ from jax import Array
 
 from mmcli.modules.api import Inputs
 from mmcli.modules.class_count import AUTO
-from mmcli.modules.counts import TINY, Rows, row_sums, scaled
-from mmcli.modules.messages import Categorical, Counts, Message, of_kind
+from mmcli.modules.counts import TINY, Rows, row_sums
+from mmcli.modules.messages import Categorical, Message, of_kind
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.mlda.starts import MOST_WORDS
 from mmcli.modules.spec import Kind, Rule
 from mmcli.modules.word_mixtures import Views
+from mmcli.modules.words import as_counts, pseudo_count
 
 LATENT_CLASS_SHARE = 1 / 2  # of the starts; the others are random, and cooled
-BETA = 0.1  # `auto`: pseudo-count of a word, or less where words are rarer than one a topic
 SMALLEST_PRIOR = 1e-6
 JUDGEMENT = 1.0  # words that a distribution over classes is worth to a mixture, which draws one class an item
-
-
-@overload
-def as_counts(message: Categorical, weight: float | Array | None) -> Array: ...
-@overload
-def as_counts(message: Message, weight: float | Array | None) -> Rows: ...
-def as_counts(message: Message, weight: float | Array | None) -> Rows:
-    """A modality's rows as (N, V) counts, scaled to sum to `weight` or left as they come; zeros where missing."""
-    if isinstance(message, Counts):
-        values = message.values
-    else:
-        values = jnp.where(message.weight[:, None] > 0, jnp.exp(of_kind(message, Categorical).log_probs), 0)
-    return values if weight is None else scaled(values, weight / jnp.maximum(row_sums(values), TINY))
 
 
 class Setting(NamedTuple):
@@ -60,9 +47,7 @@ class Setting(NamedTuple):
         """Pseudo-count of a word, () for each modality (N, V_m)."""
         if self.options.beta != AUTO:
             return (jnp.asarray(self.options.beta, float),) * len(words)
-        num_topics = self.options.width
-        a_topic = [row_sums(counts).sum() / (num_topics * counts.shape[1]) for counts in words]
-        return tuple(BETA * jnp.clip(each, TINY, 1.0) for each in a_topic)
+        return tuple(pseudo_count(counts, self.options.width) for counts in words)
 
     def views(self, inputs: Inputs, sizes: Array) -> Views:
         """The modalities as the search counts them: rows scaled to what they are worth, `sizes` (M,) words."""

@@ -1,49 +1,16 @@
-"""What the words of an input are worth, and its rows in few clusters.
+"""What the words of an input are worth.
 
-N items, K classes, V words, L clusters.
+N items, K classes, V words.
 """
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules.counts import TINY, Rows, SparseRows, row_sums, scaled, times, word_sums
+from mmcli.modules.counts import TINY, Rows, row_sums, times
 from mmcli.modules.word_mixtures import FOLDS, class_words, folds
+from mmcli.modules.words import clusters_of
 
-CLUSTER_ITERATIONS = 12
 MOST_WORDS = 1000.0  # that an item is worth: few items or none disperse less than chance has it
-
-
-def clusters_of(key: Array, counts: Rows, num_clusters: int) -> Array:
-    """Cluster the rows (N, V) by the Hellinger distance of their shares: (N, L), one-hot; zeros for empty rows.
-
-    Source: Lloyd (1982), doi:10.1109/TIT.1982.1056489.
-    """
-    mass = row_sums(counts)
-    there = (mass > 0).astype(float)
-    rows = square_roots(scaled(counts, 1 / jnp.maximum(mass, TINY)))  # of unit length
-    num_items = len(mass)
-    order = jnp.argsort(jax.random.uniform(key, (num_items,)) - there)  # known rows before others
-    first = order[jnp.arange(num_clusters) % num_items]
-    centres = word_sums(jax.nn.one_hot(first, num_items, axis=0), rows)  # (L, V)
-
-    def members(centres: Array) -> Array:
-        distances = jnp.square(centres).sum(-1)[None, :] - 2 * times(rows, centres.T)
-        return jax.nn.one_hot(distances.argmin(-1), num_clusters) * there[:, None]
-
-    def refine(_: Array, centres: Array) -> Array:
-        belongs = members(centres)
-        size = belongs.sum(0)[:, None]
-        return jnp.where(size > 0, word_sums(belongs, rows) / jnp.maximum(size, 1), centres)
-
-    return members(jax.lax.fori_loop(0, CLUSTER_ITERATIONS, refine, centres))
-
-
-def square_roots(counts: Rows) -> Rows:
-    """Square root of every count."""
-    if isinstance(counts, SparseRows):
-        return counts._replace(values=jnp.sqrt(counts.values))
-    return jnp.sqrt(counts)
 
 
 def dispersion(memberships: Array, counts: Rows, beta: Array) -> Array:

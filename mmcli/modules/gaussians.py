@@ -17,11 +17,10 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from mmcli.modules.gmm.scatters import class_products, diagonal, divided, floored_cholesky, panels, rounding_error
-from mmcli.modules.gmm.spec import Covariance
-from mmcli.modules.gmm.table import Table
+from mmcli.modules.covariance import Covariance
 from mmcli.modules.messages import Message, Points, of_kind
 from mmcli.modules.numerics import draw_gamma, winsorized_moments
+from mmcli.modules.scatters import class_products, diagonal, divided, floored_cholesky, panels, rounding_error
 
 PRIOR_KAPPA = 1.0
 PRIOR_CLASS_COUNT = 1.0
@@ -69,12 +68,6 @@ def data_prior(parents: Sequence[Message], prior_scale: float) -> Prior:
     largest = variances.max()
     floor = jnp.where(largest > 0, largest, 1.0)
     return Prior(centre, prior_scale * jnp.where(variances > 0, variances, floor))
-
-
-def prepare(table: Table, prior: Prior) -> Data:
-    """Centre the points by the prior: moments of far-off data would cancel in float32."""
-    centred = (table.values - prior.centre[None, :]) * (table.known if table.is_single else table.column_known)
-    return Data(prior, centred, table.weight)
 
 
 def niw_posterior(data: Data, labels: Array, num_classes: int, covariance: Covariance) -> Niw:
