@@ -230,6 +230,9 @@ def _input_problems(
         elif (source := modules[parent]) is not None and not _agreed(offered, spec):
             text = f"{shown(parent, 60)} ({source.type}) sends {listed(offered)}, but {module.type} takes"
             yield (*keys, index), f"{text} {listed(spec.inputs.kinds)}"
+        elif spec.inputs.asks_kind and len(agreed := _agreed(offered, spec)) > 1:
+            text = f"{shown(parent, 60)} may be {' or '.join(agreed)}, and {module.type} takes both"
+            yield (*keys, index), f"{text}; give modules.{shown(parent, 60)} one: kind: {agreed[-1]}"
     if module.labels is not None and spec.classes is None:
         yield ("modules", module.name, "labels"), f"{module.type} finds no classes that labels could measure; remove it"
 
@@ -305,7 +308,7 @@ def _offers(parent: ModuleConfig | None, outputs: Mapping[str, Port]) -> tuple[K
     """Kinds that a module can send forward; none where it could not be read."""
     if parent is None:
         return ()
-    return (outputs[parent.name].kind,) if parent.name in outputs else parent.spec.sends
+    return (outputs[parent.name].kind,) if parent.name in outputs else parent.spec.offered(parent.options)
 
 
 def _agreed(offered: Iterable[Kind], child: ModuleSpec) -> list[Kind]:

@@ -27,6 +27,9 @@ def guarded(spec: ModuleSpec) -> ModuleSpec:
     def memory(options: Any, load: Load) -> int:
         return int(spec.memory(options, load))
 
+    def prunes(options: Any) -> bool:
+        return bool(spec.prunes(options))
+
     def bounds(options: Any) -> tuple[float, float] | None:
         found = spec.inputs.bounds(options)
         if found is None:
@@ -36,7 +39,14 @@ def guarded(spec: ModuleSpec) -> ModuleSpec:
 
     guard = partial(_guarded, spec)
     inputs = replace(spec.inputs, bounds=guard(bounds))
-    return replace(spec, inputs=inputs, output=guard(output), check=guard(check), memory=guard(memory))
+    return replace(
+        spec,
+        inputs=inputs,
+        output=guard(output),
+        check=guard(check),
+        memory=guard(memory),
+        prunes=guard(prunes),
+    )
 
 
 def _guarded(spec: ModuleSpec, function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:

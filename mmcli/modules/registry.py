@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from mmcli.modules.api import Module
 
 GROUP = "mmcli.modules"
-# Where the spec of each type of mmcli's own is, as "package.module:attribute".
-BUILT_IN = {name: f"mmcli.modules.{name}.spec:SPEC" for name in ("observation", "vae", "gmm", "mlda", "markov")}
+OWN = ("observation", "vae", "gmm", "mlda", "markov", "mixture")
+# Where the spec of each is, as "package.module:attribute".
+BUILT_IN = {name: f"mmcli.modules.{name}.spec:SPEC" for name in OWN}
 
 IMPORT_PATH = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 

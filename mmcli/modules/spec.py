@@ -142,6 +142,10 @@ def _unknown(_options: Any, _load: Load) -> int:
     return 0
 
 
+def _keeps_all(_options: Any) -> bool:
+    return False
+
+
 def _no_problems(_options: Any, _ports: Sequence[Port]) -> tuple[Problem, ...]:
     return ()
 
@@ -157,6 +161,8 @@ class InputSpec:
         bounds: options -> lowest and highest value of an observed input, 0 among them, or None where any will do.
         scale_option: option that, where it is not None, scales rows of counts to a weight of their own; "" where there
             is none.
+        asks_kind: whether an observation of which it takes several kinds has to name one, by its option `kind`;
+            otherwise it is of the preferred kind.
     """
 
     kinds: tuple[Kind, ...] = ()
@@ -164,6 +170,7 @@ class InputSpec:
     maximum: int | None = None
     bounds: Callable[[Any], tuple[float, float] | None] = _unbounded
     scale_option: str = ""
+    asks_kind: bool = False
 
     def scales_counts(self, options: Any) -> bool:
         """Whether rows of counts are scaled to a weight of their own."""
@@ -183,6 +190,7 @@ class ModuleSpec:
         options: model of the options it takes from a config.
         inputs: kinds and number of its inputs.
         sends: kinds of message that it can send forward, all that `output` may give.
+        offers: options -> those of `sends` that a source with these options can send; None where it is all.
         output: (options, ports) -> port of its forward messages.
         build: "package.module:function", (options, ports, rule) -> `mmcli.modules.api.Module`, imported when used.
         check: (options, ports) -> problems, each with the option it lies in.
@@ -197,6 +205,7 @@ class ModuleSpec:
         restartable: whether the search over a graph may start it anew several times: an update costs little beside
             those of other types, and where it ends depends on its start.
         finer: options -> options with more classes, for the beginning of a start; None where that helps no child.
+        prunes: options -> whether it finds how many classes it needs, so that others without an item are no fault.
         remedy: advice when its numbers diverge.
         memory_remedy: advice when it needs too much memory.
         origin: set by the registry; None for mmcli's own.
@@ -212,6 +221,7 @@ class ModuleSpec:
     sends: tuple[Kind, ...]
     output: Callable[[Any, Sequence[Port]], Port]
     build: str = ""
+    offers: Callable[[Any], tuple[Kind, ...]] | None = None
     check: Callable[[Any, Sequence[Port]], Iterable[Problem]] = _no_problems
     reports: Mapping[str, Role] = field(default_factory=dict)
     memory: Callable[[Any, Load], int] = _unknown
@@ -222,6 +232,7 @@ class ModuleSpec:
     targets: tuple[Kind, ...] = ()
     restartable: bool = False
     finer: Callable[[Any], Any] | None = None
+    prunes: Callable[[Any], bool] = _keeps_all
     remedy: str = "try other options"
     memory_remedy: str = "give it fewer items or columns"
     origin: Origin | None = None
@@ -235,6 +246,10 @@ class ModuleSpec:
     def is_source(self) -> bool:
         """Whether it has no inputs and stands for data."""
         return not self.inputs.kinds
+
+    def offered(self, options: Any) -> tuple[Kind, ...]:
+        """Kinds of message that it can send with these options."""
+        return self.sends if self.offers is None else self.offers(options)
 
     @property
     def classes(self) -> ClassReports | None:

@@ -37,8 +37,9 @@ def find_signs(findings: Findings, graph: Graph) -> Iterator[str]:
     """A line for each sign, module by module; a further kind of sign is a further function here."""
     for name, classes in findings.classes.items():
         yield from _split_signs(name, classes, findings)
-        yield from _size_signs(name, classes)
-        if not graph.nodes[name].children:  # the probabilities of others leave out what their children sent
+        node = graph.nodes[name]
+        yield from _size_signs(name, classes, prunes=node.spec.prunes(node.config.options))
+        if not node.children:  # the probabilities of others leave out what their children sent
             yield from _confidence_signs(name, classes)
     yield from _join_signs(findings)
     yield from _moving_signs(findings)
@@ -75,12 +76,12 @@ def _are_apart(senses: Iterable[np.ndarray], found: np.ndarray, pair: tuple[int,
     return are_apart([sense[rows] for sense in senses], found[rows] == pair[0])
 
 
-def _size_signs(name: str, classes: Classes) -> Iterator[str]:
-    """Classes of hardly any item."""
+def _size_signs(name: str, classes: Classes, *, prunes: bool) -> Iterator[str]:
+    """Classes of hardly any item; of a module that prunes, classes of none are no sign."""
     numbers, sizes = np.unique(classes.found, return_counts=True)
     small = sizes < SMALLEST * len(classes.found) / classes.num_classes
     empty = classes.num_classes - len(numbers)
-    seen = [f"{empty} of {classes.num_classes} classes without an item"] if empty else []
+    seen = [f"{empty} of {classes.num_classes} classes without an item"] if empty and not prunes else []
     seen += [
         f"only {size} of {len(classes.found)} items in class {classes.text(int(number))}"
         for number, size in zip(numbers[small], sizes[small], strict=True)

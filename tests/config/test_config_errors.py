@@ -146,7 +146,10 @@ CHANGES = {
     ],
     "data: images}": [
         ("data: imagse}", '8:37: modules.image.data: no data "imagse" (did you mean images?)'),
-        ("data: images, labels: digits}", "8:45: modules.image.labels: unknown key; the keys here are type, data"),
+        (
+            "data: images, labels: digits}",
+            "8:45: modules.image.labels: unknown key; the keys here are type, data, kind",
+        ),
     ],
     ", data: images}": [
         ("}", "8:3: modules.image.data: missing; it must be a name"),

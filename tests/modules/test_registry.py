@@ -110,7 +110,7 @@ def test_bounds_that_need_an_option_leave_only_the_advice_out(site, tmp_path, co
     done = command("data", "show", tmp_path / "a.npz")
 
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[-1].endswith("0 to 1: vae, gmm, mlda")
+    assert done.out.splitlines()[-1].endswith("0 to 1: vae, gmm, mlda, mixture")
 
 
 def test_a_type_of_two_packages_is_refused(site):

@@ -63,6 +63,10 @@ def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items
         ("mlda", {"num_classes": 20, "restarts": 2}, "s", 20_000, [5000]),
         ("markov", {}, "k", 20_000, [10]),
         ("markov", {}, "k", 2000, [100]),
+        ("mixture", {"num_classes": 10}, "pck", 5000, [20, 50, 10]),
+        ("mixture", {"num_classes": {"max": 20}, "restarts": 4}, "p", 2000, [60]),
+        ("mixture", {"num_classes": 10}, "c", 2000, [2000]),
+        ("mixture", {"num_classes": 20, "restarts": 2}, "s", 20_000, [5000]),
     ],
 )
 def test_a_module_takes_about_what_is_reckoned(type_name, options, kinds, num_items, widths):

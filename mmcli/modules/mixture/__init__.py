@@ -1,0 +1,1 @@
+"""Mixture of one latent class an item over inputs of any kind."""
