@@ -17,7 +17,7 @@ from jax import Array
 
 from mmcli.modules.word_mixtures import Views, beliefs_without, class_shares, fit, score
 
-CLUSTERS, PER_CLASS, ITEMS_PER_CLUSTER = 50, 3, 8  # of a view: at least as many, or fewer, so that each has some items
+CLUSTERS, ITEMS_PER_CLUSTER = 50, 8  # of a view: as many as this, or fewer, so that each has some items
 SENSE_WORDS = 5.0  # words that a cluster counts for
 PSEUDO_COUNT = 0.1  # of a cluster in a class
 HOTTEST = 20.0  # temperature
@@ -27,7 +27,7 @@ STARTS_PER_KEPT = 5  # starts for each that goes on
 
 def num_clusters(num_classes: int, num_items: int) -> int:
     """Number of clusters L of a view."""
-    return min(max(CLUSTERS, PER_CLASS * num_classes), max(num_classes, num_items // ITEMS_PER_CLUSTER), num_items)
+    return min(CLUSTERS, max(num_classes, num_items // ITEMS_PER_CLUSTER), num_items)
 
 
 def views_of(senses: Sequence[Array], child: Array) -> Views:
