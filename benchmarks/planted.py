@@ -66,8 +66,8 @@ class Last(Silent):
 def planted(shape: Shape, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Data by name, with `labels`, and log P(item, class) under the true parameters, (N, K).
 
-    Points have unit variance about means 3.5 apart, in the root of the mean square; of the words, those beyond a
-    thousand an item repeat others, as in quantised sound.
+    Points have unit variance about means 3.5 apart, in the root of the mean square; of the words, those beyond 60 an
+    item repeat others, as in quantised sound.
     """
     rng = np.random.default_rng(seed)
     shares = np.linspace(1, shape.smallest, shape.classes)
