@@ -15,9 +15,12 @@ from mmcli.runs.history import HistoryLine
 from mmcli.runs.search_record import SearchRecord
 
 NUM_CLASSES, NUM_ITEMS = 5, 800
-SPEC = SimpleNamespace(trace=Trace("loglik", "nats", "up"))
+SPEC = SimpleNamespace(trace=Trace("loglik", "nats", "up"), prunes=lambda options: options == "open")
 GRAPH = SimpleNamespace(
-    nodes={"gmm": SimpleNamespace(spec=SPEC, children=("mlda",)), "mlda": SimpleNamespace(spec=SPEC, children=())}
+    nodes={
+        name: SimpleNamespace(spec=SPEC, config=SimpleNamespace(options=options), children=children)
+        for name, options, children in (("gmm", None, ("mlda",)), ("mlda", None, ()), ("mixture", "open", ()))
+    }
 )
 NUM_RUNS = 20
 
@@ -101,6 +104,10 @@ def test_empty_and_small_classes():
 
     assert signs({"gmm": classes_of(found)}) == [
         f"gmm: 1 of 5 classes without an item, only 2 of 800 items in class 3; {AGAIN}, or fewer classes"
+    ]
+    # A type that finds how many classes it needs leaves the others without items.
+    assert signs({"mixture": classes_of(found)}) == [
+        f"mixture: only 2 of 800 items in class 3; {AGAIN}, or fewer classes"
     ]
 
 
