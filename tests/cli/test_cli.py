@@ -1,5 +1,6 @@
 """The command line from outside: what is printed where, exit codes, and the run directory that comes of it."""
 
+import dataclasses
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from mmcli import __version__
 from mmcli.engine import schedule
 from mmcli.errors import DivergedError
 from mmcli.modules.registry import find_spec, type_names
+from mmcli.modules.spec import Options
 
 
 def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -66,12 +68,17 @@ def test_modules_of_a_type_tells_each_option(command):
     assert options[1].split()[:2] == ["covariance", "auto"]
 
 
-def test_a_source_has_no_inputs_and_no_options(command):
-    assert command("modules", "observation").out.splitlines()[1:] == [
-        "from mmcli; a source: has no inputs; sends points, counts",
-        "",
-        "no options",
-    ]
+def test_a_source_has_no_inputs(command):
+    _, neighbours, *_, kind = command("modules", "observation").out.splitlines()
+
+    assert neighbours == "from mmcli; a source: has no inputs; sends points, counts"
+    assert kind.split()[:2] == ["kind", "none"]
+
+
+def test_a_type_without_options(command, register):
+    register(dataclasses.replace(find_spec("observation"), name="bare", options=Options))
+
+    assert command("modules", "bare").out.splitlines()[2:] == ["", "no options"]
 
 
 def test_unknown_type(command):

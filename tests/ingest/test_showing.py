@@ -16,6 +16,8 @@ from mmcli.ingest.panels import make_panels
 from mmcli.modules.registry import find_spec
 from mmcli.modules.spec import Options
 
+RATES = "0 or more: gmm, mlda, mixture, vae with likelihood: gaussian"
+
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -59,10 +61,10 @@ def test_arrays_and_labels_in_a_table(command):
     assert done.err == ""
     assert done.out.splitlines() == [
         "array        shape      type     range      zeros",
-        "images       4 x 16     float32  0 to 0.5   96.9%   0 to 1: vae, gmm, mlda",
+        "images       4 x 16     float32  0 to 0.5   96.9%   0 to 1: vae, gmm, mlda, mixture",
         "speech       4 x 2      uint8    0 to 3     50.0%   counts: mlda",
-        "rates        4 x 2      float64  0 to 3     37.5%   0 or more: gmm, mlda, vae with likelihood: gaussian",
-        "points       4 x 2      float64  -0.5 to 3  37.5%   real values: gmm, vae with likelihood: gaussian",
+        f"rates        4 x 2      float64  0 to 3     37.5%   {RATES}",
+        "points       4 x 2      float64  -0.5 to 3  37.5%   real values: gmm, mixture, vae with likelihood: gaussian",
         "missing      4 x 2      float64  3          0.0%    counts: mlda; 1 row of NaN (missing: nan)",
         "holes        4 x 2      float64  0 to 2     37.5%   NaN in some columns of 1 row; fill it, or drop the items",
         "endless      4 x 2      float64  0 to 2     37.5%   holds infinity; mend it",
@@ -109,7 +111,7 @@ def test_tables_without_names(command, tmp_path, monkeypatch):
         command("data", "show", "data.txt").out.splitlines()[1] == "(one)  3 x 2  float32  0 to 4  16.7%  counts: mlda"
     )
     assert command("data", "show", "table.csv").out.splitlines()[1:] == [
-        "(one)   2 x 1  float32  0.25 to 0.5  0.0%   0 to 1: vae, gmm, mlda",
+        "(one)   2 x 1  float32  0.25 to 0.5  0.0%   0 to 1: vae, gmm, mlda, mixture",
         "labels  2      float32  2                   labels",
         "",
         "labels: 1 label (and their items): 2 (2)",
@@ -153,11 +155,9 @@ def test_a_type_is_named_by_what_its_spec_says(register):
     inputs = dataclasses.replace(gmm.inputs, bounds=lambda options: (0, 1) if options.scale == "unit" else (0, 255))
     register(dataclasses.replace(gmm, name="narrow", options=Narrow, inputs=inputs))
 
-    assert describe("", np.array([[0.5, 1]])).meaning == "0 to 1: vae, gmm, mlda, narrow"
-    assert describe("", np.array([[0.5, 2]])).meaning == (
-        "0 or more: gmm, mlda, vae with likelihood: gaussian, narrow with scale: byte"
-    )
-    assert describe("", np.array([[-0.5, 2]])).meaning == "real values: gmm, vae with likelihood: gaussian"
+    assert describe("", np.array([[0.5, 1]])).meaning == "0 to 1: vae, gmm, mlda, mixture, narrow"
+    assert describe("", np.array([[0.5, 2]])).meaning == (f"{RATES}, narrow with scale: byte")
+    assert describe("", np.array([[-0.5, 2]])).meaning == "real values: gmm, mixture, vae with likelihood: gaussian"
 
 
 def test_hac_features_are_drawn_by_stream_and_lag_and_images_in_color():
