@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 from sklearn.metrics import adjusted_rand_score
+from suite import parse_seeds
 
 import mmcli
 
@@ -96,18 +97,17 @@ def write(folder: Path, num_items: int = NUM_ITEMS) -> None:
 def main() -> None:
     """Print the results of each seed, then the mean, minimum and maximum of all; or write data."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", default="1000-1009", help="first and last")
+    parser.add_argument("--seeds", type=parse_seeds, default=range(1000, 1010), metavar="A-B", help="[1000-1009]")
     parser.add_argument("--write", type=Path, help="folder for data of seed 0")
     arguments = parser.parse_args()
     if arguments.write is not None:
         write(arguments.write)
         return
-    first, last = map(int, arguments.seeds.split("-"))
     rows = {}
-    for seed in range(first, last + 1):
+    for seed in arguments.seeds:
         rows[seed] = results(seed)
         print(seed, "  ".join(f"{name} {value:.3f}" for name, value in rows[seed].items()), flush=True)
-    for name in rows[first]:
+    for name in rows[arguments.seeds[0]]:
         values = [row[name] for row in rows.values()]
         print(f"{name}: mean {np.mean(values):.3f} ({min(values):.3f}..{max(values):.3f})")
 

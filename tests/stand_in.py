@@ -1,8 +1,8 @@
 """In the place of `mmcli` in the jobs of a sweep: writes a run as `mmcli train` does, in a moment, and obeys orders.
 
 The file orders.json of the working directory gives an order for a seed: "fail" ends with exit code 3 before the run
-begins, "diverge" after its first round, "wait" goes on once the file `go` is there, "sleep" never, and "other data"
-pretends that its data have changed.
+begins, "fail after 000" as soon as that point of the sweep has a round, "diverge" after its first round, "wait" goes on
+once the file `go` is there, "sleep" never, and "other data" pretends that its data have changed.
 """
 
 import json
@@ -25,7 +25,10 @@ def train(config: Path, output: Path) -> int:
     order = json.loads(orders.read_text()).get(str(seed)) if orders.exists() else None
     with Path("attempts.txt").open("a") as attempts:
         attempts.write(f"{output.name}\n")
-    if order == "fail":
+    if order is not None and order.startswith("fail"):
+        _, _, other = order.partition(" after ")
+        while other and not (output.parent / other / "history.jsonl").exists():
+            time.sleep(0.02)
         sys.stderr.write("mmcli: error: no luck\n")
         return 3
     run = RunDirectory.open_or_create(output)

@@ -125,7 +125,7 @@ def test_a_failed_point_keeps_its_error_and_its_log_and_stops_nothing(config, jo
 
 
 def test_the_first_failure_can_stop_all(config, jobs, command):
-    jobs(**{"0": "sleep", "1": "fail"})
+    jobs(**{"0": "sleep", "1": "fail after 000"})
 
     done = command("sweep", config, "--seeds", "0-3", "-j", "2", "--fail-fast")
 

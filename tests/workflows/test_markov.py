@@ -4,10 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from stopped import contents, stopped_in
 
 from mmcli import load_run
-from mmcli.engine import schedule
-from mmcli.engine.events import Progress
 
 LENGTHS = (60, 25, 35)
 N, K = sum(LENGTHS), 3
@@ -105,23 +104,8 @@ def test_points_of_a_state_are_generated(run):
     assert np.mean(drawn.argmax(-1) == 1) > 0.8
 
 
-def contents(run):
-    """Bytes of all results."""
-    return {str(path.relative_to(run)): path.read_bytes() for path in run.glob("module*/*")}
-
-
 def test_a_run_that_was_stopped_ends_like_one_that_never_was(run, command, monkeypatch):
-    learn = schedule.train_rounds
-
-    def learn_a_little(*data, **options):
-        for event in learn(*data, **options):
-            if isinstance(event, Progress) and event.module == "markov" and event.done > 0:
-                yield event
-                raise KeyboardInterrupt
-            yield event
-
-    with monkeypatch.context() as patch:
-        patch.setattr(schedule, "train_rounds", learn_a_little)
+    with stopped_in(monkeypatch, "markov"):
         assert command("train", "x.yaml", "-o", "stopped").code == 130
 
     assert command("train", "x.yaml", "-o", "stopped", "--resume").code == 0

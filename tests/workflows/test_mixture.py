@@ -6,10 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mixture import write
+from stopped import contents, stopped_in
 
 from mmcli import load_run
-from mmcli.engine import schedule
-from mmcli.engine.events import Progress
 
 CONFIG = Path(__file__).parents[2] / "configs" / "spatial_concepts.yaml"
 SMALL = (
@@ -123,23 +122,8 @@ def test_every_input_is_generated_from_a_class(run):
     assert drawn.std(0).min() > 0.2
 
 
-def contents(run):
-    """Bytes of all results."""
-    return {str(path.relative_to(run)): path.read_bytes() for path in run.glob("module*/*")}
-
-
 def test_a_run_that_was_stopped_ends_like_one_that_never_was(run, command, monkeypatch):
-    learn = schedule.train_rounds
-
-    def learn_a_little(*data, **options):
-        for event in learn(*data, **options):
-            if isinstance(event, Progress) and event.module == "concept" and event.done > 0:
-                yield event
-                raise KeyboardInterrupt
-            yield event
-
-    with monkeypatch.context() as patch:
-        patch.setattr(schedule, "train_rounds", learn_a_little)
+    with stopped_in(monkeypatch, "concept"):
         assert command("train", "configs/spatial_concepts.yaml", *SMALL, "-o", "stopped").code == 130
 
     assert command("train", "configs/spatial_concepts.yaml", *SMALL, "-o", "stopped", "--resume").code == 0

@@ -1,4 +1,4 @@
-"""Posterior of a mixture's parameters, and what it says of the items.
+"""Posterior of a mixture's parameters, and the evidence on items under it.
 
 N items, M inputs, P of them points, V words, K classes.
 
