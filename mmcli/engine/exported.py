@@ -1,10 +1,10 @@
-"""The predictor of a trained graph as one StableHLO program, which jax alone can run.
+"""The predictor of a trained graph as one function of dense rows, and as a program that jax alone can run.
 
 B items in a batch, D columns of a sense, K classes.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,18 +19,22 @@ from mmcli.errors import UsageError
 PLATFORM = "cpu"
 
 
-@own_settings()
-def export_predictor(
+class PredictorProgram(NamedTuple):
+    """The function {sense: (B, D) float32} -> {module: (B, K) float32 class probabilities}; a row of NaN is missing."""
+
+    predict: Callable[[dict[str, Array]], dict[str, Array]]
+    arguments: dict[str, jax.ShapeDtypeStruct]
+
+
+def predictor_program(
     infer: Callable[[Given], Mapping[str, Mapping[str, Array]]],
     widths: Mapping[str, int],
     senses: Mapping[str, str],
     units: Mapping[str, tuple[np.ndarray, np.ndarray]],
     probabilities: Mapping[str, str],
     num_items: int,
-) -> bytes:
-    """Serialise the program {sense: (B, D) float32} -> {module: (B, K) float32 class probabilities}.
-
-    A row of NaN is a missing one.
+) -> PredictorProgram:
+    """Make the function that a program of a predictor computes.
 
     Args:
         infer: arrays of items by module, of a graph whose modules take items as independent.
@@ -39,9 +43,6 @@ def export_predictor(
         units: (D,) centre and scale, float64, of the observations in standard units.
         probabilities: name of the array of class probabilities, by module that finds classes.
         num_items: B.
-
-    Raises:
-        UsageError: flatbuffers is not installed.
     """
 
     def predict(given: dict[str, Array]) -> dict[str, Array]:
@@ -56,9 +57,19 @@ def export_predictor(
         return {module: items[module][name] for module, name in probabilities.items()}
 
     shapes = {sense: jax.ShapeDtypeStruct((num_items, widths[name]), jnp.float32) for name, sense in senses.items()}
-    program = export.export(jax.jit(predict), platforms=[PLATFORM])(shapes)
+    return PredictorProgram(predict, shapes)
+
+
+@own_settings()
+def to_stablehlo(program: PredictorProgram) -> bytes:
+    """Serialise a predictor as StableHLO.
+
+    Raises:
+        UsageError: flatbuffers is not installed.
+    """
+    exported = export.export(jax.jit(program.predict), platforms=[PLATFORM])(program.arguments)
     try:
-        return bytes(program.serialize())
+        return bytes(exported.serialize())
     except ImportError:  # of flatbuffers, which jax does not require
         raise UsageError("mmcli export needs the package flatbuffers: pip install '.[export]' in the clone") from None
 

@@ -20,7 +20,7 @@ from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
 from mmcli.data.rows.protocol import Rows, as_rows
 from mmcli.engine.devices import memory_errors, own_settings, start
-from mmcli.engine.exported import export_predictor
+from mmcli.engine.exported import PredictorProgram, predictor_program
 from mmcli.engine.program import module_key, watched_seconds
 from mmcli.engine.pytrees import restore
 from mmcli.engine.routing import (
@@ -204,15 +204,15 @@ class Predictor:
             *jax.tree.map(lambda array: np.asarray(array)[:size], (settled.items, senses, settled.own))
         )
 
-    def export(
+    def program(
         self,
         senses: Mapping[str, str],
         units: Mapping[str, tuple[np.ndarray, np.ndarray]],
         probabilities: Mapping[str, str],
         num_items: int,
-    ) -> bytes:
-        """Serialise the program of `export_predictor`, with its arguments."""
-        return export_predictor(self._infer_items, self._widths, senses, units, probabilities, num_items)
+    ) -> PredictorProgram:
+        """Make the function of `predictor_program`, with its arguments."""
+        return predictor_program(self._infer_items, self._widths, senses, units, probabilities, num_items)
 
     def _infer_items(self, given: Given) -> dict[str, dict[str, Array]]:
         """Arrays of items that each module reports, from dense rows of one batch; traced."""

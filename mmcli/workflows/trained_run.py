@@ -23,6 +23,7 @@ from mmcli.workflows.plugins import recorded_plugins
 from mmcli.workflows.relocation import recorded_by, relocated
 
 if TYPE_CHECKING:
+    from mmcli.engine.exported import PredictorProgram
     from mmcli.engine.predictor import PredictedBatch, Predictor
 
 Watch: TypeAlias = Callable[[int, int], None]  # called with the number of items done, and of all
@@ -187,19 +188,18 @@ class TrainedRun(LearnedRun):
 
         return finished()
 
-    def exported(self, num_items: int) -> bytes:
-        """Serialise the program of `engine.exported`: rows of all senses -> class probabilities of every module.
+    def program(self, num_items: int) -> "PredictorProgram":
+        """Make the function of `engine.exported`: rows of all senses -> class probabilities of every module.
 
         Args:
             num_items: of a batch.
 
         Raises:
-            UsageError: flatbuffers is not installed.
             DamagedRunError: parameters are missing, or not as training wrote them.
         """
         senses = {module: sense for sense, module in self.senses.items()}
         probabilities = {name: reports.probabilities for name, reports in self.classifiers.items()}
-        return self._predictor.export(senses, self.units, probabilities, num_items)
+        return self._predictor.program(senses, self.units, probabilities, num_items)
 
     def predict(self, **senses: ArrayLike) -> dict[str, Prediction]:
         """Predict classes and their probabilities, by module that finds classes.
