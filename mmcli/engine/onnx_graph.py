@@ -24,7 +24,7 @@ class OnnxGraph:
     """Operators of one graph. The body of a loop is a graph of its own, which reads the tensors around it too."""
 
     def __init__(self) -> None:
-        self._nodes: list[NodeProto] = []
+        self.nodes: list[NodeProto] = []
         self._constants: dict[tuple[str, tuple[int, ...], bytes], TensorProto] = {}
         self._numbers: Iterator[int] = count()
 
@@ -56,7 +56,7 @@ class OnnxGraph:
     def add_many(self, operator: str, num_results: int, *inputs: Value, **attributes: Any) -> list[str]:
         """Append an operator; the names of its results."""
         results = [self.new_name() for _ in range(num_results)]
-        self._nodes.append(helper.make_node(operator, [self.name(value) for value in inputs], results, **attributes))
+        self.nodes.append(helper.make_node(operator, [self.name(value) for value in inputs], results, **attributes))
         return results
 
     def loop(
@@ -64,7 +64,7 @@ class OnnxGraph:
         length: Value,
         carried: Sequence[Value],
         forms: Sequence[Form],
-        step: Callable[["OnnxGraph", str, list[str]], Sequence[Value]],
+        step: Callable[["OnnxGraph", Value, Sequence[Value]], Sequence[Value]],
     ) -> list[str]:
         """Append a loop of a known number of steps.
 
@@ -86,7 +86,7 @@ class OnnxGraph:
         scalars = [_info(number, Form(np.int64, ())), _info(alive, Form(np.bool_, ()))]
         inputs = scalars + [_info(name, form) for name, form in zip(states, forms, strict=False)]
         outputs = [_info(still, Form(np.bool_, ())), *map(_info, results, forms)]
-        inside = helper.make_graph(body._nodes, "body", inputs, outputs)
+        inside = helper.make_graph(body.nodes, "body", inputs, outputs)
         return self.add_many("Loop", len(forms), length, np.array(True), *carried, body=inside)
 
     def model(self, inputs: Mapping[str, Form], outputs: Mapping[str, tuple[str, Form]], producer: str) -> ModelProto:
@@ -98,9 +98,9 @@ class OnnxGraph:
             producer: name of the program that writes it.
         """
         for name, (tensor, _) in outputs.items():
-            self._nodes.append(helper.make_node("Identity", [tensor], [name]))
+            self.nodes.append(helper.make_node("Identity", [tensor], [name]))
         graph = helper.make_graph(
-            self._nodes,
+            self.nodes,
             "predictor",
             [_info(name, form) for name, form in inputs.items()],
             [_info(name, form) for name, (_, form) in outputs.items()],

@@ -6,11 +6,12 @@ An operation takes a graph, the equation of the jaxpr, and the values of its arg
 from collections.abc import Callable, Sequence
 from functools import partial
 from string import ascii_lowercase
-from typing import Any, TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from jax import lax
-from jax.extend.core import JaxprEqn
+from jax.core import ShapedArray
+from jax.extend.core import JaxprEqn, Literal, Var
 
 from mmcli.engine.onnx_graph import OnnxGraph, Value, element_type
 
@@ -26,6 +27,11 @@ class UnknownOperationError(Exception):
 def ints(*numbers: int) -> np.ndarray:
     """Numbers as shapes and axes are given."""
     return np.array(numbers, np.int64)
+
+
+def kind(variable: Var | Literal) -> ShapedArray:
+    """Type and shape of a variable of a jaxpr."""
+    return cast(ShapedArray, variable.aval)
 
 
 def _same(operator: str, graph: OnnxGraph, _: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -46,7 +52,7 @@ def _square(graph: OnnxGraph, _: JaxprEqn, values: list[Value]) -> list[Value]:
 
 
 def _integer_power(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Value]:
-    return [graph.add("Pow", values[0], np.array(equation.params["y"], equation.invars[0].aval.dtype))]
+    return [graph.add("Pow", values[0], np.array(equation.params["y"], kind(equation.invars[0]).dtype))]
 
 
 def _digamma(graph: OnnxGraph, _: JaxprEqn, values: list[Value]) -> list[Value]:
@@ -74,7 +80,7 @@ def _digamma(graph: OnnxGraph, _: JaxprEqn, values: list[Value]) -> list[Value]:
 
 
 def _select(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Value]:
-    if len(values) != 3 or equation.invars[0].aval.dtype != np.bool_:
+    if len(values) != 3 or kind(equation.invars[0]).dtype != np.bool_:
         raise UnknownOperationError
     which, of_false, of_true = values
     return [graph.add("Where", which, of_true, of_false)]
@@ -100,12 +106,12 @@ def _reduce_bool(operator: str, graph: OnnxGraph, equation: JaxprEqn, values: li
 
 
 def _reshape(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Value]:
-    return [graph.add("Reshape", values[0], ints(*equation.outvars[0].aval.shape))]
+    return [graph.add("Reshape", values[0], ints(*kind(equation.outvars[0]).shape))]
 
 
 def _broadcast(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Value]:
-    shape = equation.outvars[0].aval.shape
-    old = equation.invars[0].aval.shape
+    shape = kind(equation.outvars[0]).shape
+    old = kind(equation.invars[0]).shape
     sizes = dict(zip(equation.params["broadcast_dimensions"], old, strict=True))
     ones = [sizes.get(axis, 1) for axis in range(len(shape))]
     return [graph.add("Expand", graph.add("Reshape", values[0], ints(*ones)), ints(*shape))]
@@ -144,7 +150,7 @@ def _pad(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Valu
 
 def _gather(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Value]:
     """Rows of a table by their numbers, which jax knows to be inside."""
-    table, numbers = (variable.aval for variable in equation.invars)
+    table, numbers = (kind(variable) for variable in equation.invars)
     rest = tuple(range(numbers.ndim - 1, numbers.ndim - 2 + table.ndim))
     rows = lax.GatherDimensionNumbers(rest, (0,), (0,))
     whole = (1, *table.shape[1:])
@@ -157,7 +163,7 @@ def _gather(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[V
 def _dot(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Value]:
     """Products of matrices along any axes."""
     (summed, of_second), (batch, batch_of_second) = equation.params["dimension_numbers"]
-    left, right = (variable.aval.ndim for variable in equation.invars)
+    left, right = (kind(variable).ndim for variable in equation.invars)
     letters = iter(ascii_lowercase)
     first = [next(letters) for _ in range(left)]
     shared = dict(zip((*of_second, *batch_of_second), (first[axis] for axis in (*summed, *batch)), strict=True))

@@ -17,10 +17,11 @@ from jax.interpreters.partial_eval import dce_jaxpr
 from mmcli.engine.devices import own_settings
 from mmcli.engine.exported import PredictorProgram
 from mmcli.engine.onnx_graph import Form, OnnxGraph, Value
-from mmcli.engine.onnx_operators import OPERATIONS, UnknownOperationError, ints
+from mmcli.engine.onnx_operators import OPERATIONS, UnknownOperationError, ints, kind
 from mmcli.errors import UsageError
 
 ITEMS = "items"  # the free dimension
+UNROLLED = 64  # steps of a loop, at most, that are written one after the other
 _CALLS = {"jit": "jaxpr", "custom_jvp_call": "call_jaxpr", "custom_vjp_call": "call_jaxpr"}
 
 
@@ -37,17 +38,17 @@ def to_onnx(program: PredictorProgram) -> bytes:
     senses = sorted(program.arguments)  # the order in which jax takes a dict apart
     batches, num_batches, num_items = _batches(graph, program)
 
-    def batch(body: OnnxGraph, number: str, _: list[str]) -> Sequence[Value]:
+    def batch(body: OnnxGraph, number: Value, _: Sequence[Value]) -> Sequence[Value]:
         rows: list[Value] = [body.add("Gather", batches[sense], number, axis=0) for sense in senses]
         return _results(body, ClosedJaxpr(lean, traced.consts), rows)
 
     forms = [Form(one.dtype, one.shape) for one in traced.out_avals]
     found = graph.loop(num_batches, [], forms, batch)
     outputs = {}
-    for module, blocks, form in zip(sorted(shapes), found, forms, strict=True):
-        rows = graph.add("Reshape", blocks, ints(-1, *form.shape[1:]))
-        form_of_all = Form(form.dtype, (ITEMS, *form.shape[1:]))
-        outputs[module] = graph.add("Slice", rows, ints(0), num_items, ints(0)), form_of_all
+    for module, blocks in zip(sorted(shapes), found, strict=True):
+        rows = graph.add("Reshape", blocks, ints(-1, *shapes[module].shape[1:]))
+        of_all = Form(shapes[module].dtype, (ITEMS, *shapes[module].shape[1:]))
+        outputs[module] = graph.add("Slice", rows, ints(0), num_items, ints(0)), of_all
     inputs = {sense: Form(one.dtype, (ITEMS, *one.shape[1:])) for sense, one in program.arguments.items()}
     return bytes(graph.model(inputs, outputs, "mmcli").SerializeToString())
 
@@ -79,7 +80,7 @@ def _results(graph: OnnxGraph, closed: ClosedJaxpr, arguments: Sequence[Value]) 
     values |= dict(zip(jaxpr.invars, arguments, strict=True))
 
     def value(variable: Var | Literal) -> Value:
-        return np.asarray(variable.val, variable.aval.dtype) if isinstance(variable, Literal) else values[variable]
+        return np.asarray(variable.val, kind(variable).dtype) if isinstance(variable, Literal) else values[variable]
 
     for equation in jaxpr.eqns:
         results = _applied(graph, equation, [value(variable) for variable in equation.invars])
@@ -100,30 +101,40 @@ def _applied(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> Seque
         results: Any = primitive.bind(*values, **params)
         return list(results) if primitive.multiple_results else [results]
     try:
-        return _loop(graph, equation, values) if primitive.name == "scan" else OPERATIONS[primitive.name](graph, equation, values)
+        operation = _loop if primitive.name == "scan" else OPERATIONS[primitive.name]
+        return operation(graph, equation, values)
     except (KeyError, UnknownOperationError):
         what = f"the program of this model computes `{primitive.name}`, which mmcli does not write as ONNX"
         raise UsageError(f"{what}; export it --to stablehlo") from None
 
 
 def _loop(graph: OnnxGraph, equation: JaxprEqn, values: list[Value]) -> list[Value]:
-    """Append a scan as a loop."""
+    """Append a scan as a loop, or step by step where it goes through constants: each step then has its own."""
     params = equation.params
+    if params["reverse"]:
+        raise UnknownOperationError
     length, closed = params["length"], params["jaxpr"]
     first, last = params["num_consts"], params["num_consts"] + params["num_carry"]
     constants, carried, rows = values[:first], values[first:last], values[last:]
-    backward = np.arange(length)[::-1]
 
-    def step(body: OnnxGraph, number: str, states: list[str]) -> Sequence[Value]:
-        place = body.add("Gather", backward, number, axis=0) if params["reverse"] else number
-        return _results(body, closed, [*constants, *states, *(body.add("Gather", row, place, axis=0) for row in rows)])
+    def step(body: OnnxGraph, number: Value, states: Sequence[Value]) -> list[Value]:
+        return _results(body, closed, [*constants, *states, *(_row(body, row, number) for row in rows)])
 
-    forms = [Form(one.dtype, one.shape) for one in closed.out_avals]
-    results: list[Value] = [*graph.loop(np.array(length), carried, forms, step)]
-    collected = results[len(carried) :]
-    if params["reverse"]:
-        collected = [graph.add("Gather", one, backward, axis=0) for one in collected]
-    return [*results[: len(carried)], *collected]
+    if length > UNROLLED or all(isinstance(row, str) for row in rows):
+        forms = [Form(one.dtype, one.shape) for one in closed.out_avals]
+        return [*graph.loop(np.array(length), carried, forms, step)]
+    collected: list[list[Value]] = []
+    for number in range(length):
+        results = step(graph, np.array(number), carried)
+        carried = results[: len(carried)]
+        collected.append([graph.add("Unsqueeze", one, ints(0)) for one in results[len(carried) :]])
+    return [*carried, *(graph.add("Concat", *parts, axis=0) for parts in zip(*collected, strict=True))]
+
+
+def _row(graph: OnnxGraph, rows: Value, number: Value) -> Value:
+    if isinstance(rows, str) or isinstance(number, str):
+        return graph.add("Gather", rows, number, axis=0)
+    return rows[int(number)]
 
 
 def _closed(jaxpr: Jaxpr | ClosedJaxpr) -> ClosedJaxpr:

@@ -1,9 +1,10 @@
-"""The predictor of a finished run -> a program for others: StableHLO and a description of its arguments."""
+"""The predictor of a finished run -> a program for others, StableHLO or ONNX, and a description of its arguments."""
 
 import json
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,42 +14,71 @@ from mmcli.util.text import listed, shown
 from mmcli.util.version import __version__
 from mmcli.workflows.trained_run import TrainedRun, load_run
 
-PROGRAM, DESCRIPTION = "model.stablehlo", "model.json"
+if TYPE_CHECKING:
+    from mmcli.engine.exported import PredictorProgram
+
+Format: TypeAlias = Literal["stablehlo", "onnx"]
+
+DESCRIPTION = "model.json"
+_READERS: dict[Format, str] = {
+    "stablehlo": "stablehlo, as jax.export.deserialize reads it",
+    "onnx": "onnx, as onnxruntime.InferenceSession reads it",
+}
 _LARGEST, _SMALLEST = 1e37, 1e-37  # centres and scales that float32 holds, and their products with values
 
 
-def export(path: Path, output: Path | None, *, num_items: int, trust_code: bool = False) -> Path:
-    """Write the predictor of a run as StableHLO.
+def export(path: Path, output: Path | None, *, to: Format, num_items: int, trust_code: bool = False) -> Path:
+    """Write the predictor of a run as a program.
 
     Args:
         path: of a finished run.
-        output: folder to make; None is NAME-stablehlo in the working directory.
-        num_items: of a batch; programs have fixed shapes.
+        output: folder to make; None is NAME-FORMAT in the working directory.
+        to: format of the program.
+        num_items: of a batch. StableHLO has fixed shapes; a model of ONNX goes through any number in batches.
         trust_code: as for `load_run`.
 
     Returns:
         The folder.
 
     Raises:
-        UsageError: no finished run at `path`, or a model that cannot be exported; or the folder exists, or cannot be
-            made.
+        UsageError: no finished run at `path`, or a model that cannot be exported; the folder exists, or cannot be
+            made; or a package is not installed.
         DamagedRunError: files of the run are missing or unreadable.
     """
     name = path.resolve().name.removesuffix(".zip")
-    folder = output or Path(f"{name}-stablehlo")
+    folder = output or Path(f"{name}-{to}")
     if atomic.is_there(folder):
         raise UsageError(f"{shown(str(folder))}: exists already; remove it, or name another folder with -o")
+    serialise = _serialiser(to)
     run = load_run(path, trust_code=trust_code)
     _refuse(run)
-    program = run.exported(num_items)
-    description = json.dumps(_description(run, name, num_items), indent=2, ensure_ascii=False) + "\n"
+    program = serialise(run.program(num_items))
+    description = json.dumps(_description(run, name, to, num_items), indent=2, ensure_ascii=False) + "\n"
     try:
         folder.mkdir(parents=True)
-        atomic.replace(folder / PROGRAM, program)
+        atomic.replace(folder / f"model.{to}", program)
         atomic.replace(folder / DESCRIPTION, description.encode())
     except OSError as error:
         raise atomic.unwritable(folder, error) from None
     return folder
+
+
+def _serialiser(to: Format) -> "Callable[[PredictorProgram], bytes]":
+    """Writer of a format.
+
+    Raises:
+        UsageError: its package is not installed.
+    """
+    try:
+        if to == "onnx":
+            from mmcli.engine.onnx_program import to_onnx as serialise
+        else:
+            from mmcli.engine.exported import to_stablehlo as serialise
+    except ImportError as error:
+        if error.name != "onnx":
+            raise
+        raise UsageError("--to onnx needs the package onnx: pip install '.[onnx]' in the clone") from None
+    return serialise
 
 
 def _refuse(run: TrainedRun) -> None:
@@ -64,21 +94,22 @@ def _refuse(run: TrainedRun) -> None:
             raise UsageError(f"{name}: its values leave float32, which programs take; rescale the data and train again")
 
 
-def _description(run: TrainedRun, name: str, num_items: int) -> dict[str, Any]:
+def _description(run: TrainedRun, name: str, to: Format, num_items: int) -> dict[str, Any]:
     """Content of model.json."""
+    rows = num_items if to == "stablehlo" else "items"
     return {
-        "format": "stablehlo, as jax.export.deserialize reads it",
+        "format": _READERS[to],
         "run": name,
         "versions": {"mmcli": __version__, "jax": version("jax")},
         "platform": "cpu",
         "inputs": [
-            {"name": sense, "shape": [num_items, run.widths[module]], "dtype": "float32", "missing": "a row of NaN"}
+            {"name": sense, "shape": [rows, run.widths[module]], "dtype": "float32", "missing": "a row of NaN"}
             for sense, module in run.senses.items()
         ],
         "outputs": [
             {
                 "name": module,
-                "shape": [num_items, len(run.names(module))],
+                "shape": [rows, len(run.names(module))],
                 "dtype": "float32",
                 "meaning": "P(class | inputs); columns are classes",
                 "classes": run.names(module).tolist(),

@@ -1,8 +1,9 @@
-"""`mmcli export`: a program that jax alone runs gives the probabilities that mmcli gives."""
+"""`mmcli export`: a program that jax or onnxruntime alone runs gives the probabilities that mmcli gives."""
 
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +24,27 @@ with np.load(given) as arrays:
 assert not [name for name in sys.modules if name.startswith("mmcli")]
 np.savez(found, **{one["name"]: results[one["name"]] for one in description["outputs"]})
 """
+MODEL = """
+import json, sys
+import numpy as np
+import onnxruntime
+folder, given, found = sys.argv[1:]
+description = json.load(open(folder + "/model.json"))
+session = onnxruntime.InferenceSession(folder + "/model.onnx", providers=["CPUExecutionProvider"])
+for ours, theirs in zip(description["inputs"] + description["outputs"], session.get_inputs() + session.get_outputs()):
+    assert (ours["name"], ours["shape"]) == (theirs.name, theirs.shape)
+names = [one["name"] for one in description["outputs"]]
+with np.load(given) as arrays:
+    results = session.run(names, {one["name"]: arrays[one["name"]] for one in description["inputs"]})
+assert not [name for name in sys.modules if name.startswith(("mmcli", "jax"))]
+np.savez(found, **dict(zip(names, results)))
+"""
 
 
-def run_program(folder, senses):
+def run_program(folder, senses, script=PROGRAM):
     """Results of an exported program in a process that does not import mmcli."""
     np.savez("given.npz", **senses)
-    line = [sys.executable, "-c", PROGRAM, str(folder), "given.npz", "found.npz"]
+    line = [sys.executable, "-c", script, str(folder), "given.npz", "found.npz"]
     done = subprocess.run(line, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     with np.load("found.npz") as found:
@@ -38,6 +54,12 @@ def run_program(folder, senses):
 @pytest.fixture
 def flatbuffers():
     pytest.importorskip("flatbuffers", reason="the extra `export` is not installed")
+
+
+@pytest.fixture
+def onnx():
+    pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
 
 @pytest.fixture(autouse=True)
@@ -80,6 +102,26 @@ def test_missing_rows_are_nan(trained, command):
         np.testing.assert_allclose(found[name], prediction.probabilities, atol=2e-5)
 
 
+@pytest.mark.usefixtures("onnx")
+def test_a_model_of_onnx_gives_the_probabilities_of_predict_for_any_number_of_items(trained, command):
+    done = command("export", trained.run, "--to", "onnx", "--items", "25", "-o", "made")  # and 60 of them
+    assert (done.code, done.out, done.err) == (0, "made\n", "")
+    with np.load(trained.run.parents[1] / "tiny.npz") as data:
+        senses = {name: data[name].astype(np.float32) for name in ("images", "words")}
+    senses["images"][::4] = np.nan
+    senses["words"][1::4] = np.nan
+
+    found = run_program("made", senses, MODEL)
+
+    predicted = mmcli.load_run(trained.run).predict(**senses)
+    assert sorted(found) == sorted(predicted) == ["gmm", "mlda"]
+    for name, prediction in predicted.items():
+        np.testing.assert_allclose(found[name], prediction.probabilities, atol=2e-5)
+    description = json.loads(Path("made/model.json").read_text())
+    assert description["format"] == "onnx, as onnxruntime.InferenceSession reads it"
+    assert [one["shape"] for one in description["outputs"]] == [["items", 3], ["items", 3]]
+
+
 @pytest.mark.usefixtures("flatbuffers")
 def test_units_are_part_of_the_program(command):
     rng = np.random.default_rng(0)
@@ -101,22 +143,26 @@ def test_units_are_part_of_the_program(command):
 
     expected = run.predict(points=asked)["gmm"].probabilities
     np.testing.assert_allclose(found["gmm"], expected, atol=1e-4)
+    if find_spec("onnxruntime") is not None:
+        assert command("export", "run", "--to", "onnx").out == "run-onnx\n"
+        np.testing.assert_allclose(run_program("run-onnx", {"points": asked}, MODEL)["gmm"], expected, atol=1e-4)
 
 
 def test_what_cannot_be_exported_is_one_line(trained, command):
     Path("there").mkdir()
 
     taken = command("export", trained.run, "--to", "stablehlo", "-o", "there")
-    other = command("export", trained.run, "--to", "onnx")
+    other = command("export", trained.run, "--to", "torch")
     absent = command("export", "elsewhere", "--to", "stablehlo")
 
     assert (taken.code, taken.err) == (
         2,
         "mmcli: error: there: exists already; remove it, or name another folder with -o\n",
     )
+    choices = "'torch' is not one of 'stablehlo', 'onnx'."
     assert (other.code, other.err) == (
         2,
-        "mmcli: error: Invalid value for '--to': 'onnx' is not 'stablehlo'. (see `mmcli export --help`)\n",
+        f"mmcli: error: Invalid value for '--to': {choices} (see `mmcli export --help`)\n",
     )
     assert absent.code == 2
     assert not Path("elsewhere-stablehlo").exists()
@@ -131,6 +177,18 @@ def test_a_package_that_is_not_installed_is_one_line_and_nothing_is_made(trained
 
     remedy = "mmcli export needs the package flatbuffers: pip install '.[export]' in the clone"
     assert (done.code, done.err) == (2, f"mmcli: error: {remedy}\n")
+    assert not Path("made").exists()
+
+
+def test_onnx_that_is_not_installed_is_one_line_and_nothing_is_made(trained, command, monkeypatch):
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    monkeypatch.delitem(sys.modules, "mmcli.engine.onnx_program", raising=False)
+    monkeypatch.delitem(sys.modules, "mmcli.engine.onnx_graph", raising=False)
+
+    done = command("export", trained.run, "--to", "onnx", "-o", "made")
+
+    remedy = "--to onnx needs the package onnx: pip install '.[onnx]' in the clone"
+    assert (done.code, done.out, done.err) == (2, "", f"mmcli: error: {remedy}\n")
     assert not Path("made").exists()
 
 
