@@ -54,7 +54,7 @@ from mmcli.util.workers import are_busy
         "rerun": "Train a finished run again, and compare the bytes of its results.",
         "schema": "Print a JSON Schema of configs, for editors.",
         "sweep": "Train CONFIG under many seeds and settings, and compare the runs.",
-        "track": "Write measures and settings of runs to TensorBoard or MLflow.",
+        "track": "Write measures and settings of runs to TensorBoard, MLflow or W&B (offline).",
         "train": "Train the model in CONFIG and print the run directory.",
         "watch": "Show the progress of a run that another process trains, until it ends.",
     },

@@ -1,4 +1,4 @@
-"""Ids of the records that trackers (TensorBoard, MLflow) have of a run, kept in its directory."""
+"""Ids of the records that trackers (TensorBoard, MLflow, W&B) have of a run, kept in its directory."""
 
 import json
 from typing import Any

@@ -18,9 +18,11 @@ from mmcli.workflows.figures import OBJECTIVE
 from mmcli.workflows.mlflow_record import MlflowRecord, mlflow_place
 from mmcli.workflows.tensorboard_record import TensorboardRecord
 from mmcli.workflows.trackers import Record, Scalar, Step, Tool
+from mmcli.workflows.wandb_record import WandbRecord
 from mmcli.workflows.watch import looks, plan_of
 
-FOLDER = "tensorboard"  # of its records, unless another is named
+# Folders of records, unless another is named; wandb makes one in it, called wandb.
+FOLDERS: Mapping[Tool, str] = {"tensorboard": "tensorboard", "wandb": "."}
 _LOCK = "track.lock"
 _FACTS: tuple[str, ...] = ("seed", "device", "threads", "host", "items", "command")  # of meta.json
 
@@ -57,7 +59,7 @@ def tracked(paths: Sequence[Path], tool: Tool, place: str | None) -> Iterator[li
     Args:
         paths: of runs, finished or not.
         tool: that keeps the records.
-        place: folder of TensorBoard, or tracking URI of MLflow; None is the default of each.
+        place: folder of TensorBoard or W&B, or tracking URI of MLflow; None is the default of each.
 
     Raises:
         UsageError: no run at a path, the tool is not installed, or its place refuses.
@@ -124,13 +126,16 @@ def scalars_of(history: Sequence[HistoryLine], begun: float) -> Iterator[Scalar]
 
 def _opened(run: RunFiles, tool: Tool, place: str | None) -> Tracked:
     settings, tags = _settings(run), _tags(run)
-    where = str(Path(place or FOLDER).absolute()) if tool == "tensorboard" else mlflow_place(place)
+    where = mlflow_place(place) if tool == "mlflow" else str(Path(place or FOLDERS[tool]).absolute())
     known, name = record_id(run, tool, where), run.path.resolve().name
     record: Record
-    if tool == "tensorboard":
-        record = TensorboardRecord(Path(place or FOLDER), known, name)
-    else:
-        record = MlflowRecord(where, known, name)
+    match tool:
+        case "tensorboard":
+            record = TensorboardRecord(Path(place or FOLDERS[tool]), known, name)
+        case "mlflow":
+            record = MlflowRecord(where, known, name)
+        case "wandb":
+            record = WandbRecord(Path(place or FOLDERS[tool]), known, name)
     if record.id != known:
         keep_record_id(run, tool, where, record.id)
     record.describe(settings, tags)

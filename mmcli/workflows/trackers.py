@@ -1,9 +1,9 @@
-"""What a tracker of experiments keeps of a run: the interface of TensorBoard and MLflow."""
+"""What a tracker of experiments keeps of a run: the interface of TensorBoard, MLflow and W&B."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, Protocol, TypeAlias
 
-Tool: TypeAlias = Literal["tensorboard", "mlflow"]
+Tool: TypeAlias = Literal["tensorboard", "mlflow", "wandb"]
 Step: TypeAlias = tuple[str, int]  # name of a measure, round
 
 
@@ -34,7 +34,7 @@ class Record(Protocol):
         """Write the settings and tags that the record does not hold yet."""
 
     def write(self, scalars: Sequence[Scalar]) -> None:
-        """Append scalars; they are at their place when the call returns."""
+        """Append scalars; they are at their place when the call returns, or when the record is closed (W&B)."""
 
     def set_status(self, status: str) -> None:
         """Write the status of the run: running, finished, stopped or failed."""

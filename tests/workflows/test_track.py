@@ -1,6 +1,7 @@
-"""`mmcli track`: records of runs in TensorBoard and MLflow, each measure once, however often it is asked."""
+"""`mmcli track`: records of runs in TensorBoard, MLflow and W&B, each measure once, however often it is asked."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -138,7 +139,11 @@ def test_runs_that_end_before_are_named_and_the_others_followed(run):
 def test_a_package_that_is_not_installed_is_one_line_and_nothing_is_made(command, monkeypatch):
     write_run("run", {"gmm": [0.5]})
     before = sorted(Path().rglob("*"))
-    for tool, package, extra in (("tensorboard", "tensorboardX", "track"), ("mlflow", "mlflow-skinny", "mlflow")):
+    for tool, package, extra in (
+        ("tensorboard", "tensorboardX", "track"),
+        ("mlflow", "mlflow-skinny", "mlflow"),
+        ("wandb", "wandb", "wandb"),
+    ):
         monkeypatch.setitem(sys.modules, "mlflow" if tool == "mlflow" else package, None)
 
         done = command("track", "run", "--to", tool)
@@ -316,3 +321,88 @@ def test_a_run_of_mlflow_holds_each_update_once(run):
     status, name, acc, params, tags = json.loads(read.stdout)
     assert (status, name, acc) == ("FINISHED", "run", [[1, 0.5], [2, 0.75]])
     assert (params["modules.gmm.type"], tags["git.commit"], tags["versions.jax"]) == ("gmm", "ab12", "1.0")
+
+
+@pytest.fixture
+def wandb():
+    # Not in dev: 100 MB, and a service of its own that is started for each command.
+    pytest.importorskip("wandb", reason="the extra `wandb` is not installed")
+
+
+def mmcli(*arguments, **variables):
+    """A command in a process of its own: wandb leaves a service and handlers behind."""
+    line = [sys.executable, "-m", "mmcli", *arguments]
+    return subprocess.run(line, capture_output=True, text=True, check=False, env=os.environ | variables)
+
+
+READ = """
+import json, sys
+from wandb.proto.wandb_internal_pb2 import Record
+content, place, entry, found = open(sys.argv[1], "rb").read(), 7, b"", {"history": [], "config": {}, "summary": {}}
+while place < len(content):  # one block: pieces of a log of LevelDB behind each other
+    length, kind = int.from_bytes(content[place + 4 : place + 6], "little"), content[place + 6]
+    assert kind == 1
+    record = Record.FromString(content[place + 7 : place + 7 + length])
+    place += 7 + length
+    values = {"/".join(one.nested_key) or one.key: json.loads(one.value_json) for one in record.history.item}
+    found["history"] += [{name: value for name, value in values.items() if name != "_runtime"}] if values else []
+    found["config"] |= {one.key: json.loads(one.value_json) for one in record.run.config.update}
+    found["summary"] |= {one.key or one.nested_key[0]: json.loads(one.value_json) for one in record.summary.update}
+    found["exit"] = record.exit.exit_code if record.HasField("exit") else None
+    found |= {"id": record.run.run_id, "project": record.run.project} if record.HasField("run") else {}
+print(json.dumps(found))
+"""
+
+
+def read_offline(folder, run_id):
+    line = [sys.executable, "-c", READ, str(folder / f"run-{run_id}.wandb")]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.usefixtures("wandb")
+def test_an_offline_run_of_wandb_holds_each_update_once(run):
+    update(run, 1, 0.5)
+    online = {"WANDB_MODE": "online", "WANDB_RUN_ID": "another", "WANDB_BASE_URL": "http://localhost:9"}
+    first = mmcli("track", "run", "--to", "wandb", **online)
+    again = mmcli("track", "run", "--to", "wandb")
+    update(run, 2, 0.75)
+    run.note(status="failed", error="no memory")
+    last = mmcli("track", "run", "--to", "wandb", "-o", str(Path.cwd()))
+
+    assert [(done.returncode, done.stderr) for done in (first, again, last)] == 3 * [(0, "")]
+    run_id = json.loads(Path("run/track.json").read_text())["wandb"][str(Path.cwd())]
+    assert first.stdout == again.stdout == f"wandb/offline-run-*-{run_id}\n"
+    folders = sorted(Path("wandb").glob(f"offline-run-*-{run_id}"))
+    assert len(folders) == 2  # again wrote nothing
+    early, late = (read_offline(folder, run_id) for folder in folders)
+    begun = STARTED_SECONDS + 2
+    measures = {"gmm/acc": 0.5, "gmm/ari": 0.25, "gmm/nmi": 0.25, "gmm/objective": -1.0, "gmm/seconds": 1.5}
+    assert early["history"] == [{"_step": 0, "_timestamp": begun, "round": 1, **measures}]
+    measures |= {"gmm/acc": 0.75, "gmm/ari": 0.375, "gmm/nmi": 0.375}
+    assert late["history"] == [{"_step": 1, "_timestamp": begun + 2, "round": 2, **measures}]
+    assert [(one["id"], one["project"]) for one in (early, late)] == 2 * [(run_id, "mmcli")]
+    assert (early["config"]["modules.gmm.inputs"], early["config"]["meta.git.commit"]) == ('["image"]', "ab12")
+    assert [(one["summary"]["status"], one["exit"]) for one in (early, late)] == [("running", 0), ("failed", 1)]
+
+
+@pytest.mark.usefixtures("wandb")
+def test_records_of_wandb_that_cannot_be_read_or_made_are_one_line(command):
+    write_run("run", {"gmm": [0.5]})
+    Path("file").touch()
+
+    no_folder = command("track", "run", "--to", "wandb", "-o", "file")
+    Path("run/track.json").write_text(json.dumps({"wandb": {str(Path.cwd()): "abc"}}))
+    file = Path("wandb/offline-run-20260101_000000-abc/run-abc.wandb")
+    file.mkdir(parents=True)
+    unreadable = command("track", "run", "--to", "wandb")
+    file.rmdir()
+    file.write_bytes(b"something else")
+    other = command("track", "run", "--to", "wandb")
+
+    remedy = "file/wandb: cannot be written (Not a directory); name a place to write to with -o"
+    assert (no_folder.code, no_folder.err) == (2, f"mmcli: error: {remedy}\n")
+    reason = f"{file}: cannot be read (Is a directory); remove its folder"
+    assert (unreadable.code, unreadable.err) == (2, f"mmcli: error: {reason}\n")
+    assert (other.code, other.err) == (2, f"mmcli: error: {file}: no record of wandb; remove its folder\n")
