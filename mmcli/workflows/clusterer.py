@@ -11,7 +11,10 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Cluster
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mmcli.errors import MmcliError
+from mmcli.config.model import Config
+from mmcli.config.reader import plain_config
+from mmcli.errors import MmcliError, UsageError
+from mmcli.util.text import listed
 from mmcli.workflows.api import train
 from mmcli.workflows.check import check
 from mmcli.workflows.pack import pack
@@ -44,7 +47,10 @@ class MultimodalClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfo
         threads: CPU threads; None takes all cores. A process keeps its first number.
 
     Attributes:
-        labels_: (N,) cluster of each item of X, 0 to K - 1, by the last module of the config that finds classes.
+        labels_: (N,) cluster of each item that was learned from, 0 to K - 1, by the last module of the config that
+            finds classes.
+        cluster_names_: K, the name of the label that each cluster was matched to where a run had labels; else its
+            number.
         n_features_in_: columns of X.
     """
 
@@ -62,6 +68,43 @@ class MultimodalClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfo
         self.config = config
         self.random_state = random_state
         self.threads = threads
+
+    @classmethod
+    def from_run(cls, run_dir: str | Path) -> Self:
+        """Make the fitted estimator of a finished run, which no longer needs the run directory.
+
+        The columns of X are the senses in the order of the run's config, in the units of its data. `fit` learns anew,
+        by the modules and settings of that config, without its labels.
+
+        >>> from mmcli import MultimodalClusterer
+        >>> model = MultimodalClusterer.from_run("runs/tiny-s0-001")
+        >>> model.columns
+        {'images': 12, 'words': 12}
+
+        Args:
+            run_dir: of the run, or the file of a packed one.
+
+        Raises:
+            UsageError: no finished run there, no module of it finds classes, or one is of sequences.
+            DamagedRunError: files of the run are missing or unreadable.
+        """
+        path = Path(run_dir)
+        run = load_run(path)
+        if run.graph.sequences:
+            what = f"{listed(run.graph.sequences)}: a module of sequences"
+            raise UsageError(f"{what}; the items of an estimator are independent: leave it out of the config")
+        if not run.classifiers:
+            raise UsageError(f"{run.directory.place}: no module finds classes; add a gmm or an mlda")
+        columns = {sense: run.widths[module] for sense, module in run.senses.items()}
+        last = list(run.classifiers)[-1]
+        names = run.names(last).tolist()
+        model = cls(len(names), columns=columns, config=_unlabelled(run.config), random_state=run.config.seed)
+        model._packed, model._run = path.read_bytes() if path.is_file() else _packed(path), run
+        model.n_features_in_ = sum(columns.values())
+        model._n_features_out = sum(len(run.names(name)) for name in run.classifiers)
+        model.labels_ = np.array([names.index(label) for label in run.classes[last]], np.int64)
+        model.cluster_names_ = run.texts(last)
+        return model
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn from X (N, D); y is ignored.
@@ -88,11 +131,12 @@ class MultimodalClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfo
                     threads=self.threads,
                     progress=False,
                 )
-                self._packed = pack(run.directory.path, Path(folder, "run.zip")).read_bytes()
+                self._packed = _packed(run.directory.path)
             except MmcliError as error:
                 raise ValueError(str(error)) from error
         self._run = _loaded(self._packed)
         self._n_features_out = sum(found.shape[1] for found in self._probabilities(items).values())
+        self.cluster_names_ = self._run.texts(list(self._run.classifiers)[-1])
         self.labels_ = self.predict(X)
         return self
 
@@ -165,6 +209,22 @@ class MultimodalClusterer(ClassNamePrefixFeaturesOutMixin, ClusterMixin, Transfo
             weights = [CLASS_WEIGHT] * len(names)
             modules["mlda"] = {"type": "mlda", "inputs": inputs, "num_classes": self.n_clusters, "weights": weights}
         return {"rounds": 1 if len(names) == 1 else ROUNDS, "modules": modules}
+
+
+def _unlabelled(config: Config) -> dict[str, Any]:
+    """Plain values of a config without its data, and without the labels that measured its modules."""
+    plain = plain_config(config)
+    modules = {
+        name: {key: value for key, value in module.items() if key != "labels"}
+        for name, module in plain["modules"].items()
+    }
+    return {key: value for key, value in plain.items() if key not in ("data", "test")} | {"modules": modules}
+
+
+def _packed(path: Path) -> bytes:
+    """Bytes of a packed run."""
+    with tempfile.TemporaryDirectory(prefix="mmcli-") as folder:
+        return pack(path, Path(folder, "run.zip")).read_bytes()
 
 
 def _loaded(packed: bytes) -> TrainedRun:

@@ -7,14 +7,18 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+import mmcli
 from mmcli import MultimodalClusterer
+from mmcli.errors import UsageError
 from mmcli.workflows import clusterer
+from mmcli.workflows.pack import pack
 
 KINDS = np.repeat([0, 1], 20)
 TOUCH, SMELL = (np.random.default_rng(seed).normal(10.0 * KINDS[:, None], 1.0, (40, 2)) for seed in (0, 1))
@@ -36,6 +40,9 @@ class StandIn:
 
     def __init__(self, centres):
         self._centres = centres
+
+    def texts(self, _module):
+        return tuple(map(str, range(len(self._centres))))
 
     def predict(self, **senses):
         distances = np.square(senses["X"][:, None].astype(np.float64) - self._centres).sum(-1)
@@ -110,6 +117,70 @@ def test_it_works_in_a_pipeline_with_a_config_of_its_own():
 
     assert adjusted_rand_score(KINDS, found) == 1
     assert pipeline.transform(TOUCH).shape == (40, 2)
+
+
+@pytest.fixture(scope="module")
+def from_run(trained):
+    return MultimodalClusterer.from_run(trained.run)
+
+
+@pytest.fixture(scope="module")
+def trained_items(trained):
+    with np.load(trained.run.parents[1] / "tiny.npz") as data:
+        return np.hstack([data["images"], data["words"]]).astype(np.float32)
+
+
+def test_a_run_becomes_a_fitted_estimator(trained, from_run, trained_items):
+    run = mmcli.load_run(trained.run)
+    predicted = run.predict(images=trained_items[:, :12], words=trained_items[:, 12:])
+
+    assert from_run.columns == {"images": 12, "words": 12}
+    assert (from_run.n_clusters, from_run.n_features_in_, from_run.cluster_names_) == (3, 24, predicted["mlda"].texts)
+    made = from_run.transform(trained_items)
+    np.testing.assert_allclose(made[:, :3], predicted["gmm"].probabilities, atol=1e-6)
+    np.testing.assert_allclose(made[:, 3:], predicted["mlda"].probabilities, atol=1e-6)
+    np.testing.assert_array_equal(from_run.predict_proba(trained_items), made[:, 3:])
+    classes = predicted["mlda"].names[from_run.predict(trained_items)]
+    np.testing.assert_array_equal(classes, predicted["mlda"].classes)
+    np.testing.assert_array_equal(predicted["mlda"].names[from_run.labels_], run.classes["mlda"])
+    assert len(from_run.get_feature_names_out()) == 6
+
+
+def test_the_estimator_of_a_run_works_without_it_in_a_pipeline(trained, from_run, trained_items, tmp_path):
+    pack(trained.run, tmp_path / "run.zip")
+    of_packed = MultimodalClusterer.from_run(tmp_path / "run.zip")
+    (tmp_path / "run.zip").unlink()
+    pipeline = make_pipeline(FunctionTransformer(), of_packed)
+
+    copy = pickle.loads(pickle.dumps(pipeline))
+
+    np.testing.assert_array_equal(copy.predict(trained_items), from_run.predict(trained_items))
+    np.testing.assert_array_equal(copy.transform(trained_items), from_run.transform(trained_items))
+
+
+def test_the_estimator_of_a_run_learns_anew_without_its_labels(from_run, trained_items):
+    again = clone(from_run)
+    assert again.get_params()["random_state"] == 0
+
+    again.fit(trained_items[::2])
+
+    assert again.labels_.shape == (30,)
+    assert again.cluster_names_ == ("0", "1", "2")  # no labels: numbers
+    assert adjusted_rand_score(from_run.predict(trained_items[::2]), again.labels_) > 0.5
+
+
+def test_runs_that_give_no_estimator_are_refused(trained, monkeypatch):
+    with pytest.raises(UsageError, match="elsewhere: no such directory"):
+        MultimodalClusterer.from_run("elsewhere")
+    run = mmcli.load_run(trained.run)
+    monkeypatch.setattr(clusterer, "load_run", lambda _: run)
+    monkeypatch.setattr(type(run.graph), "sequences", {"chain": None})
+    with pytest.raises(UsageError, match="chain: a module of sequences; the items of an estimator are independent"):
+        MultimodalClusterer.from_run("run")
+    monkeypatch.setattr(type(run.graph), "sequences", {})
+    monkeypatch.setattr(run, "classifiers", {})
+    with pytest.raises(UsageError, match="no module finds classes; add a gmm or an mlda"):
+        MultimodalClusterer.from_run("run")
 
 
 @pytest.mark.parametrize(
