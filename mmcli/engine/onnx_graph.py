@@ -9,6 +9,7 @@ from jax import Array
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 OPSET, IR_VERSION = 18, 9  # read by onnxruntime from 1.14 on
+MANY = 1000  # elements of a constant, from which on equal rows are kept once
 
 Value: TypeAlias = Array | np.ndarray | str  # a constant, or the name of a tensor
 
@@ -39,6 +40,10 @@ class OnnxGraph:
         if isinstance(value, str):
             return value
         array = np.asarray(value)
+        if (
+            array.size > MANY and len(array) > 1 and (array == array[:1]).all()
+        ):  # of a whole batch: the file keeps one row
+            return self.add("Expand", array[:1], np.array(array.shape, np.int64))
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             self._constants[key] = numpy_helper.from_array(array, self.new_name())

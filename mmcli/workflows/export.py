@@ -49,9 +49,9 @@ def export(path: Path, output: Path | None, *, to: Format, num_items: int, trust
     folder = output or Path(f"{name}-{to}")
     if atomic.is_there(folder):
         raise UsageError(f"{shown(str(folder))}: exists already; remove it, or name another folder with -o")
-    serialise = _serialiser(to)
     run = load_run(path, trust_code=trust_code)
     _refuse(run)
+    serialise = _serialiser(to)
     program = serialise(run.program(num_items))
     description = json.dumps(_description(run, name, to, num_items), indent=2, ensure_ascii=False) + "\n"
     try:

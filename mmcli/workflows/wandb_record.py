@@ -21,6 +21,12 @@ PROJECT = "mmcli"  # unless WANDB_PROJECT names another
 _MARK = b":W&B"
 _START, _BLOCK, _HEAD = 7, 32768, 7  # bytes of the head of a file, of a block, of the head of a piece
 _WHOLE, _LAST = 1, 4  # types of pieces that end an entry
+# No copies of code or console, and no facts of this machine, which need not be that of the run.
+_QUIET: Mapping[str, Any] = {
+    "console": "off",
+    "silent": True,
+    **dict.fromkeys(("disable_code", "disable_git", "x_disable_meta", "x_disable_stats"), True),
+}
 _ROUND, _STATUS = "round", "status"
 
 
@@ -98,8 +104,6 @@ class WandbRecord:
                     raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
             except OSError as error:
                 raise unwritable(self._place / "wandb", error) from None
-            quiet = {"console": "off", "disable_code": True, "disable_git": True, "silent": True}
-            unasked = {"x_disable_meta": True, "x_disable_stats": True}  # of the machine, which is not that of the run
             with self._refusals():
                 self._run = self._wandb.init(
                     mode="offline",
@@ -110,7 +114,7 @@ class WandbRecord:
                     config=self._config,
                     resume="allow",
                     reinit="create_new",
-                    settings=self._wandb.Settings(**quiet, **unasked),
+                    settings=self._wandb.Settings(**_QUIET),
                 )
                 self._run.define_metric("*", step_metric=_ROUND)
         return self._run

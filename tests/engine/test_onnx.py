@@ -83,6 +83,18 @@ def test_digamma_keeps_its_digits():
     np.testing.assert_allclose(found, special.digamma(rows.astype(np.float64)), rtol=5e-7, atol=1e-6)
 
 
+def test_rows_of_a_constant_that_are_equal_are_kept_once():
+    def shifted(rows):
+        return rows @ jnp.ones((WIDTH, 2000)) + jnp.zeros((SIZE, 2000))
+
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    content = to_onnx(program_of(shifted))
+    (found,) = runtime.InferenceSession(content, providers=["CPUExecutionProvider"]).run(None, {"rows": ROWS})
+
+    assert len(content) < 20_000  # bytes; the two constants have 56,000
+    np.testing.assert_allclose(found, np.broadcast_to(ROWS.sum(1, keepdims=True), (len(ROWS), 2000)), rtol=1e-6)
+
+
 @pytest.mark.parametrize(
     ("function", "name"),
     [

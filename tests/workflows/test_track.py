@@ -388,11 +388,14 @@ def test_an_offline_run_of_wandb_holds_each_update_once(run):
 
 
 @pytest.mark.usefixtures("wandb")
-def test_records_of_wandb_that_cannot_be_read_or_made_are_one_line(command):
+def test_records_of_wandb_that_cannot_be_read_or_made_are_one_line(command, monkeypatch):
     write_run("run", {"gmm": [0.5]})
     Path("file").touch()
 
     no_folder = command("track", "run", "--to", "wandb", "-o", "file")
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "access", lambda _path, mode: mode != os.W_OK)
+        read_only = command("track", "run", "--to", "wandb")
     Path("run/track.json").write_text(json.dumps({"wandb": {str(Path.cwd()): "abc"}}))
     file = Path("wandb/offline-run-20260101_000000-abc/run-abc.wandb")
     file.mkdir(parents=True)
@@ -403,6 +406,8 @@ def test_records_of_wandb_that_cannot_be_read_or_made_are_one_line(command):
 
     remedy = "file/wandb: cannot be written (Not a directory); name a place to write to with -o"
     assert (no_folder.code, no_folder.err) == (2, f"mmcli: error: {remedy}\n")
+    remedy = "wandb: cannot be written (Permission denied); name a place to write to with -o"
+    assert (read_only.code, read_only.err) == (2, f"mmcli: error: {remedy}\n")
     reason = f"{file}: cannot be read (Is a directory); remove its folder"
     assert (unreadable.code, unreadable.err) == (2, f"mmcli: error: {reason}\n")
     assert (other.code, other.err) == (2, f"mmcli: error: {file}: no record of wandb; remove its folder\n")
