@@ -8,7 +8,7 @@ import numpy as np
 from jax import Array
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
-OPSET, IR_VERSION = 18, 9  # read by onnxruntime from 1.14 on
+OPSET, IR_VERSION = 18, 8  # read by onnxruntime from 1.15 on
 MANY = 1000  # elements of a constant, from which on equal rows are kept once
 
 Value: TypeAlias = Array | np.ndarray | str  # a constant, or the name of a tensor
@@ -40,9 +40,7 @@ class OnnxGraph:
         if isinstance(value, str):
             return value
         array = np.asarray(value)
-        if (
-            array.size > MANY and len(array) > 1 and (array == array[:1]).all()
-        ):  # of a whole batch: the file keeps one row
+        if array.size > MANY and len(array) > 1 and (array == array[:1]).all():  # of a batch: the file has one row
             return self.add("Expand", array[:1], np.array(array.shape, np.int64))
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
