@@ -48,8 +48,8 @@ class OnnxGraph:
         return str(self._constants[key].name)
 
     def new_name(self) -> str:
-        """Name that no tensor of the model has yet."""
-        return f"t{next(self._numbers)}"
+        """Name that no tensor of the model has yet; names of senses and modules have no such sign."""
+        return f"%{next(self._numbers)}"
 
     def add(self, operator: str, *inputs: Value, **attributes: Any) -> str:
         """Append an operator of one result; the name of it."""

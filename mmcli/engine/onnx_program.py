@@ -19,6 +19,7 @@ from mmcli.engine.exported import PredictorProgram
 from mmcli.engine.onnx_graph import Form, OnnxGraph, Value
 from mmcli.engine.onnx_operators import OPERATIONS, UnknownOperationError, ints, kind
 from mmcli.errors import UsageError
+from mmcli.util.text import listed
 
 ITEMS = "items"  # the free dimension
 UNROLLED = 64  # steps of a loop, at most, that are written one after the other
@@ -30,9 +31,12 @@ def to_onnx(program: PredictorProgram) -> bytes:
     """Serialise a predictor as a model of any number of items, which it goes through B at a time.
 
     Raises:
-        UsageError: it computes something that is not written as ONNX.
+        UsageError: it computes something that is not written as ONNX, or a sense and a module have one name.
     """
     traced, shapes = jax.make_jaxpr(program.predict, return_shape=True)(program.arguments)
+    if shared := sorted(program.arguments.keys() & shapes):
+        what = f"{listed(shared)}: the name of a sense and of a module, where ONNX has one name for one tensor"
+        raise UsageError(f"{what}; export it --to stablehlo")
     lean, _ = dce_jaxpr(traced.jaxpr, [True] * len(traced.out_avals), instantiate=True)
     graph = OnnxGraph()
     senses = sorted(program.arguments)  # the order in which jax takes a dict apart

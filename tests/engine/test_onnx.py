@@ -109,3 +109,13 @@ def test_an_operation_that_onnx_lacks_is_named(function, name):
 
     what = f"the program of this model computes `{name}`, which mmcli does not write as ONNX"
     assert str(raised.value) == f"{what}; export it --to stablehlo"
+
+
+def test_a_name_of_a_sense_and_of_a_module_is_refused():
+    rows = jax.ShapeDtypeStruct((SIZE, WIDTH), jnp.float32)
+
+    with pytest.raises(UsageError) as raised:
+        to_onnx(PredictorProgram(lambda given: {"gmm": given["gmm"] + 1}, {"gmm": rows}))
+
+    what = "gmm: the name of a sense and of a module, where ONNX has one name for one tensor"
+    assert str(raised.value) == f"{what}; export it --to stablehlo"

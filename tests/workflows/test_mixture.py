@@ -103,6 +103,22 @@ def test_prediction_is_what_was_learned_and_does_with_any_input(run):
         assert np.mean(found == predicted.classes) > 0.6, left_out
 
 
+def test_a_model_of_onnx_finds_the_same_places(run, command):
+    pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
+    runtime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    done = command("export", run, "--to", "onnx", "--items", "32", "-o", "onnx")
+    assert done.err == ""
+    session = runtime.InferenceSession("onnx/model.onnx", providers=["CPUExecutionProvider"])
+    names = {"positions": "position", "images": "image", "words": "words"}
+    senses = {name: arrays()[key][:100].astype(np.float32) for name, key in names.items()}
+    for place, rows in enumerate(senses.values()):
+        rows[place::4] = np.nan
+
+    (found,) = session.run(["concept"], senses)
+
+    np.testing.assert_allclose(found, load_run(run).predict(**senses)["concept"].probabilities, atol=2e-5)
+
+
 def test_every_input_is_generated_from_a_class(run):
     trained, data = load_run(run), arrays()
     classes = np.loadtxt(run / "module003_concept" / "class_learn.txt").astype(int)
