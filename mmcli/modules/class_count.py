@@ -1,4 +1,4 @@
-"""The number of classes as an option: given, or to be found by what modules share."""
+"""The number of classes as an option: given, or to be found by what modules share. No jax."""
 
 from typing import Annotated, Final, Literal, TypeAlias
 
@@ -8,6 +8,8 @@ from mmcli.modules.spec import Options, PositiveInt
 
 AUTO: Final = "auto"
 MOST = 30  # classes that `auto` finds
+
+SMALL_CLUSTERS, SMALL_CLUSTERS_PER_CLASS = 256, 4  # that are joined to classes: as many as this at least
 
 _AT_MOST = {
     "type": "object",
@@ -37,3 +39,8 @@ class ClassOptions(Options):
         if isinstance(self.num_classes, int):
             return self.num_classes
         return MOST if self.num_classes == AUTO else self.num_classes["max"]
+
+
+def num_small_clusters(num_classes: int, num_items: int) -> int:
+    """Number of clusters that a start joins to classes; of few items each is one."""
+    return min(num_items, max(SMALL_CLUSTERS, SMALL_CLUSTERS_PER_CLASS * num_classes))

@@ -5,6 +5,7 @@ A Categorical input of V classes is one word an item, taken in expectation.
 N items, V words, L clusters.
 """
 
+from collections.abc import Sequence
 from typing import overload
 
 import jax
@@ -50,28 +51,60 @@ def prediction(log_probs: Array, sent: Message, informed: Array) -> Message:
 
 
 def clusters_of(key: Array, counts: Rows, num_clusters: int) -> Array:
-    """Cluster the rows (N, V) by the Hellinger distance of their shares: (N, L), one-hot; zeros for empty rows.
+    """Cluster the rows (N, V) by the Hellinger distance of their shares: (N, L), one-hot; zeros for empty rows."""
+    return joint_clusters(key, [counts], [jnp.float32(1)], num_clusters, CLUSTER_ITERATIONS)[0]
+
+
+def joint_clusters(
+    key: Array, views: Sequence[Rows], sizes: Sequence[Array], num_clusters: int, iterations: int
+) -> tuple[Array, Array]:
+    """Cluster items by the Hellinger distances of their shares in each view, squared and weighted.
+
+    Args:
+        key: randomness of the first centres, items of all views where there are any.
+        views: (N, V_m) counts; an empty row is missing, and the other views of the item decide.
+        sizes: () weight of each view's squared distance.
+        num_clusters: L.
+        iterations: of k-means.
+
+    Returns:
+        (N, L) members of each cluster, one-hot, zeros for items that no view has; (L, L) weighted squared distances of
+        the centres, over the views that both have.
 
     Source: Lloyd (1982), doi:10.1109/TIT.1982.1056489.
     """
-    mass = row_sums(counts)
-    there = (mass > 0).astype(float)
-    rows = square_roots(scaled(counts, 1 / jnp.maximum(mass, TINY)))  # of unit length
-    num_items = len(mass)
-    order = jnp.argsort(jax.random.uniform(key, (num_items,)) - there)  # known rows before others
-    first = order[jnp.arange(num_clusters) % num_items]
-    centres = word_sums(jax.nn.one_hot(first, num_items, axis=0), rows)  # (L, V)
+    masses = [row_sums(counts) for counts in views]
+    known = [(mass > 0).astype(float) for mass in masses]
+    # Rows of unit length.
+    rows = [
+        square_roots(scaled(counts, 1 / jnp.maximum(mass, TINY))) for counts, mass in zip(views, masses, strict=True)
+    ]
+    num_items, known_views = len(masses[0]), sum(known, start=jnp.zeros(len(masses[0])))
+    order = jnp.argsort(jax.random.uniform(key, (num_items,)) - known_views)  # items of more views before others
+    first = jax.nn.one_hot(order[jnp.arange(num_clusters) % num_items], num_items, axis=0)  # (N, L)
+    there = (known_views > 0).astype(float)
 
-    def members(centres: Array) -> Array:
-        distances = jnp.square(centres).sum(-1)[None, :] - 2 * times(rows, centres.T)
+    def members(centres: Sequence[Array]) -> Array:
+        distances = jnp.zeros((num_items, num_clusters))
+        for row, has, size, centre in zip(rows, known, sizes, centres, strict=True):
+            to_centres = jnp.square(centre).sum(-1)[None, :] - 2 * times(row, centre.T)
+            distances += size * has[:, None] * to_centres
         return jax.nn.one_hot(distances.argmin(-1), num_clusters) * there[:, None]
 
-    def refine(_: Array, centres: Array) -> Array:
-        belongs = members(centres)
-        size = belongs.sum(0)[:, None]
-        return jnp.where(size > 0, word_sums(belongs, rows) / jnp.maximum(size, 1), centres)
+    def refine(_: Array, centres: tuple[Array, ...]) -> tuple[Array, ...]:
+        belongs, refined = members(centres), []
+        for row, has, centre in zip(rows, known, centres, strict=True):
+            size = (belongs * has[:, None]).sum(0)[:, None]
+            refined.append(jnp.where(size > 0, word_sums(belongs, row) / jnp.maximum(size, 1), centre))
+        return tuple(refined)
 
-    return members(jax.lax.fori_loop(0, CLUSTER_ITERATIONS, refine, centres))
+    centres = jax.lax.fori_loop(0, iterations, refine, tuple(word_sums(first, row) for row in rows))
+    belongs, apart = members(centres), jnp.zeros((num_clusters, num_clusters))
+    for has, size, centre in zip(known, sizes, centres, strict=True):
+        squares, has_view = jnp.square(centre).sum(-1), (belongs * has[:, None]).sum(0) > 0
+        both = has_view[:, None] & has_view[None, :]
+        apart += size * jnp.where(both, squares[:, None] + squares[None, :] - 2 * centre @ centre.T, 0)
+    return belongs, jnp.maximum(apart, 0)
 
 
 def square_roots(counts: Rows) -> Rows:

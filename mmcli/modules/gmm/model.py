@@ -12,7 +12,8 @@ drawn by their marginal likelihood, and a sweep draws the missing columns from t
 An update runs several chains and keeps the one under which points and message explain each other best, and
 several inputs each other. Some chains continue from the last labels. The others test whether the child separates
 items that one class here joins: they start from the clusters of the message's rows, and number their classes by
-them. Without a message they start from k-means, and half of them from classes that the inputs have in common.
+them. Without a message they start from k-means, the first from small clusters that are joined (`agglomeration`), and
+half of them from classes that the inputs have in common.
 
 N items, D features of all inputs, K classes, C chains, I sweeps.
 
@@ -42,7 +43,7 @@ from mmcli.modules.gaussians import (
 )
 from mmcli.modules.gmm.marginals import filled, filled_by_means, joint_and_shared, log_joint
 from mmcli.modules.gmm.spec import GmmOptions, covariance_form
-from mmcli.modules.gmm.starts import common_classes, propose
+from mmcli.modules.gmm.starts import common_classes, joined_clusters, propose
 from mmcli.modules.gmm.table import Table, apart, balanced, prepare, side_by_side
 from mmcli.modules.messages import Categorical, Points, normalized, of_kind
 from mmcli.modules.numerics import draw_categorical, kmeans
@@ -179,11 +180,12 @@ def begin(options: GmmOptions, key: Array, state: GmmState, inputs: Inputs) -> G
             lambda: (state.labels, message.log_probs),
             lambda: propose(key, message),
             lambda: (clusters(), message.log_probs),
+            lambda: (joined_clusters(key, points, weight, options.width), message.log_probs),
         ]
-        kind = jnp.where(continues, 0, jnp.where(informed, 1, 2))
+        kind = jnp.where(continues, 0, jnp.where(informed, 1, jnp.where(chain == 0, 3, 2)))
         if common is not None:
             kinds.append(lambda: (common[chain // 2], message.log_probs))
-            kind = jnp.where((kind == 2) & (chain % 2 == 1), 3, kind)
+            kind = jnp.where((kind == 2) & (chain % 2 == 1), 4, kind)
         labels, sent = jax.lax.switch(kind, kinds)
         filling = None if table.is_single else filled_by_means(table, labels, options.width, prior)
         return Chain(labels, filling), sent

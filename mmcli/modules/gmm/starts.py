@@ -1,4 +1,4 @@
-"""Labels from which chains of a mixture start, by what the child sent or by what several inputs share.
+"""Labels from which chains of a mixture start: by the child's message, by clusters, by what several inputs share.
 
 N items, K classes, S starts.
 """
@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from mmcli.modules.agglomeration import SMALL_CLUSTER_ITERATIONS, ward
+from mmcli.modules.class_count import num_small_clusters
 from mmcli.modules.gmm.table import Table
 from mmcli.modules.latent_classes import best_classes, num_clusters, views_of
 from mmcli.modules.messages import Categorical
@@ -27,6 +29,18 @@ def propose(key: Array, message: Categorical) -> tuple[Array, Array]:
     # A missing row has no cluster; the first sweep finds it a class.
     anywhere = jax.random.randint(jax.random.fold_in(key, 0), clusters.shape, 0, num_classes)
     return jnp.where(weight > 0, clusters, anywhere), jnp.log(trust)
+
+
+def joined_clusters(key: Array, points: Array, weight: Array, num_classes: int) -> Array:
+    """Labels (N,) of small clusters of the points (N, D) that are joined to classes; weights (N,) as in `kmeans`."""
+    most = num_small_clusters(num_classes, len(points))
+    clusters = kmeans(key, points, weight, most, starts=1, iterations=SMALL_CLUSTER_ITERATIONS)
+    members = weight[None, :] * jax.nn.one_hot(clusters, most, axis=0)  # (L, N)
+    sizes = members.sum(-1)
+    centres = (members @ points) / jnp.maximum(sizes, 1)[:, None]
+    squares = jnp.square(centres).sum(-1)
+    distances = jnp.maximum(squares[:, None] + squares[None, :] - 2 * centres @ centres.T, 0)
+    return ward(distances, sizes, num_classes)[clusters]
 
 
 def common_classes(key: Array, table: Table, num_classes: int, num_starts: int) -> Array:

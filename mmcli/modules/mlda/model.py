@@ -5,8 +5,9 @@ m picks a topic from theta_t and itself from phi_m of that topic. A modality's r
 its weight, as real numbers. A Categorical parent is a modality of K words, taken in expectation.
 
 An update has two parts. It looks for classes as a mixture, one class an item, from several starts side by side:
-classes that the inputs have in common when each is reduced to a few clusters (`latent_classes`), random ones
-cooled from a high temperature, and the last solution. Each input counts for the independent words that it is worth.
+the last solution, or small clusters joined to classes (`agglomeration`); classes that the inputs have in common when
+each is reduced to a few clusters (`latent_classes`); and random ones cooled from a high temperature. Each input counts
+for the independent words that it is worth.
 The sweep of the highest `word_mixtures.score` stands for a start, and the start of the highest score of held-out items
 goes on: evidence, and above all the information that the inputs share. From there the variational sweeps start.
 
@@ -23,8 +24,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from mmcli.modules.agglomeration import SMALL_CLUSTER_ITERATIONS, ward
 from mmcli.modules.api import Info, Inputs, Module, Outputs
-from mmcli.modules.class_count import AUTO
+from mmcli.modules.class_count import AUTO, num_small_clusters
 from mmcli.modules.counts import word_sums
 from mmcli.modules.latent_classes import best_classes, num_clusters, random_memberships, views_of
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
@@ -34,12 +36,13 @@ from mmcli.modules.mlda.starts import effective_words
 from mmcli.modules.mlda.variational import elbo, item_concentrations, total_mass, variational_sweep
 from mmcli.modules.spec import Port, Rule
 from mmcli.modules.word_mixtures import beliefs_without, class_information, class_shares, fit, fit_held_out, score
-from mmcli.modules.words import BETA, as_counts, clusters_of, prediction
+from mmcli.modules.words import BETA, as_counts, clusters_of, joint_clusters, prediction
 
 SWEEPS_PER_BOUND = 10  # variational sweeps from one value of the bound in the trace to the next
 HOTTEST_SHARE = 0.5  # start temperature, as a share of the words of an item
 COOLING_SHARE = 0.9  # of the annealing sweeps; the rest run at temperature 1
 CO_EM_SHARE = 0.5  # of the annealing sweeps in which a view's words are fitted to the beliefs of the others
+HELD_OUT_FROM = 20  # items a class; of fewer, folds would leave too few of a class to judge by
 FRESH_MARGIN = 0.02  # score by which a fresh start has to be better than the last solution, nats an item
 
 
@@ -78,7 +81,7 @@ def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
 
 
 def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
-    """Make the starts, memberships (N, R, K); after the first update one of them is the last solution."""
+    """Make the starts, memberships (N, R, K): the first is the last solution, or clusters that were joined."""
     options = setting.options
     num_items, num_topics = state.memberships.shape
     sizes_key, random_key, start_key = jax.random.split(key, 3)
@@ -87,7 +90,8 @@ def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> Mld
         weights = jnp.where(state.trained, state.words, sizes)
         sizes = jnp.where(setting.has_words, weights, sizes)
     starts = random_memberships(random_key, (num_items, options.restarts, num_topics))
-    starts = starts.at[:, 0].set(jnp.where(state.trained, state.memberships, starts[:, 0]))
+    joined = partial(joined_start, setting, jax.random.fold_in(key, 0), inputs, sizes)
+    starts = starts.at[:, 0].set(jax.lax.cond(state.trained, lambda: state.memberships, joined))
     if setting.num_informed:
         informed = informed_starts(setting, start_key, inputs, sizes)
         starts = starts.at[:, options.restarts - setting.num_informed :].set(informed)
@@ -120,6 +124,15 @@ def words_worth(setting: Setting, key: Array, inputs: Inputs) -> Array:
     return jnp.stack(sizes)
 
 
+def joined_start(setting: Setting, key: Array, inputs: Inputs, sizes: Array) -> Array:
+    """Start from small clusters of all modalities that are joined until there are K, (N, K) one-hot."""
+    counts = [as_counts(message, None) for message in inputs.parents]
+    most = num_small_clusters(setting.options.width, len(inputs.child.weight))
+    belongs, squares = joint_clusters(key, counts, list(sizes), most, SMALL_CLUSTER_ITERATIONS)
+    classes = ward(squares, belongs.sum(0), setting.options.width)
+    return belongs @ jax.nn.one_hot(classes, setting.options.width)
+
+
 def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) -> Array:
     """Starts that the modalities have in common, (N, R', K): the best of many latent class models."""
     clusters_key, classes_key = jax.random.split(key)
@@ -147,9 +160,8 @@ def search(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
     """Run the sweeps of the search up to `last`, () int32, and keep the best memberships of each start."""
     options, views = setting.options, setting.views(inputs, work.words)
     place = jnp.arange(options.restarts)
-    is_last_solution = work.trained & (place == 0)
     is_informed = place >= options.restarts - setting.num_informed
-    hottest = jnp.where(is_last_solution | is_informed, 1.0, jnp.maximum(HOTTEST_SHARE * work.words.sum(), 1.0))
+    hottest = jnp.where((place == 0) | is_informed, 1.0, jnp.maximum(HOTTEST_SHARE * work.words.sum(), 1.0))
 
     def sweep(index: Array, work: MldaWork) -> MldaWork:
         fitted = fit(views, work.beliefs, work.log_shares)
@@ -203,7 +215,10 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
     """Compute q(theta) and q(phi) from the best start, and in the first update what each modality counts for."""
     views = setting.views(inputs, work.words)
-    fitted = fit_held_out(views, work.best)
+    if len(work.best) < HELD_OUT_FROM * setting.options.width:
+        fitted = fit(views, (work.best,) * len(setting.kinds), class_shares(work.best))
+    else:
+        fitted = fit_held_out(views, work.best)
     scores = score(views, fitted)
     # A fresh start that finds the same would only number the classes anew.
     margin = jnp.where(work.trained & (jnp.arange(len(scores)) == 0), FRESH_MARGIN, 0)

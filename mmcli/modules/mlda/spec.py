@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mmcli.modules.class_count import AUTO, ClassOptions, NumClasses
+from mmcli.modules.class_count import AUTO, ClassOptions, NumClasses, num_small_clusters
 from mmcli.modules.spec import (
     EACH_INPUT,
     InputSpec,
@@ -35,7 +35,7 @@ class MldaOptions(ClassOptions):
     anneal_sweeps: PositiveInt = Field(
         40, description="sweeps of the search for classes, part of them at a high temperature"
     )
-    restarts: PositiveInt = Field(12, description="starts of the search in one update, the last solution among them")
+    restarts: PositiveInt = Field(13, description="starts of the search in one update, the last solution among them")
     alpha: PositiveFloat = Field(0.1, description="Dirichlet prior of the topics of an item")
     beta: PositiveFloat | Literal["auto"] = Field(
         AUTO,
@@ -66,6 +66,8 @@ def memory(options: MldaOptions, load: Load) -> int:
     # Beliefs and evidence of each input; of several inputs also the latent classes, five for each of half the starts.
     copies_of_starts = max(8 + 5 * len(load.widths), 22 if len(load.widths) > 1 else 0)
     memberships = (copies_of_starts * starts + 4) * num_items * num_topics
+    joined = num_small_clusters(num_topics, num_items)  # clusters of a start, before the others are made
+    memberships, topics = max(memberships, 4 * num_items * joined), max(topics, 3 * joined * sum(load.widths))
     return int(4 * (counts + memberships + topics))
 
 
