@@ -110,8 +110,8 @@ class Predictor:
             ValueError: the parameters are not those of this module.
             MemoryShortError: memory ran out.
         """
-        rows = {data: jax.ShapeDtypeStruct((num_learned, width), float) for data, width in self._widths.items()}
-        known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_learned,), float))
+        rows = {data: jax.ShapeDtypeStruct((num_learned, width), jnp.float32) for data, width in self._widths.items()}
+        known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_learned,), jnp.float32))
         starts = dict.fromkeys(self._program.graph.sequences, jax.ShapeDtypeStruct((num_learned,), bool))
 
         def init(given: Given) -> Any:

@@ -95,8 +95,8 @@ def _sizes(program: Program, widths: Mapping[str, int], num_items: int, name: st
 
 def _given(program: Program, widths: Mapping[str, int], num_items: int) -> Given:
     """Shapes of the rows of so many items."""
-    rows = {data: jax.ShapeDtypeStruct((num_items, width), float) for data, width in widths.items()}
-    known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_items,), float))
+    rows = {data: jax.ShapeDtypeStruct((num_items, width), jnp.float32) for data, width in widths.items()}
+    known = dict.fromkeys(rows, jax.ShapeDtypeStruct((num_items,), jnp.float32))
     return Given(rows, known, dict.fromkeys(program.graph.sequences, jax.ShapeDtypeStruct((num_items,), bool)))
 
 
