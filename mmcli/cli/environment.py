@@ -20,7 +20,7 @@ _SWITCH = re.compile(r"y|yes|t|true|on|1|n|no|f|false|off|0", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(\.\d*)?")
 _COUNT = re.compile(r"0*[1-9]\d{0,3}")
 # Variables for the place of computation, cache and log, and the values that do not end jax.
-_LET_THROUGH: Mapping[str, re.Pattern[str]] = {
+LET_THROUGH: Mapping[str, re.Pattern[str]] = {
     "JAX_PLATFORMS": _ANYTHING,  # `devices.start` names one that is not here
     "JAX_PLATFORM_NAME": _ANYTHING,
     "JAX_CUDA_VISIBLE_DEVICES": _ANYTHING,
@@ -64,9 +64,9 @@ def settle(environ: MutableMapping[str, str]) -> list[str]:
 
 def _refused(name: str, value: str) -> str | None:
     """Reason for removing a variable, in brackets or empty; None where it is let through."""
-    if name not in _LET_THROUGH:
+    if name not in LET_THROUGH:
         return ""
-    if not _LET_THROUGH[name].fullmatch(value):
+    if not LET_THROUGH[name].fullmatch(value):
         return " (no such value)"
     is_local = name == "JAX_COMPILATION_CACHE_DIR" and value and "://" not in value
     return " (cannot be written to)" if is_local and not _can_write(value) else None
