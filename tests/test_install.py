@@ -1,4 +1,4 @@
-"""docs/install.md names the dependencies, extras, Pythons and variables there are; recipes of containers copy all sources."""
+"""docs/install.md names all dependencies, extras, Pythons and variables; the recipes of containers copy all sources."""
 
 import re
 import tomllib
