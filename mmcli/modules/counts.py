@@ -15,6 +15,8 @@ from jax import Array
 from jax.experimental.sparse import BCSR
 from scipy.sparse import csr_array
 
+from mmcli.modules.blocks import by_block
+
 BLOCK = 100  # items; a block of 2,400 words fills a megabyte
 UNROLLED = 8  # topics in one pass over the entries
 TINY = 1e-30  # keeps 0 / 0 out of the words an item does not have
@@ -119,6 +121,12 @@ def expected_counts(item_factors: Array, word_factors: Array, counts: Rows) -> t
         expected = _at_entries(item_factors, word_factors, counts)
         ratios = counts._replace(values=counts.values / (expected + TINY))
         return item_factors * times(ratios, word_factors.T), word_factors * word_sums(item_factors, ratios)
+    of_items, of_words = by_block(_dense_counts, (item_factors, counts), shared=(word_factors,))
+    return item_factors * of_items, word_factors * of_words
+
+
+def _dense_counts(item_factors: Array, counts: Array, word_factors: Array) -> tuple[Array, Array]:
+    """What `expected_counts` multiplies by the factors, (N, K) and (K, V), of dense counts."""
     num_items, num_topics = item_factors.shape
     num_blocks = -(-num_items // BLOCK)
     padding = ((0, num_blocks * BLOCK - num_items), (0, 0))
@@ -130,7 +138,7 @@ def expected_counts(item_factors: Array, word_factors: Array, counts: Rows) -> t
         return of_words + factors.T @ ratio, ratio @ word_factors.T
 
     of_words, of_items = jax.lax.scan(block, jnp.zeros_like(word_factors), blocks)
-    return item_factors * of_items.reshape(-1, num_topics)[:num_items], word_factors * of_words
+    return of_items.reshape(-1, num_topics)[:num_items], of_words
 
 
 def log_likelihood(item_factors: Array, word_factors: Array, counts: Rows) -> Array:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
+from mmcli.modules.blocks import by_block
 from mmcli.modules.covariance import Covariance
 from mmcli.modules.messages import Message, Points, of_kind
 from mmcli.modules.numerics import draw_gamma, draw_normal, winsorized_moments
@@ -72,7 +73,13 @@ def data_prior(parents: Sequence[Message], prior_scale: float) -> Prior:
 
 def niw_posterior(data: Data, labels: Array, num_classes: int, covariance: Covariance) -> Niw:
     """Posterior of every class's mean and covariance given the labels (N,)."""
-    products = partial(class_products, data.centred, labels, num_classes)
+
+    def products() -> Array:
+        sums: Array = by_block(
+            lambda rows, labels: ((), class_products(rows, labels, num_classes)), (data.centred, labels)
+        )[1]
+        return sums
+
     return _posterior(data, jax.nn.one_hot(labels, num_classes, axis=0), products, covariance)
 
 
@@ -81,7 +88,10 @@ def expected_posterior(data: Data, responsibilities: Array, covariance: Covarian
 
     def products() -> Array:
         # Class by class: rows weighted for all classes would fill N x K x D.
-        sums: Array = jax.lax.map(lambda shares: (shares[:, None] * data.centred).T @ data.centred, responsibilities)
+        def of_classes(rows: Array, responsibilities: Array) -> tuple[tuple[()], Array]:
+            return (), jax.lax.map(lambda shares: (shares[:, None] * rows).T @ rows, responsibilities)
+
+        sums: Array = by_block(of_classes, (data.centred,), columns=(responsibilities,))[1]
         return sums
 
     return _posterior(data, responsibilities, products, covariance)

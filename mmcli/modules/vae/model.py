@@ -19,6 +19,7 @@ import optax
 from jax import Array
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs, iterated
+from mmcli.modules.blocks import block_orders, num_blocks, taken
 from mmcli.modules.messages import Points, of_kind
 from mmcli.modules.numerics import bernoulli_nll, draw_normal, draw_uniform
 from mmcli.modules.spec import Port, Rule
@@ -140,17 +141,19 @@ def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
 def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[VaeState, Array]:
     """Run one pass over the items in random batches; the loss during the pass, () nats an item."""
     items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
-    num_items = len(items.weight)
-    batch_size = min(options.batch_size, num_items)
-    num_batches = -(-num_items // batch_size)
-    num_padded = num_batches * batch_size - num_items
+    # A batch has as many items of each block, so that no item leaves its block.
+    blocks = num_blocks()
+    num_items = len(items.weight) // blocks
+    share = min(-(-options.batch_size // blocks), num_items)
+    batch_size, num_batches = blocks * share, -(-num_items // share)
+    num_padded = num_batches * share - num_items
     optimizer = adam(options)
     nll = bernoulli_nll if options.likelihood == "bernoulli" else gaussian_nll
 
     def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, Array]:
         noise = draw_normal(key, (batch_size, options.latent_dim))
         item_losses = losses(
-            params, items.values[rows], prior.values[rows], noise, nll=nll, kl_weight=options.kl_weight
+            params, taken(items.values, rows), taken(prior.values, rows), noise, nll=nll, kl_weight=options.kl_weight
         )
         total = (weight * item_losses).sum()
         return total / jnp.maximum(weight.sum(), 1), total
@@ -161,10 +164,13 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
         return VaeState(optax.apply_updates(state.params, updates), optimizer_state), total
 
     order_key, noise_key = jax.random.split(key)
-    order = jax.random.permutation(order_key, num_items)
-    # The last batch is filled up with items of weight 0.
-    rows = jnp.pad(order, (0, num_padded)).reshape(num_batches, batch_size)
-    weight = jnp.pad(items.weight[order], (0, num_padded)).reshape(num_batches, batch_size)
+    def batches(rows: Array) -> Array:
+        """Values of the items of each batch, (batches, B), of those of each block; the last filled up with zeros."""
+        padded = jnp.pad(rows, ((0, 0), (0, num_padded))).reshape(blocks, num_batches, share)
+        return padded.swapaxes(0, 1).reshape(num_batches, batch_size)
+
+    orders = block_orders(order_key, len(items.weight))
+    rows, weight = batches(orders), batches(taken(items.weight, orders.reshape(-1)).reshape(orders.shape))
     state, totals = jax.lax.scan(gradient_step, state, (rows, weight, jax.random.split(noise_key, num_batches)))
     return state, totals.sum() / jnp.maximum(items.weight.sum(), 1)
 

@@ -1,0 +1,67 @@
+"""Blocks of items, where a run divides them among devices; elsewhere all items are one block.
+
+The compiler divides what is written over all items: sums become sums of each block, added over the devices. Here is
+what it would not divide: loops over blocks of rows, and gathers of items in a random order.
+
+N items, G blocks.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+from jax.sharding import PartitionSpec
+
+AXIS = "items"  # of the mesh of devices; a device holds one block
+
+
+def num_blocks() -> int:
+    """Number of blocks G into which items are divided where this is traced."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return mesh.shape[AXIS] if AXIS in mesh.axis_names else 1
+
+
+def by_block(
+    function: Callable[..., tuple[Any, Any]],
+    items: tuple[Array, ...],
+    *,
+    columns: tuple[Array, ...] = (),
+    shared: tuple[Array, ...] = (),
+) -> Any:
+    """Results of a function over the items of each block on its own: arrays of a row an item, and sums over items.
+
+    Args:
+        function: (*items, *columns, *shared) -> arrays with a row for each item, and arrays to be added up over blocks.
+        items: arrays (N, ...).
+        columns: arrays (K, N).
+        shared: arrays that every block needs whole.
+    """
+    if num_blocks() == 1:
+        return function(*items, *columns, *shared)
+
+    def of_block(*arguments: Array) -> tuple[Any, Any]:
+        rows, sums = function(*arguments)
+        return rows, jax.lax.psum(sums, AXIS)
+
+    divided, whole = PartitionSpec(AXIS), PartitionSpec()
+    specs = (*(divided,) * len(items), *(PartitionSpec(None, AXIS),) * len(columns), *(whole,) * len(shared))
+    # Unchecked: sums start at zeros, which the check takes for equal on all devices.
+    divide = jax.shard_map(of_block, in_specs=specs, out_specs=(divided, whole), check_vma=False)
+    return divide(*items, *columns, *shared)
+
+
+def block_orders(key: Array, num_items: int) -> Array:
+    """Random order of the items of each block, (G, N / G), as their places in the block."""
+    blocks = num_blocks()
+    if blocks == 1:
+        return jax.random.permutation(key, num_items)[None]
+    places = jnp.broadcast_to(jnp.arange(num_items // blocks), (blocks, num_items // blocks))
+    return jax.random.permutation(key, places, axis=1, independent=True)
+
+
+def taken(rows: Array, places: Array) -> Array:
+    """Rows (M, ...) at places (M,) in their block; those of each block follow each other in both."""
+    taken_rows: Array = by_block(lambda rows, places: (rows[places], ()), (rows, places))[0]
+    return taken_rows
