@@ -77,7 +77,7 @@ def explore(
         tables = yield from compute(
             _joint_tables, [(explored.forward[edge], explored.backward[edge]) for edge in plan.counted]
         )
-        found.append([count_classes(np.asarray(table, np.float64)) for table in tables])
+        found.append([count_classes(program.layout.on_host(table).astype(np.float64)) for table in tables])
     counts = max(found, key=lambda each: sum(count.information for count in each))
     return numbers_of(plan.left_open, plan.counted, counts)
 

@@ -25,7 +25,7 @@ class Ended(NamedTuple):
 
 
 class Compiled(NamedTuple):
-    """A module's functions, compiled for the shapes of this run."""
+    """A module's functions, compiled for the shapes and places of this run."""
 
     init: Callable[..., Any]  # (key, inputs) -> state
     begin: Callable[..., Any]  # (key, state, inputs) -> work
@@ -52,12 +52,13 @@ def compile_report(program: Program, name: str) -> Callable[[Any, Inputs], tuple
         outputs = module.infer(state, inputs)
         return report(module, state, outputs), own_classes(program, name, outputs.forward)
 
-    return jax.jit(infer)
+    return program.layout.calling(program.layout.jit(infer))
 
 
 def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> Compiled:
     """Compile a module's functions ahead of time. Messages keep their shapes, so any inputs will do."""
-    module = program.modules[name]
+    module, layout = program.modules[name], program.layout
+    key, inputs = layout.placed((key, inputs))
 
     def end(work: Any, inputs: Inputs) -> Ended:
         state, outputs, info = module.end(work, inputs)
@@ -68,16 +69,19 @@ def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> C
         finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
         return Ended(state, outputs.forward, backward, info, reported, jnp.stack(finite).all())
 
-    # Traced once, for the shapes and for the program: a trace takes about as long as loading a kept program.
-    init = jax.jit(module.init).trace(key, inputs)
-    begin = jax.jit(module.begin).trace(key, init.out_info, inputs)
-    return Compiled(
-        init.lower().compile(),
-        begin.lower().compile(),
-        # Nothing is donated: a signal saves the work before a call instead of waiting for the call.
-        jax.jit(module.advance).lower(begin.out_info, inputs, jnp.int32(0)).compile(),
-        jax.jit(end).lower(begin.out_info, inputs).compile(),
-    )
+    with layout.tracing():
+        # Traced once, for the shapes and for the program: a trace takes about as long as loading a kept program.
+        init = layout.jit(module.init).trace(key, inputs)
+        begin = layout.jit(module.begin).trace(key, layout.described(init.out_info), inputs)
+        work = layout.described(begin.out_info)
+        programs = (
+            init.lower().compile(),
+            begin.lower().compile(),
+            # Nothing is donated: a signal saves the work before a call instead of waiting for the call.
+            layout.jit(module.advance).lower(work, inputs, layout.placed(jnp.int32(0))).compile(),
+            layout.jit(end).lower(work, inputs).compile(),
+        )
+    return Compiled(*map(layout.calling, programs))
 
 
 def watched_seconds(seconds: float | None) -> float | None:

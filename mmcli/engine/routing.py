@@ -14,6 +14,7 @@ from jax import Array
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
 from mmcli.data.rows.protocol import form_of
+from mmcli.engine.layout import LOCAL, Layout
 from mmcli.errors import ModuleError
 from mmcli.modules.api import Inputs, Module
 from mmcli.modules.counts import on_device, scaled
@@ -42,6 +43,7 @@ class Program(NamedTuple):
     modules: dict[str, Module[Any]]
     outputs: dict[str, Port]  # kind and width of each module's forward messages
     rule: Rule
+    layout: Layout = LOCAL
 
     @property
     def order(self) -> tuple[str, ...]:
@@ -56,8 +58,8 @@ class Backward(NamedTuple):
     to_observations: dict[str, Message]  # predictions; observations receive nothing
 
 
-def build_program(graph: Graph, widths: Mapping[str, int], rule: Rule) -> Program:
-    """Build the modules of a graph; `widths` are the columns of each observation.
+def build_program(graph: Graph, widths: Mapping[str, int], rule: Rule, layout: Layout = LOCAL) -> Program:
+    """Build the modules of a graph; `widths` are the columns of each observation, `layout` the places of arrays.
 
     Raises:
         ModuleError: the mathematics of a type cannot be imported.
@@ -70,7 +72,7 @@ def build_program(graph: Graph, widths: Mapping[str, int], rule: Rule) -> Progra
     except UnusableTypeError as error:
         raise ModuleError(str(error)) from error
     outputs = {name: graph.output_port(name, widths) for name in modules}
-    return Program(graph, modules, outputs, rule)
+    return Program(graph, modules, outputs, rule, layout)
 
 
 def initial_state(program: Program, given: Given, *, with_targets: bool = True) -> RoundState:
@@ -83,20 +85,23 @@ def initial_state(program: Program, given: Given, *, with_targets: bool = True) 
     """
     forward: dict[Edge, Message] = {}
     backward: dict[Edge, Message] = {}
-    num_items = given.num_items
+    layout = program.layout
+    num_items = layout.num_rows or given.num_items
     for node in program.graph.nodes.values():
         for parent in (*node.parents, *node.targets):
             edge = (parent, node.name)
             if parent in given.observations:
                 is_hidden = parent in node.targets and not with_targets
-                weight = jnp.zeros(num_items) if is_hidden else jnp.asarray(given.known[parent], float)
+                known = layout.of_items(given.known[parent])
+                weight = jnp.zeros(num_items) if is_hidden else jnp.asarray(known, float)
                 rows = form_of(given.observations[parent], standard=node.is_standard(parent))
-                values: Any = scaled(on_device(rows), weight)  # points are dense
+                values: Any = scaled(on_device(layout.of_items(rows)), weight)  # points are dense
                 is_points = node.kind_from(parent) is Kind.POINTS
                 forward[edge] = Points(values, weight) if is_points else Counts(values, weight)
             else:
                 forward[edge] = backward[edge] = neutral(program.outputs[parent], num_items)
-    return RoundState({}, forward, backward, {name: jnp.asarray(rows, bool) for name, rows in given.starts.items()})
+    starts = {name: jnp.asarray(rows, bool) for name, rows in given.starts.items()}
+    return RoundState({}, layout.placed(forward), layout.placed(backward), starts)
 
 
 def receive(program: Program, state: RoundState, name: str) -> Inputs:

@@ -101,9 +101,34 @@ class Runner:
         if self._plan.is_scored(moment.updates):
             after = yield from self._judge(moment.updates, after)
         is_followed = after.updates == len(self._plan.turns) and not is_final(self._plan, after)
-        own = own_classes(self._program, turn.module, ended.forward)
-        update = _update(turn, ended, seconds, ready - begun, after)
-        return update._replace(own_classes=None if own is None else np.asarray(own), is_whole=not is_followed)
+        layout = self._program.layout
+        return Update(
+            round=turn.round,
+            module=turn.module,
+            objective=None if ended.info.objective is None else objective,
+            trace=layout.on_host(ended.info.trace),
+            report=self._on_host(turn.module, moment, ended.state, ended.report),
+            params=named_leaves(ended.state, layout),
+            seconds=seconds,
+            compile_seconds=ready - begun,
+            moment=after,
+            own_classes=self._classes_on_host(own_classes(self._program, turn.module, ended.forward)),
+            is_whole=not is_followed,
+        )
+
+    def _on_host(self, name: str, moment: Moment, state: Any, reported: Mapping[str, Array]) -> dict[str, np.ndarray]:
+        """What a module reports, without the rows that fill up blocks."""
+        layout = self._program.layout
+        arrays = {stem: layout.on_host(array) for stem, array in reported.items()}
+        if layout.num_rows > layout.num_items:
+            inputs = receive(self._program, moment.state, name)
+            of_items = jax.eval_shape(self._program.modules[name].infer, state, inputs).items
+            arrays |= {stem: layout.without_filling(arrays[stem]) for stem in of_items}
+        return arrays
+
+    def _classes_on_host(self, classes: Array | None) -> np.ndarray | None:
+        layout = self._program.layout
+        return None if classes is None else layout.without_filling(layout.on_host(classes))
 
     def _judge(self, number: int, after: Moment) -> Generator[Progress, None, Moment]:
         """The moment after a start or a round, with its score; the best start goes on where the search ends."""
@@ -145,7 +170,8 @@ class Runner:
             stride = min(self._strides.get(name, 1), iterations - at.iterations)
             until, called = at.iterations + stride, time.perf_counter()
             work = yield from self._compute(sign, compiled.advance, work, inputs, np.int32(until))
-            self._strides[name] = next_stride(stride, time.perf_counter() - called)
+            seconds = self._program.layout.agreed(time.perf_counter() - called)
+            self._strides[name] = next_stride(stride, seconds)
             at = at._replace(iterations=until, work=work)
             sign = sign_of_life(self._program, self._plan, at)
             yield sign
@@ -187,7 +213,7 @@ class Runner:
             found = yield from run_start(programs, self._plan, moment.state, self._root, turn.start, compute)
         objectives = {**moment.objectives, **found.objectives}
         after = moment._replace(state=found.state, updates=moment.updates + 1, objectives=objectives)
-        return after, None if found.classes is None else np.asarray(found.classes)
+        return after, self._classes_on_host(found.classes)
 
     def restore(self, moment: Moment) -> Generator[Progress | Update, None, None]:
         """Give the results of the best state once more, for all modules, as the last round's."""
@@ -205,12 +231,12 @@ class Runner:
                 module=name,
                 objective=None if np.isnan(best.objectives[name]) else best.objectives[name],
                 trace=None,
-                report={stem: np.asarray(array) for stem, array in reported.items()},
-                params=named_leaves(state),
+                report=self._on_host(name, final, state, reported),
+                params=named_leaves(state, program.layout),
                 seconds=time.perf_counter() - begun,
                 compile_seconds=0.0,
                 moment=final,
-                own_classes=None if own is None else np.asarray(own),
+                own_classes=self._classes_on_host(own),
                 is_whole=name == program.order[-1],
             )
 
@@ -218,20 +244,6 @@ class Runner:
 def is_final(plan: Plan, moment: Moment) -> bool:
     """Whether the results of the last updates are those of the best state."""
     return moment.best is None or moment.best.round == plan.rounds
-
-
-def _update(turn: Turn, ended: Ended, seconds: float, compile_seconds: float, moment: Moment) -> Update:
-    return Update(
-        round=turn.round,
-        module=turn.module,
-        objective=None if ended.info.objective is None else float(ended.info.objective),
-        trace=np.asarray(ended.info.trace),
-        report={stem: np.asarray(array) for stem, array in ended.report.items()},
-        params=named_leaves(ended.state),
-        seconds=seconds,
-        compile_seconds=compile_seconds,
-        moment=moment,
-    )
 
 
 def awaited(call: Future[T], sign: Progress, still_seconds: float | None) -> Generator[Progress, None, T]:

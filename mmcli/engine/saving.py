@@ -11,6 +11,7 @@ import jax
 import numpy as np
 from jax import Array
 
+from mmcli.engine.layout import LOCAL, Layout
 from mmcli.engine.plan import Plan
 from mmcli.engine.pytrees import leaf_names, named_leaves, restore
 from mmcli.engine.routing import Edge, Program, RoundState, receive
@@ -39,9 +40,9 @@ class Saved(NamedTuple):
     arrays: Mapping[str, np.ndarray]
 
 
-def save(moment: Moment) -> Saved:
+def save(moment: Moment, layout: Layout = LOCAL) -> Saved:
     """Copy a moment to the host, without the messages of observations, which follow from the data."""
-    return Saved(moment.updates, moment.iterations, named_leaves(_learned(moment)))
+    return Saved(moment.updates, moment.iterations, named_leaves(_learned(moment), layout))
 
 
 def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved: Saved) -> Moment:
@@ -88,13 +89,13 @@ def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved
     scores = (0.0,) * len(arrays.get("scores", ()))
     state = beginning._replace(states=states)
     shapes = Moment(state, saved.updates, saved.iterations, work, best, scores, objectives, found_numbers(saved))
-    learned = restore(_learned(shapes), arrays)
+    learned, placed = restore(_learned(shapes), arrays), program.layout.placed
     if best is not None:
         kept = learned["best"]
-        best = Best(_received(beginning, kept), float(kept["score"]), int(kept["round"]), _floats(kept["objectives"]))
+        best = Best(placed(_received(beginning, kept)), float(kept["score"]), int(kept["round"]), _floats(kept["objectives"]))
     return shapes._replace(
-        state=_received(beginning, learned),
-        work=learned["work"],
+        state=placed(_received(beginning, learned)),
+        work=placed(learned["work"]),
         best=best,
         scores=tuple(float(score) for score in learned["scores"]),
         objectives=_floats(learned["objectives"]),

@@ -11,6 +11,7 @@ from mmcli.data.rows.given import Given
 from mmcli.engine.counting import most_classes
 from mmcli.engine.devices import memory_errors
 from mmcli.engine.events import Event
+from mmcli.engine.layout import LOCAL, Layout
 from mmcli.engine.plan import Plan, make_plan
 from mmcli.engine.program import watched_seconds
 from mmcli.engine.pytrees import KEY_IMPL
@@ -59,6 +60,7 @@ def train_rounds(
     rule: Rule,
     saved: Saved | None = None,
     still_seconds: float | None = workers.STILL_SECONDS,
+    layout: Layout = LOCAL,
 ) -> Iterator[Event]:
     """Train a graph; every module updates once a round, in the order written.
 
@@ -78,6 +80,7 @@ def train_rounds(
         rule: of the backward messages.
         saved: the moment to resume from; None is the beginning.
         still_seconds: without any processor time, after which a computation is given up; None waits for ever.
+        layout: the places of arrays; where processes share them, all train at once and with the same arguments.
 
     Raises:
         DivergedError: a number became NaN or infinite.
@@ -86,17 +89,17 @@ def train_rounds(
         ValueError: `saved` is not of such a run.
     """
     widths = {name: values.shape[1] for name, values in given.observations.items()}
-    root, plan = jax.random.key(seed, impl=KEY_IMPL), make_plan(graph, search, rounds)
+    root, plan = layout.placed(jax.random.key(seed, impl=KEY_IMPL)), make_plan(graph, search, rounds)
 
     def counted(numbers: Mapping[str, int]) -> Programs:
-        program = build_program(graph.with_numbers(numbers), widths, rule)
+        program = build_program(graph.with_numbers(numbers), widths, rule, layout)
         return program, finer_program(program, plan, widths) if plan.starts > 1 else None
 
     numbers = found_numbers(saved)
     if numbers.keys() == set(plan.left_open):
         program, finer = counted(numbers)
     else:
-        program = build_program(graph.with_numbers(most_classes(graph, given.num_items)), widths, rule)
+        program = build_program(graph.with_numbers(most_classes(graph, given.num_items)), widths, rule, layout)
         finer = None
     with memory_errors("the observations", "give it fewer items or columns"):
         beginning = initial_state(program, given)

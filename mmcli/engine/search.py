@@ -86,7 +86,7 @@ def finer_program(program: Program, plan: Plan, widths: Mapping[str, int]) -> Pr
         else node
         for name, node in graph.nodes.items()
     }
-    return None if nodes == graph.nodes else build_program(Graph(nodes), widths, program.rule)
+    return None if nodes == graph.nodes else build_program(Graph(nodes), widths, program.rule, program.layout)
 
 
 def without(program: Program, state: RoundState, names: Collection[str]) -> RoundState:
@@ -94,7 +94,9 @@ def without(program: Program, state: RoundState, names: Collection[str]) -> Roun
 
     def before(messages: Mapping[Edge, Message], sender: int) -> dict[Edge, Message]:
         return {
-            edge: neutral(program.outputs[edge[0]], len(message.weight)) if edge[sender] in names else message
+            edge: program.layout.placed(neutral(program.outputs[edge[0]], len(message.weight)))
+            if edge[sender] in names
+            else message
             for edge, message in messages.items()
         }
 
