@@ -103,6 +103,12 @@ class OtherResultsError(MmcliError):
     exit_code = 7
 
 
+class LostProcessError(MmcliError):
+    """Another process of a distributed run ended, or does not come."""
+
+    exit_code = 8
+
+
 class StoppedError(MmcliError):
     """A signal asked a run to stop; all it has learned is saved."""
 

@@ -17,6 +17,7 @@ from mmcli.cli.streams import standard_streams
 from mmcli.errors import (
     ConfigError,
     DataError,
+    LostProcessError,
     MemoryShortError,
     MmcliError,
     OutputError,
@@ -91,7 +92,8 @@ def main() -> None:
             if session.debug:
                 click.echo(traceback.format_exc(), err=True, nl=False)  # print_exc colours it where FORCE_COLOR is set
             code = _explain(error)
-        if are_busy():
+        # jax would wait for a lost process as Python does for a thread.
+        if are_busy() or code == LostProcessError.exit_code:
             leave(code)
     sys.exit(code)
 

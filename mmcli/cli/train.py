@@ -1,5 +1,7 @@
 """`mmcli train`."""
 
+import os
+import sys
 from pathlib import Path
 
 import click
@@ -10,6 +12,7 @@ from mmcli.cli.example import example
 from mmcli.cli.session import Session
 from mmcli.cli.settings import settings_options
 from mmcli.cli.signals import stop_requests
+from mmcli.cli.together import distributed_options, is_spawned, meeting_of, watch_over
 from mmcli.cli.trust_code import trust_code_option
 from mmcli.errors import OutputError, UsageError
 
@@ -31,6 +34,7 @@ from mmcli.errors import OutputError, UsageError
 @trust_code_option
 @click.option("--force", is_flag=True, help="Set aside a run that is at DIR already.")
 @click.option("--threads", type=click.IntRange(1, 1024), help="CPU threads to compute with [all cores].")
+@distributed_options
 @click.pass_obj
 def train(
     session: Session,
@@ -44,6 +48,11 @@ def train(
     trust_code: bool,
     force: bool,
     threads: int | None,
+    distributed: bool,
+    coordinator: str | None,
+    processes: int | None,
+    process: int | None,
+    blocks: int | None,
 ) -> None:
     """Train the model in CONFIG and print the run directory."""
     for option, is_given in (("--force", force), ("--resume", resume)):
@@ -53,19 +62,38 @@ def train(
         raise UsageError("--force and --resume are mutually exclusive; choose one")
     if data_root is not None and not resume:
         raise UsageError("--data-root needs --resume; a new run reads the files that its config names")
+    meeting = meeting_of(distributed, coordinator, processes, process, blocks)
+    if meeting is not None and not is_spawned():
+        sys.exit(watch_over(sys.argv[1:], os.environ))
     from mmcli.workflows.check import check  # `train --help` does not wait for the config's libraries
 
     resumed = output if resume else None
     checked = check(
-        config, overrides, seed=seed, rounds=rounds, resumed=resumed, data_root=data_root, trust_code=trust_code
+        config,
+        overrides,
+        seed=seed,
+        rounds=rounds,
+        resumed=resumed,
+        data_root=data_root,
+        trust_code=trust_code,
+        hold=meeting is None,
     )
     session.report_ignored()
     from mmcli.cli.display import display  # nor an error of the config for what a run needs
     from mmcli.workflows import train as workflow
 
     with stop_requests() as stop, display() as watcher:
+        if workflow.takes_part(checked, meeting, stop, threads):
+            return
         run = workflow.train(
-            checked, watcher, stop, output=output, force=force, resume=resume, threads=threads, trust_code=trust_code
+            checked,
+            watcher,
+            stop,
+            output=output,
+            force=force,
+            resume=resume,
+            threads=threads,
+            trust_code=trust_code,
         )
     try:
         click.echo(run)

@@ -20,6 +20,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from mmcli.config.graph import Graph
+from mmcli.engine.layout import on_host
 from mmcli.engine.plan import Plan
 from mmcli.engine.program import Compiled
 from mmcli.engine.routing import Edge, Program, RoundState
@@ -77,7 +78,7 @@ def explore(
         tables = yield from compute(
             _joint_tables, [(explored.forward[edge], explored.backward[edge]) for edge in plan.counted]
         )
-        found.append([count_classes(program.layout.on_host(table).astype(np.float64)) for table in tables])
+        found.append([count_classes(on_host(table).astype(np.float64)) for table in tables])
     counts = max(found, key=lambda each: sum(count.information for count in each))
     return numbers_of(plan.left_open, plan.counted, counts)
 

@@ -8,6 +8,7 @@ device otherwise. Where it lies changes no value: an axis that has this length b
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,10 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
-from jax.experimental.multihost_utils import broadcast_one_to_all
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from mmcli.data.rows.protocol import as_rows
+from mmcli.engine import exchange
 from mmcli.modules.blocks import AXIS
 
 
@@ -40,7 +41,7 @@ class Layout:
     @classmethod
     def over_all_devices(cls, num_items: int) -> "Layout":
         """A block on each device of all processes."""
-        mesh = Mesh(np.array(jax.devices()), (AXIS,))
+        mesh = exchange.mesh_of_all()
         return cls(mesh, num_items, -(-num_items // mesh.size) * mesh.size)
 
     def tracing(self) -> AbstractContextManager[Any]:
@@ -68,9 +69,7 @@ class Layout:
 
         def kept(*arguments: Any) -> Any:
             results = function(*arguments)
-            return jax.tree.map(
-                lambda leaf: jax.lax.with_sharding_constraint(leaf, self.sharding(leaf.shape)), results
-            )
+            return jax.tree.map(lambda leaf: jax.lax.with_sharding_constraint(leaf, self.sharding(leaf.shape)), results)
 
         return jax.jit(kept)
 
@@ -86,7 +85,7 @@ class Layout:
         return NamedSharding(self.mesh, spec)
 
     def of_items(self, rows: Any) -> Any:
-        """Rows (N, ...) of the host on the devices, zeros in the rows that fill up; each process reads its own alone."""
+        """Rows (N, ...) of the host on the devices, zeros in the rows that fill up; each process keeps its own."""
         if self.mesh is None:
             return rows
         size = self.num_rows // self.mesh.size
@@ -95,27 +94,13 @@ class Layout:
         own = {number for number, device in devices if device.process_index == jax.process_index()}
         read = {number: np.array(part) for number, part in enumerate(as_rows(rows).parts(bounds)) if number in own}
 
-        def block(index: tuple[slice, ...]) -> np.ndarray:
+        def block(index: tuple[slice, ...] | None) -> np.ndarray:
+            assert index is not None  # of an array with axes
             part = read[(index[0].start or 0) // size]
             return np.pad(part, ((0, size - len(part)), *((0, 0) for _ in part.shape[1:])))
 
         shape = (self.num_rows, *rows.shape[1:])
         return jax.make_array_from_callback(shape, self.sharding(shape), block, dtype=np.dtype(rows.dtype))
-
-    def on_host(self, array: Any) -> np.ndarray:
-        """An array whole on the host, in every process; where it is divided, block by block, in all of them at once."""
-        if self.mesh is None or jax.process_count() == 1:
-            return np.asarray(array)
-        there = _placed(self, array)
-        if there.is_fully_replicated:
-            return np.asarray(there)
-        axis = there.sharding.spec.index(AXIS)
-        blocks = [np.asarray(_block(self.mesh, axis, there, np.int32(number))) for number in range(self.mesh.size)]
-        return np.concatenate(blocks, axis=axis)
-
-    def agreed(self, number: float) -> float:
-        """A number of the first process, in all of them."""
-        return number if jax.process_count() == 1 else float(broadcast_one_to_all(np.float32(number)))
 
     def without_filling(self, array: np.ndarray) -> np.ndarray:
         """Rows of the items alone, of an array with a row an item."""
@@ -123,6 +108,21 @@ class Layout:
 
 
 LOCAL = Layout()
+# Of a run that begins: a process that shares its items with others has one layout from start to end.
+current_layout: ContextVar[Layout] = ContextVar("current_layout", default=LOCAL)
+
+
+def on_host(array: Any) -> np.ndarray:
+    """An array whole on the host; where processes share it, block by block, and in all of them at once."""
+    if not isinstance(array, Array) or array.is_fully_addressable or array.is_fully_replicated:
+        return np.asarray(array)
+    mesh = exchange.mesh_of_all()
+    place = array.sharding
+    if not isinstance(place, NamedSharding) or AXIS not in place.spec:
+        return np.asarray(exchange.everywhere(mesh, array))  # a result of the compiler's own choice
+    axis = place.spec.index(AXIS)
+    blocks = [np.asarray(exchange.block(mesh, axis, array, np.int32(number))) for number in range(mesh.size)]
+    return np.concatenate(blocks, axis=axis)
 
 
 def _placed(layout: Layout, leaf: Any) -> Any:
@@ -134,18 +134,3 @@ def _placed(layout: Layout, leaf: Any) -> Any:
         return leaf if leaf.sharding == sharding else jax.device_put(leaf, sharding)
     array = np.asarray(leaf)
     return jax.make_array_from_callback(array.shape, sharding, lambda index: array[index])
-
-
-@partial(jax.jit, static_argnums=(0, 1))
-def _block(mesh: Mesh, axis: int, array: Array, number: Array) -> Array:
-    """One block of a divided array on every device: a sum over the devices in which all others are zeros."""
-
-    def of_device(own: Array) -> Array:
-        # As whole numbers: -0.0 + 0.0 would be 0.0.
-        bits = own.astype(jnp.uint32) if own.dtype == bool else jax.lax.bitcast_convert_type(own, jnp.uint32)
-        bits = jax.lax.psum(jnp.where(jax.lax.axis_index(AXIS) == number, bits, 0), AXIS)
-        return bits.astype(bool) if own.dtype == bool else jax.lax.bitcast_convert_type(bits, own.dtype)
-
-    divided = PartitionSpec(*(None,) * axis, AXIS)
-    block: Array = jax.shard_map(of_device, mesh=mesh, in_specs=divided, out_specs=PartitionSpec())(array)
-    return block

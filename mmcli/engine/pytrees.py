@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mmcli.engine.layout import LOCAL, Layout
+from mmcli.engine.layout import on_host
 
 # Not threefry: with rbg, functions that draw numbers compile in less than half the time.
 KEY_IMPL = "rbg"
 
 
-def named_leaves(tree: Any, layout: Layout = LOCAL) -> dict[str, np.ndarray]:
+def named_leaves(tree: Any) -> dict[str, np.ndarray]:
     """Arrays of a pytree by their path, such as "params.means"; of a random key its data."""
     return {
-        name: layout.on_host(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
+        name: on_host(jax.random.key_data(leaf) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf)
         for name, leaf in _named(tree).items()
     }
 

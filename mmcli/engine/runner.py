@@ -16,6 +16,8 @@ from jax import Array
 from mmcli.engine.counting import explore
 from mmcli.engine.devices import memory_errors, own_settings
 from mmcli.engine.events import Counted, Progress, Started, Update
+from mmcli.engine.exchange import number_of_first
+from mmcli.engine.layout import on_host
 from mmcli.engine.plan import Plan, Turn
 from mmcli.engine.program import Compiled, Ended, compile_module, compile_report, module_key
 from mmcli.engine.pytrees import named_leaves
@@ -101,14 +103,13 @@ class Runner:
         if self._plan.is_scored(moment.updates):
             after = yield from self._judge(moment.updates, after)
         is_followed = after.updates == len(self._plan.turns) and not is_final(self._plan, after)
-        layout = self._program.layout
         return Update(
             round=turn.round,
             module=turn.module,
             objective=None if ended.info.objective is None else objective,
-            trace=layout.on_host(ended.info.trace),
+            trace=on_host(ended.info.trace),
             report=self._on_host(turn.module, moment, ended.state, ended.report),
-            params=named_leaves(ended.state, layout),
+            params=named_leaves(ended.state),
             seconds=seconds,
             compile_seconds=ready - begun,
             moment=after,
@@ -119,7 +120,7 @@ class Runner:
     def _on_host(self, name: str, moment: Moment, state: Any, reported: Mapping[str, Array]) -> dict[str, np.ndarray]:
         """What a module reports, without the rows that fill up blocks."""
         layout = self._program.layout
-        arrays = {stem: layout.on_host(array) for stem, array in reported.items()}
+        arrays = {stem: on_host(array) for stem, array in reported.items()}
         if layout.num_rows > layout.num_items:
             inputs = receive(self._program, moment.state, name)
             of_items = jax.eval_shape(self._program.modules[name].infer, state, inputs).items
@@ -128,7 +129,7 @@ class Runner:
 
     def _classes_on_host(self, classes: Array | None) -> np.ndarray | None:
         layout = self._program.layout
-        return None if classes is None else layout.without_filling(layout.on_host(classes))
+        return None if classes is None else layout.without_filling(on_host(classes))
 
     def _judge(self, number: int, after: Moment) -> Generator[Progress, None, Moment]:
         """The moment after a start or a round, with its score; the best start goes on where the search ends."""
@@ -170,7 +171,7 @@ class Runner:
             stride = min(self._strides.get(name, 1), iterations - at.iterations)
             until, called = at.iterations + stride, time.perf_counter()
             work = yield from self._compute(sign, compiled.advance, work, inputs, np.int32(until))
-            seconds = self._program.layout.agreed(time.perf_counter() - called)
+            seconds = number_of_first(time.perf_counter() - called)
             self._strides[name] = next_stride(stride, seconds)
             at = at._replace(iterations=until, work=work)
             sign = sign_of_life(self._program, self._plan, at)
@@ -232,7 +233,7 @@ class Runner:
                 objective=None if np.isnan(best.objectives[name]) else best.objectives[name],
                 trace=None,
                 report=self._on_host(name, final, state, reported),
-                params=named_leaves(state, program.layout),
+                params=named_leaves(state),
                 seconds=time.perf_counter() - begun,
                 compile_seconds=0.0,
                 moment=final,

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from jax import Array
 
-from mmcli.engine.layout import LOCAL, Layout
 from mmcli.engine.plan import Plan
 from mmcli.engine.pytrees import leaf_names, named_leaves, restore
 from mmcli.engine.routing import Edge, Program, RoundState, receive
@@ -40,9 +39,9 @@ class Saved(NamedTuple):
     arrays: Mapping[str, np.ndarray]
 
 
-def save(moment: Moment, layout: Layout = LOCAL) -> Saved:
+def save(moment: Moment) -> Saved:
     """Copy a moment to the host, without the messages of observations, which follow from the data."""
-    return Saved(moment.updates, moment.iterations, named_leaves(_learned(moment), layout))
+    return Saved(moment.updates, moment.iterations, named_leaves(_learned(moment)))
 
 
 def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved: Saved) -> Moment:
@@ -90,11 +89,19 @@ def load(program: Program, plan: Plan, root: Array, beginning: RoundState, saved
     state = beginning._replace(states=states)
     shapes = Moment(state, saved.updates, saved.iterations, work, best, scores, objectives, found_numbers(saved))
     learned, placed = restore(_learned(shapes), arrays), program.layout.placed
+
+    def received(kept: Mapping[str, Any]) -> RoundState:
+        state = _received(beginning, kept)
+        sent = placed(state.forward), placed(state.backward)
+        return state._replace(states=placed(state.states), forward=sent[0], backward=sent[1])
+
     if best is not None:
         kept = learned["best"]
-        best = Best(placed(_received(beginning, kept)), float(kept["score"]), int(kept["round"]), _floats(kept["objectives"]))
+        best = Best(
+            placed(_received(beginning, kept)), float(kept["score"]), int(kept["round"]), _floats(kept["objectives"])
+        )
     return shapes._replace(
-        state=placed(_received(beginning, learned)),
+        state=received(learned),
         work=placed(learned["work"]),
         best=best,
         scores=tuple(float(score) for score in learned["scores"]),

@@ -11,7 +11,7 @@ from mmcli.data.rows.given import Given
 from mmcli.engine.counting import most_classes
 from mmcli.engine.devices import memory_errors
 from mmcli.engine.events import Event
-from mmcli.engine.layout import LOCAL, Layout
+from mmcli.engine.layout import current_layout
 from mmcli.engine.plan import Plan, make_plan
 from mmcli.engine.program import watched_seconds
 from mmcli.engine.pytrees import KEY_IMPL
@@ -60,7 +60,6 @@ def train_rounds(
     rule: Rule,
     saved: Saved | None = None,
     still_seconds: float | None = workers.STILL_SECONDS,
-    layout: Layout = LOCAL,
 ) -> Iterator[Event]:
     """Train a graph; every module updates once a round, in the order written.
 
@@ -71,6 +70,8 @@ def train_rounds(
     Numbers of classes that the graph leaves open are found in the first round, before the modules that cost little
     update. From there on the run is, to the byte, that of a graph which gives these numbers.
 
+    Processes that share the items, by the layout of this context, all train at once and with the same arguments.
+
     Args:
         graph: the modules and their edges.
         given: rows in memory; those that are not known send the neutral message.
@@ -80,7 +81,6 @@ def train_rounds(
         rule: of the backward messages.
         saved: the moment to resume from; None is the beginning.
         still_seconds: without any processor time, after which a computation is given up; None waits for ever.
-        layout: the places of arrays; where processes share them, all train at once and with the same arguments.
 
     Raises:
         DivergedError: a number became NaN or infinite.
@@ -89,6 +89,7 @@ def train_rounds(
         ValueError: `saved` is not of such a run.
     """
     widths = {name: values.shape[1] for name, values in given.observations.items()}
+    layout = current_layout.get()
     root, plan = layout.placed(jax.random.key(seed, impl=KEY_IMPL)), make_plan(graph, search, rounds)
 
     def counted(numbers: Mapping[str, int]) -> Programs:

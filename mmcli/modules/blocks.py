@@ -61,6 +61,21 @@ def block_orders(key: Array, num_items: int) -> Array:
     return jax.random.permutation(key, places, axis=1, independent=True)
 
 
+def row_of(rows: Array, number: Array) -> Array:
+    """Row (D,) of a number, () int, of rows (N, D); only the block that has it reads it."""
+    blocks = num_blocks()
+    if blocks == 1:
+        return rows[number]
+
+    def own(rows: Array, number: Array) -> tuple[tuple[()], Array]:
+        place = number - jax.lax.axis_index(AXIS) * len(rows)
+        is_here = (place >= 0) & (place < len(rows))
+        return (), jnp.where(is_here, rows[jnp.clip(place, 0, len(rows) - 1)], 0)
+
+    row: Array = by_block(own, (rows,), shared=(number,))[1]
+    return row
+
+
 def taken(rows: Array, places: Array) -> Array:
     """Rows (M, ...) at places (M,) in their block; those of each block follow each other in both."""
     taken_rows: Array = by_block(lambda rows, places: (rows[places], ()), (rows, places))[0]

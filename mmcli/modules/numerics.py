@@ -7,6 +7,8 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import digamma, gammaln
 
+from mmcli.modules.blocks import row_of
+
 TINY = 1e-30  # keeps log 0 and 0 / 0 out
 OUTERMOST = 0.01  # of a column's values, at each end
 
@@ -142,7 +144,7 @@ def kmeans(
             centres, nearest = carry
             # Before the first centre every row is equally likely; so too when all rows are centres already.
             log_weights = jnp.where((weight * nearest).max() > 0, jnp.log(nearest), 0.0) + jnp.log(weight)
-            row = rows[jax.random.categorical(jax.random.fold_in(key, index), log_weights)]
+            row = row_of(rows, jax.random.categorical(jax.random.fold_in(key, index), log_weights))
             distance = jnp.square(rows - row[None, :]).sum(-1)
             return centres.at[index].set(row), jnp.where(index == 0, distance, jnp.minimum(nearest, distance))
 

@@ -36,6 +36,7 @@ def check(
     resumed: Path | None = None,
     data_root: str | Path | None = None,
     trust_code: bool = False,
+    hold: bool = True,
 ) -> Experiment:
     """Check a config, its graph and its data, as `mmcli check` does.
 
@@ -50,6 +51,7 @@ def check(
         resumed: directory of the run to be resumed by this config, which need not exist.
         data_root: folder to search for data files of that run that were moved.
         trust_code: whether module types that the config names by import path are imported.
+        hold: whether data are held in memory, where this process is to train the model alone.
 
     Raises:
         ConfigError, DataError: every problem, one line each; also a run that cannot fit in memory.
@@ -76,16 +78,19 @@ def check(
 
         root = None if data_root is None else Path(data_root)
         loaded = relocation.relocated_for_resuming(loaded, graph, resumed, root)
-    return check_data(loaded, graph, given)
+    return check_data(loaded, graph, given, hold=hold)
 
 
-def check_data(config: Config, graph: Graph, given: "Mapping[str, ArrayData] | None" = None) -> Experiment:
+def check_data(
+    config: Config, graph: Graph, given: "Mapping[str, ArrayData] | None" = None, *, hold: bool = True
+) -> Experiment:
     """Load and check the data of a config that has passed all other checks.
 
     Args:
         config: with the paths of its data files.
         graph: of the config.
         given: arrays in memory by name, from `given_arrays`.
+        hold: whether to hold observations in memory, and refuse a run that cannot fit there.
 
     Raises:
         ConfigError, DataError: every problem, one line each; also a run that cannot fit in memory.
@@ -93,9 +98,10 @@ def check_data(config: Config, graph: Graph, given: "Mapping[str, ArrayData] | N
     from mmcli.data.dataset import load_datasets
     from mmcli.workflows import memory
 
-    datasets = load_datasets(config, graph, given or {})
+    datasets = load_datasets(config, graph, given or {}, hold=hold)
     graph.refuse_misfits(datasets.widths, config.places)
-    memory.refuse_what_cannot_fit(config, graph, datasets)
+    if hold:
+        memory.refuse_what_cannot_fit(config, graph, datasets)
     return Experiment(config, graph, datasets)
 
 

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from mmcli.config.model import Config
 from mmcli.config.reader import plain_config
 from mmcli.data.labels import LabelSet
 from mmcli.data.units import in_data_units
 from mmcli.engine import devices, saving, schedule
 from mmcli.engine.counting import most_classes
 from mmcli.engine.events import Counted, Event, Progress, Started, Update
-from mmcli.engine.plan import make_plan, search_record
+from mmcli.engine.plan import Plan, make_plan, search_record
+from mmcli.engine.processes import lost_processes
 from mmcli.errors import ModuleError, StalledError, StoppedError
 from mmcli.modules.spec import Role
 from mmcli.report.findings import read_findings
@@ -29,6 +31,8 @@ from mmcli.runs.writer import RunDirectory
 from mmcli.util import workers
 from mmcli.util.text import listed
 from mmcli.workflows.check import Experiment
+from mmcli.workflows.distributed import Stops
+from mmcli.workflows.partners import together
 from mmcli.workflows.process import resume_command
 from mmcli.workflows.starts import StartClasses
 from mmcli.workflows.watcher import Watcher
@@ -40,6 +44,7 @@ STOP_SECONDS = 4.0
 
 
 @devices.own_settings()
+@lost_processes()
 def learn(
     experiment: Experiment,
     run: RunDirectory,
@@ -60,6 +65,8 @@ def learn(
     for name, units in datasets.units.items():
         run.write_params(graph.folder(name), units._asdict())
     saved, classes, starts = _saved(checkpoint)
+    others = together.get()
+    stops = Stops(stop, is_alone=others is None)
     book = _Book(experiment, run, list(checkpoint.history) if checkpoint else [], saved, classes, starts)
     experiment = _with_numbers(experiment, run, saving.found_numbers(saved), watcher)
     try:
@@ -87,15 +94,18 @@ def learn(
                 book.add(event)
                 _show_start(watcher, event, book)
             case Update():
-                line = _record(experiment, run, event, classes, stop)
+                # Together, all stop at the same event, which is not in the middle of one process's files.
+                line = _record(experiment, run, event, classes, stop if others is None else lambda: None)
                 if line is None:
                     moment = before
                 else:
                     book.append(line, moment, is_whole=event.is_whole)
                     watcher.updated(line)
-        number = stop()
+        number = stops(event)
         if number is not None and moment.updates < len(book.plan.turns):
-            is_saved = book.kept == (moment.updates, moment.iterations) or _keep_in_time(book.keep, moment)
+            is_saved = book.kept == (moment.updates, moment.iterations) or _keep_in_time(
+                book.keep, moment, STOP_SECONDS if others is None else None
+            )
             raise _stopped(number, event, is_saved, resume_command(config, run))
     _note_signs(experiment, run, watcher)
 
@@ -132,6 +142,41 @@ def _note_signs(experiment: Experiment, run: RunDirectory, watcher: Watcher) -> 
     findings = read_findings(run, experiment.graph, experiment.datasets, with_pictures=False)
     for sign in find_signs(findings, experiment.graph):
         watcher.noted(f"sign of a bad run: {sign}")
+
+
+@devices.own_settings()
+@lost_processes()
+def follow(experiment: Experiment, stop: Callable[[], int | None], checkpoint: Checkpoint | None) -> None:
+    """Take part in `learn` of the first process, and write nothing.
+
+    Raises:
+        StoppedError: a process received a signal.
+        DivergedError: as of `schedule.train_rounds`.
+        LostProcessError: another process ended.
+    """
+    config, graph, datasets = experiment
+    saved, *_ = _saved(checkpoint)
+    kept, stops = (0, 0) if saved is None else saved[:2], Stops(stop, is_alone=False)
+    plan = make_plan(graph, config.search, config.rounds)
+    for event in schedule.train_rounds(
+        graph,
+        datasets.given,
+        seed=config.seed,
+        rounds=config.rounds,
+        search=config.search,
+        rule=config.messages,
+        saved=saved,
+    ):
+        moment, at = event.moment, (event.moment.updates, event.moment.iterations)
+        is_end = isinstance(event, Counted | Started) or (isinstance(event, Update) and event.is_whole)
+        if is_end and is_due(moment, config, plan):
+            saving.save(moment)
+            kept = at
+        number = stops(event)
+        if number is not None and moment.updates < len(plan.turns):
+            if kept != at:
+                saving.save(moment)
+            raise _stopped(number, event, True, "the command that process 0 gives")
 
 
 class _Book:
@@ -193,7 +238,7 @@ class _Book:
     def close(self, moment: saving.Moment) -> None:
         """Write what a finished update or start leaves beside its results."""
         self._write_search(moment.scores)
-        if moment.updates % self._config.checkpoint_every == 0 or moment.updates == len(self.plan.turns):
+        if is_due(moment, self._config, self.plan):
             self.keep(saving.save(moment))
 
     def _write_search(self, scores: Sequence[float]) -> None:
@@ -201,12 +246,17 @@ class _Book:
             self._run.write_search(search_record(self.plan, scores, self._starts.agreement))
 
 
-def _keep_in_time(keep: Callable[[saving.Saved], Any], moment: saving.Moment) -> bool:
-    """Save a moment in a checkpoint, if it can be copied within STOP_SECONDS: threads may stand still."""
+def is_due(moment: saving.Moment, config: Config, plan: Plan) -> bool:
+    """Whether a checkpoint is written after a finished update or start."""
+    return moment.updates % config.checkpoint_every == 0 or moment.updates == len(plan.turns)
+
+
+def _keep_in_time(keep: Callable[[saving.Saved], Any], moment: saving.Moment, seconds: float | None) -> bool:
+    """Save a moment in a checkpoint, if it can be copied within so many seconds: threads may stand still."""
     try:
         with workers.worker() as thread:
             call = thread.submit(devices.own_settings()(saving.save), moment)
-            keep(workers.result(call, STOP_SECONDS))
+            keep(workers.result(call, seconds))
     except StalledError:
         return False
     return True

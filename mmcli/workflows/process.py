@@ -15,6 +15,7 @@ from mmcli.data.labels import LabelSet
 from mmcli.errors import UsageError
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.version import __version__
+from mmcli.workflows.partners import num_blocks
 from mmcli.workflows.plugins import plugins_of
 from mmcli.workflows.provenance import provenance_of
 
@@ -97,6 +98,7 @@ def facts_of(config: Config, datasets: Datasets, threads: int) -> dict[str, Any]
         **provenance_of(config.path),
         "seed": config.seed,
         "threads": threads,
+        **({} if (blocks := num_blocks()) is None else {"blocks": blocks}),
         "items": datasets.num_items,
         "columns": datasets.widths,
         "data": dict(datasets.digests),

@@ -11,6 +11,7 @@ from mmcli.errors import UsageError
 from mmcli.runs.checkpoint import VERSION, Checkpoint
 from mmcli.runs.layout import CONFIG
 from mmcli.runs.writer import RunDirectory
+from mmcli.workflows.partners import num_blocks
 from mmcli.workflows.plugins import plugin_changes
 from mmcli.workflows.relocation import Recorded, recorded_by, recorded_digests, refuse_changed
 from mmcli.workflows.trained_run import read_graph
@@ -72,6 +73,7 @@ def find_resume_point(
     if run.is_finished and rounds == config.rounds:
         return ResumePoint(None, True)
     checkpoint = _resumable(run, checkpoint)
+    _refuse_other_blocks(run, checkpoint, num_blocks())
     refuse_changed(run, recorded, config.data, datasets)
     names, turns = graph.learners, make_plan(graph, config.search, config.rounds).turns
     if checkpoint.updates > len(turns):
@@ -90,6 +92,21 @@ def _resumable(run: RunDirectory, checkpoint: Checkpoint | None) -> Checkpoint:
         remedy = "finish it with that version, or train anew with --force"
         raise UsageError(f"{run.path}: begun by an older mmcli, whose modules learn otherwise; {remedy}")
     return checkpoint
+
+
+def _refuse_other_blocks(run: RunDirectory, checkpoint: Checkpoint, blocks: int | None) -> None:
+    """Refuse to resume in another number of blocks than the run began in; None is no division.
+
+    Raises:
+        UsageError: it began in another.
+    """
+    before = checkpoint.facts.get("blocks")
+    if before == blocks:
+        return
+    if not isinstance(before, int):
+        raise UsageError(f"{run.path}: begun in one process; resume it without --distributed")
+    how = f"--distributed --blocks {before}"
+    raise UsageError(f"{run.path}: its items are divided into {before} blocks; resume it with {how}")
 
 
 def _recorded_in(checkpoint: Checkpoint) -> Recorded:

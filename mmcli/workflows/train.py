@@ -14,8 +14,9 @@ from mmcli.errors import MmcliError, SaveError, StalledError, StoppedError
 from mmcli.runs.places import refuse_taken, set_aside
 from mmcli.runs.writer import RunDirectory
 from mmcli.util.atomic import is_there, require_room
+from mmcli.util.meeting import Meeting
 from mmcli.util.text import counted
-from mmcli.workflows import process
+from mmcli.workflows import partners, process
 from mmcli.workflows import resume as resuming
 from mmcli.workflows.check import Experiment
 from mmcli.workflows.watcher import Watcher
@@ -60,6 +61,7 @@ def train(
         StoppedError: `stop` gave a signal.
         DivergedError: a number became NaN or infinite; the run directory keeps all results before that.
         StalledError: nothing was computed for minutes; the last checkpoint is kept.
+        LostProcessError: another process that trains with this one ended.
     """
     config, graph, datasets = experiment
     num_threads = process.num_threads(threads, None)  # an error comes before anything is made
@@ -84,6 +86,7 @@ def train(
             if resume
             else resuming.BEGINNING
         )
+        partners.send(checkpoint, is_done=is_done)
         if is_done:
             watcher.noted("finished before; more rounds would extend it")
             return run.path
@@ -100,7 +103,39 @@ def train(
 
             learn(experiment, run, watcher, stop, checkpoint)
         run.finish()
+        partners.part()
     return run.path
+
+
+def takes_part(
+    experiment: Experiment, meeting: Meeting | None, stop: Callable[[], int | None], threads: int | None
+) -> bool:
+    """Meet the other processes, and train with them; False in the first process, or alone, where `train` is called.
+
+    Args:
+        experiment: from `workflows.check`, with data that are not held in memory.
+        meeting: how this process finds the others; None trains alone.
+        stop: as for `train`.
+        threads: as for `train`.
+
+    Raises:
+        UsageError, DataError: the processes differ in what they are to train, or the model cannot be divided.
+        StoppedError, DivergedError, LostProcessError: as of `train`.
+    """
+    if meeting is None:
+        return False
+    from mmcli.workflows import distributed, learning  # import jax
+
+    distributed.refuse_what_is_not_divided(experiment.graph, experiment.datasets)
+    others = distributed.meet(experiment, meeting, process.num_threads(threads, None))
+    partners.together.set(others)
+    if others.is_first:
+        return False
+    checkpoint, is_done = others.receive()
+    if not is_done:
+        learning.follow(experiment, stop, checkpoint)
+        others.part()
+    return True
 
 
 def _start_device(threads: int) -> None:

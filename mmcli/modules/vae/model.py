@@ -164,6 +164,7 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
         return VaeState(optax.apply_updates(state.params, updates), optimizer_state), total
 
     order_key, noise_key = jax.random.split(key)
+
     def batches(rows: Array) -> Array:
         """Values of the items of each batch, (batches, B), of those of each block; the last filled up with zeros."""
         padded = jnp.pad(rows, ((0, 0), (0, num_padded))).reshape(blocks, num_batches, share)
