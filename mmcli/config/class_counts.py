@@ -25,10 +25,14 @@ def count_problems(
     left_open = [module for module in modules.values() if is_open(module)]
     if not left_open:
         return
+    counting = [
+        name
+        for name, module in modules.items()
+        if module.spec.restartable and module.spec.has_own_width(module.options, ports[name])
+    ]
     counted = {
         name
-        for child in modules.values()
-        if child.spec.restartable
+        for child in map(modules.__getitem__, counting)
         for parent, port in zip(child.inputs, ports[child.name], strict=True)
         if port.kind is Kind.CATEGORICAL and modules[parent].spec.restartable and is_open(modules[parent])
         for name in (parent, child.name)
@@ -41,6 +45,6 @@ def count_problems(
             yield keys, "needs messages: cavity, as serket's hold what their receiver sent; give a number"
     for module in modules.values():
         searched = [parent for parent in module.inputs if modules[parent].spec.restartable]
-        if searched and not module.spec.restartable:
+        if searched and module.name not in counting:
             text = f"receives classes of {searched[0]}, whose number is found later; give every module a number"
             yield ("modules", module.name), text

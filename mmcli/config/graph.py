@@ -37,6 +37,10 @@ class Node(NamedTuple):
         """Whether its rows are steps of sequences."""
         return self.spec.items == "sequence"
 
+    def has_own_width(self, ports: Sequence[Port]) -> bool:
+        """Whether the width of its messages follows from its options alone, not from its input ports."""
+        return self.spec.has_own_width(self.config.options, ports)
+
     def kind_from(self, parent: str) -> Kind:
         """Kind of the messages from a parent or a target."""
         if parent in self.targets:

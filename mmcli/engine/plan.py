@@ -101,7 +101,7 @@ def search_record(plan: Plan, scores: Sequence[float], agreement: Sequence[float
         agreement: of the classes of each start with those of the best, as adjusted Rand index; None where unknown.
     """
     starts, rounds = list(scores[: plan.starts]), list(scores[plan.starts :])
-    best = max(scores)
+    kept = max(range(len(rounds)), key=lambda place: (rounds[place], place), default=0)  # of equals the last
     return {
         "score": "information shared by the modules, nats an item",
         "edges": [list(edge) for edge in plan.edges],
@@ -110,5 +110,5 @@ def search_record(plan: Plan, scores: Sequence[float], agreement: Sequence[float
         "compared": plan.compared,
         "agreement": None if agreement is None else list(agreement),
         "rounds": {str(place + 2): score for place, score in enumerate(rounds)},
-        "kept_round": None if best in starts else rounds.index(best) + 2,
+        "kept_round": kept + 2 if rounds and rounds[kept] >= max(starts) else None,
     }

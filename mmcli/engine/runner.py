@@ -137,7 +137,8 @@ class Runner:
         sign = sign_of_life(self._program, self._plan, after)
         shared = yield from self._compute(sign, shared_information, after.state, self._plan.edges)
         score = float(np.nan_to_num(shared))  # 0, the least of all, for a start that diverged
-        if best is None or score > best.score:
+        # A round that shares as much has learned longer; a start has not.
+        if best is None or score > best.score or (score == best.score and not turn.start):
             best = Best(after.state, score, 0 if turn.start else turn.round, after.objectives)
         is_chosen = turn.start == self._plan.starts  # the last start ends the search
         return after._replace(state=best.state if is_chosen else after.state, best=best, scores=(*after.scores, score))

@@ -77,9 +77,13 @@ def joint_table(forward: Message, backward: Message) -> Array:
 
 
 def finer_program(program: Program, plan: Plan, widths: Mapping[str, int]) -> Program | None:
-    """The program with more classes in the searched modules that feed others; None where no type can have more."""
-    graph = program.graph
-    feeding = {parent for parent, _ in plan.edges}
+    """The program with more classes in the searched modules that feed others; None where none can have more.
+
+    A parent stays as it is where its child's classes follow from its own: such a child joins no two of them.
+    """
+    graph, ports = program.graph, program.graph.ports(widths)
+    following = {child for _, child in plan.edges if not graph.nodes[child].has_own_width(ports[child])}
+    feeding = {parent for parent, _ in plan.edges} - {parent for parent, child in plan.edges if child in following}
     nodes = {
         name: node._replace(config=replace(node.config, options=node.spec.finer(node.config.options)))
         if name in feeding and node.spec.finer is not None

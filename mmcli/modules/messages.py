@@ -14,7 +14,10 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.counts import Rows, SparseRows
-from mmcli.modules.spec import Kind, Port
+from mmcli.modules.spec import Kind, ParentPrior, Port
+
+SHARE_COUNT = 1.0  # of each class besides its items, as the gmm has it
+DRAWN = 1e-6  # probability of the classes that were not drawn, in a message of drawn ones
 
 
 class Points(NamedTuple):
@@ -83,6 +86,15 @@ def normalized(log_weights: Array, weight: Array | None = None) -> Categorical:
 def likeliest(message: Categorical) -> Array:
     """Most likely class of each item, (N,) int32; -1 where the row is missing."""
     return jnp.where(message.weight > 0, message.log_probs.argmax(-1), -1).astype(jnp.int32)
+
+
+def class_prior(message: Categorical, contained: ParentPrior) -> Array:
+    """Class probabilities c that the parent's messages contain, (K,)."""
+    num_classes = message.log_probs.shape[1]
+    if contained == "uniform":
+        return jnp.full(num_classes, 1 / num_classes, float)
+    counts = message.weight @ jnp.exp(message.log_probs) + SHARE_COUNT
+    return counts / counts.sum()
 
 
 def combine(messages: Sequence[Message]) -> Message:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mmcli.modules.api import Module
 
 GROUP = "mmcli.modules"
-OWN = ("observation", "vae", "gmm", "mlda", "markov", "mixture")
+OWN = ("observation", "vae", "gmm", "mlda", "markov", "mixture", "merge")
 # Where the spec of each is, as "package.module:attribute".
 BUILT_IN = {name: f"mmcli.modules.{name}.spec:SPEC" for name in OWN}
 

@@ -33,6 +33,7 @@ PositiveInt = Annotated[int, Field(ge=1), AfterValidator(_in_32_bits)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidator(_in_float32)]
 
 Rule: TypeAlias = Literal["cavity", "serket"]  # content that a backward message leaves out
+ParentPrior: TypeAlias = Literal["shares", "uniform"]  # class probabilities that a parent's messages contain
 Problem: TypeAlias = tuple[str | None, str]  # the option it lies in, None for the module as a whole; the text
 
 # Stems of files that mmcli itself writes into a module's folder.
@@ -58,12 +59,13 @@ class Role(StrEnum):
     LATENT = "latent"  # (N, D), where the module places each item
     RECONSTRUCTION = "reconstruction"  # (N, width of the first input), in its units
     CENTRES = "centres"  # (K, width of the first input), in its units
+    INPUTS = "inputs"  # (M,) a figure of each input, or (M, M) of each pair of inputs
     OTHER = "other"
 
     @property
     def is_of_items(self) -> bool:
         """Whether its arrays have a row an item, and there is at most one."""
-        return self not in (Role.CENTRES, Role.OTHER)
+        return self not in (Role.CENTRES, Role.INPUTS, Role.OTHER)
 
 
 class Port(NamedTuple):
@@ -246,6 +248,10 @@ class ModuleSpec:
     def is_source(self) -> bool:
         """Whether it has no inputs and stands for data."""
         return not self.inputs.kinds
+
+    def has_own_width(self, options: Any, ports: Sequence[Port]) -> bool:
+        """Whether the width of its messages depends on its options alone, not on the widths of its inputs."""
+        return self.output(options, [port._replace(width=None) for port in ports]).width is not None
 
     def offered(self, options: Any) -> tuple[Kind, ...]:
         """Kinds of message that it can send with these options."""

@@ -15,7 +15,7 @@ from mmcli.modules.markov import model
 from mmcli.modules.markov.model import MarkovState
 from mmcli.modules.markov.smoothing import Chain, smooth
 from mmcli.modules.markov.spec import MarkovOptions
-from mmcli.modules.messages import Categorical, normalized
+from mmcli.modules.messages import Categorical, class_prior, normalized
 from mmcli.modules.spec import Kind, Port
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails
@@ -178,7 +178,7 @@ def test_of_certain_classes_transitions_are_counted_within_sequences():
     with jax.enable_x64(True):
         options = MarkovOptions(sweeps=3, initial_prior=0.5, transition_prior=2.0, parent_prior="uniform")
         state, _ = updated(Inputs((certain(classes),), child, starts), options)
-        shares = np.asarray(model.class_probabilities(MarkovOptions(), certain(classes)))
+        shares = np.asarray(class_prior(certain(classes), MarkovOptions().parent_prior))
 
     # 2 at row 3 is not followed by 2 at row 4, which begins a sequence.
     np.testing.assert_allclose(state.initial, [1.5, 0.5, 1.5])

@@ -25,12 +25,9 @@ from jax import Array
 from mmcli.modules.api import Inputs, Module, Outputs, iterated
 from mmcli.modules.markov.smoothing import SMALLEST, Chain, Smoothed, advance, smooth
 from mmcli.modules.markov.spec import MarkovOptions
-from mmcli.modules.messages import Categorical, normalized, of_kind
+from mmcli.modules.messages import DRAWN, Categorical, class_prior, normalized, of_kind
 from mmcli.modules.numerics import dirichlet_kl, expected_log
 from mmcli.modules.spec import Port, Rule
-
-SHARE_COUNT = 1.0  # of each class besides its items, as the gmm has it
-DRAWN = 1e-6  # probability of the classes that were not drawn
 
 
 class MarkovState(NamedTuple):
@@ -58,15 +55,6 @@ class Evidence(NamedTuple):
         return cls(own, sent, (parent.weight > 0).astype(jnp.int32), (child.weight > 0).astype(jnp.int32))
 
 
-def class_probabilities(options: MarkovOptions, message: Categorical) -> Array:
-    """Class probabilities c that the parent's messages contain, (K,)."""
-    num_classes = message.log_probs.shape[1]
-    if options.parent_prior == "uniform":
-        return jnp.full(num_classes, 1 / num_classes, float)
-    counts = message.weight @ jnp.exp(message.log_probs) + SHARE_COUNT
-    return counts / counts.sum()
-
-
 def init(options: MarkovOptions, _key: Array, inputs: Inputs) -> MarkovState:
     """Create the state from which an update starts: the prior, and what the parent's messages contain."""
     message = of_kind(inputs.parents[0], Categorical)
@@ -74,7 +62,7 @@ def init(options: MarkovOptions, _key: Array, inputs: Inputs) -> MarkovState:
     return MarkovState(
         jnp.full(num_states, options.initial_prior, float),
         jnp.full((num_states, num_states), options.transition_prior, float),
-        jnp.log(class_probabilities(options, message)),
+        jnp.log(class_prior(message, options.parent_prior)),
     )
 
 

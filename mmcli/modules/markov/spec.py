@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from typing import Literal
 
 from pydantic import Field
 
@@ -13,6 +12,7 @@ from mmcli.modules.spec import (
     ModuleSpec,
     Objective,
     Options,
+    ParentPrior,
     Port,
     PositiveFloat,
     PositiveInt,
@@ -27,7 +27,7 @@ class MarkovOptions(Options):
     sweeps: PositiveInt = Field(50, description="forward and backward passes in one update")
     initial_prior: PositiveFloat = Field(1.0, description="Dirichlet prior of the state that a sequence begins with")
     transition_prior: PositiveFloat = Field(1.0, description="Dirichlet prior of the states that follow a state")
-    parent_prior: Literal["shares", "uniform"] = Field(
+    parent_prior: ParentPrior = Field(
         "shares",
         description="class probabilities that the input's messages contain, which the chain replaces:"
         " the shares of the classes (of a gmm), or equal ones (of an mlda)",

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs
-from mmcli.modules.messages import Message, Points, normalized
+from mmcli.modules.messages import DRAWN, Message, Points, normalized
 from mmcli.modules.mixture.merging import merge
 from mmcli.modules.mixture.points import draw_points, one_input
 from mmcli.modules.mixture.posterior import (
@@ -42,7 +42,6 @@ from mmcli.modules.words import prediction
 
 FRESH_MARGIN = 0.02  # bound by which a fresh start has to be better than the last solution, nats an item
 MERGE_FROM, MERGE_EVERY = 10, 2  # sweeps before the first merge, and from one to the next
-DRAWN = 1e-6  # probability of the words that were not drawn
 
 
 class MixtureState(NamedTuple):

@@ -1,0 +1,1 @@
+"""One latent class that several modules share."""
