@@ -59,13 +59,13 @@ class Role(StrEnum):
     LATENT = "latent"  # (N, D), where the module places each item
     RECONSTRUCTION = "reconstruction"  # (N, width of the first input), in its units
     CENTRES = "centres"  # (K, width of the first input), in its units
-    INPUTS = "inputs"  # (M,) a figure of each input, or (M, M) of each pair of inputs
+    PAIRS = "pairs"  # (M, M), a figure of each input (row) and another (column)
     OTHER = "other"
 
     @property
     def is_of_items(self) -> bool:
         """Whether its arrays have a row an item, and there is at most one."""
-        return self not in (Role.CENTRES, Role.INPUTS, Role.OTHER)
+        return self not in (Role.CENTRES, Role.PAIRS, Role.OTHER)
 
 
 class Port(NamedTuple):

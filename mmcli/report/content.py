@@ -44,7 +44,7 @@ def gather(run: RunFiles, config: Config, graph: Graph, datasets: Datasets | Non
         search_section(findings.search, config.search.starts),
         rounds_section(findings, graph),
         confusion_section(findings),
-        agreement_section(findings),
+        agreement_section(findings, graph),
         latent_section(findings),
         pictures_section(findings),
         words_section(findings),

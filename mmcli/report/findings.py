@@ -85,6 +85,7 @@ class Findings(NamedTuple):
     num_items: int | None  # N; None before the first update of a run whose data are unavailable
     evidence: Evidence  # of what the classes are, besides the classes of other modules
     search: SearchRecord | None = None  # None where nothing was searched
+    pairs: Mapping[str, Mapping[str, np.ndarray]] = MappingProxyType({})  # (M, M) figures of a module's inputs, by name
 
 
 def read_findings(
@@ -131,6 +132,7 @@ def read_findings(
         reader.num_items,
         read_evidence(graph, {name: latent.last for name, latent in latents.items()}, datasets),
         run.search(),
+        {node.name: figures for node in nodes if (figures := reader.pairs(node))},
     )
 
 
@@ -143,6 +145,20 @@ class _Reader:
     def trace(self, node: Node) -> np.ndarray | None:
         """Values that the last update recorded, (I,)."""
         return self._run.learned(self._graph.folder(node.name), node.spec.trace.name, 1) if node.spec.trace else None
+
+    def pairs(self, node: Node) -> dict[str, np.ndarray]:
+        """Figures of the pairs of a module's inputs, (M, M) each, by name.
+
+        Raises:
+            DamagedRunError: one has another shape.
+        """
+        found, shape = {}, (len(node.parents), len(node.parents))
+        for name in (name for name, role in node.spec.reports.items() if role is Role.PAIRS):
+            array = self._run.learned(self._graph.folder(node.name), name, 2)
+            if array is not None and array.shape != shape:
+                raise self.damaged(node, f"{name} has shape {array.shape} where {shape} is expected")
+            found |= {} if array is None else {name: array}
+        return found
 
     def items(self, node: Node, name: str, ndim: int, kind: Stage = "learn") -> np.ndarray | None:
         """Array of a module with a row for each item.

@@ -1,12 +1,13 @@
 """Agreement of classes with labels and with each other, and their places in the latent space."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from sklearn.decomposition import PCA
 
+from mmcli.config.graph import Graph
 from mmcli.data.labels import LabelSet
 from mmcli.plotting.panels import Counts, Scatter
 from mmcli.report.confusion import confusion_panel
@@ -29,8 +30,8 @@ def confusion_section(findings: Findings) -> Section:
     return Section("confusion", "Classes and labels", panels=tuple(panels))
 
 
-def agreement_section(findings: Findings) -> Section:
-    """Section on the classes of each pair of modules."""
+def agreement_section(findings: Findings, graph: Graph) -> Section:
+    """Section on the classes of each pair of modules, and on figures of the inputs of a module."""
     rows: list[tuple[str, ...]] = []
     panels: list[Counts] = []
     for first, second in itertools.combinations(findings.classes, 2):
@@ -42,8 +43,18 @@ def agreement_section(findings: Findings) -> Section:
             columns = map(findings.classes[second].text, agreement.labels.tolist())
             panels.append(_agreement(first, second, (tuple(rows_of), tuple(columns)), agreement))
     header = ("module", "other", "matching classes", "ARI", "NMI")
-    table = Table("Agreement of the modules with each other", header, rows)
-    return Section("agreement", "Agreement of the modules", panels=tuple(panels), tables=(table,) if rows else ())
+    tables = [Table("Agreement of the modules with each other", header, rows)] if rows else []
+    tables += [_pairs(name, graph.nodes[name].parents, figures) for name, figures in findings.pairs.items()]
+    return Section("agreement", "Agreement of the modules", panels=tuple(panels), tables=tuple(tables))
+
+
+def _pairs(name: str, inputs: Sequence[str], figures: Mapping[str, np.ndarray]) -> Table:
+    """Table of the figures (M, M) of a module's inputs, a row for each two of them."""
+    rows = [
+        (inputs[one], inputs[other], *(f"{array[one, other]:.3f}" for array in figures.values()))
+        for one, other in itertools.permutations(range(len(inputs)), 2)
+    ]
+    return Table(f"{name}: its inputs and each other", ("input", "other", *figures), rows)
 
 
 def latent_section(findings: Findings) -> Section:

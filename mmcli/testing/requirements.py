@@ -75,10 +75,9 @@ def require_role(case: Case, name: str, role: Role, array: Array) -> None:
             width = case.example.ports[0].columns
             require(array.ndim == 2, f"{name} has shape {array.shape} where a point a class is expected")
             require(array.shape[1] == width, f"{name} has {array.shape[1]} columns where {width} are expected")
-        case Role.INPUTS:
-            number = len(case.example.ports)
-            shapes = ((number,), (number, number))
-            require(array.shape in shapes, f"{name} has shape {array.shape} where inputs have {shapes[0]} or {shapes[1]}")
+        case Role.PAIRS:
+            shape = (len(case.example.ports),) * 2
+            require(array.shape == shape, f"{name} has shape {array.shape} where {shape} is expected")
 
 
 def require_info(case: Case) -> None:

@@ -225,10 +225,14 @@ def sample(game: Game, key: Array, state: GameState, inputs: Inputs) -> tuple[Ca
 
 
 def params(state: GameState) -> dict[str, Array]:
-    """Parameters for the run directory: the current signs, and `table<m>` (W, K_m) of each agent."""
+    """Parameters for the run directory: the current signs, and `table<m>` (W, K_m) of each agent.
+
+    Row m of `accepted` has the share of the signs of the other that agent m accepted.
+    """
     tables = {f"table{place}": table for place, table in enumerate(state.tables)}
     signs = {f"sign{place}": state.signs[place] for place in range(AGENTS)}
-    return {**signs, **tables, "accepted": state.accepted, "kappa": kappas(state.signs, len(state.tables[0]))}
+    accepted = jnp.eye(AGENTS) + (1 - jnp.eye(AGENTS)) * state.accepted[:, None]
+    return {**signs, **tables, "accepted": accepted, "kappa": kappas(state.signs, len(state.tables[0]))}
 
 
 def build(options: MergeOptions, num_signs: int, rule: Rule) -> Module[GameState]:

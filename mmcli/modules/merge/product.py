@@ -3,11 +3,12 @@
 P(c | all) is proportional to P(c) prod_m P(c | input m) / P(c): what the inputs know is independent given the class.
 Class c is class orders[m, c] of input m; the first input numbers the classes. Each other input is aligned with the
 rest by the one-to-one assignment of its classes under which most items are expected to agree; of more than two inputs
-one after the other, in several passes, each of which can only raise the agreement.
+one after the other, first with those before it, then in passes, which can only raise the agreement.
 
 N items, M inputs, K classes.
 """
 
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -37,11 +38,20 @@ def messages_of(inputs: Inputs) -> list[Categorical]:
 
 
 def init(options: MergeOptions, _key: Array, inputs: Inputs) -> ProductState:
-    """Create the state before the first update: classes as each input numbers them."""
+    """Create the state from which an update starts: each input aligned with those before it."""
     messages = messages_of(inputs)
     num_classes = messages[0].log_probs.shape[1]
     orders = jnp.tile(jnp.arange(num_classes, dtype=jnp.int32), (len(messages), 1))
+    for place in range(1, len(messages)):
+        orders = aligned(messages, orders, place, range(place))
     return measured(options, orders, inputs)
+
+
+def aligned(messages: Sequence[Categorical], orders: Array, place: int, others: Iterable[int]) -> Array:
+    """Orders (M, K) with that of one input replaced by the one that agrees best with some others."""
+    probs = [message.weight[:, None] * jnp.exp(message.log_probs) for message in messages]
+    expected = jnp.stack([probs[other][:, orders[other]] for other in others]).sum(0)  # (N, K)
+    return orders.at[place].set(best_assignment(expected.T @ probs[place]))
 
 
 def measured(options: MergeOptions, orders: Array, inputs: Inputs) -> ProductState:
@@ -60,10 +70,8 @@ def measured(options: MergeOptions, orders: Array, inputs: Inputs) -> ProductSta
 def align(options: MergeOptions, _key: Array, state: ProductState, inputs: Inputs) -> tuple[ProductState, Array]:
     """Align every input but the first with all others; the agreement after it, () kappa."""
     messages, orders = messages_of(inputs), state.orders
-    probs = [message.weight[:, None] * jnp.exp(message.log_probs) for message in messages]
     for place in range(1, len(messages)):
-        others = sum(probs[other][:, orders[other]] for other in range(len(messages)) if other != place)
-        orders = orders.at[place].set(best_assignment(jnp.asarray(others).T @ probs[place]))
+        orders = aligned(messages, orders, place, (other for other in range(len(messages)) if other != place))
     state = measured(options, orders, inputs)
     return state, mean_kappa(state.signs, orders.shape[1])
 
@@ -119,7 +127,7 @@ def params(state: ProductState) -> dict[str, Array]:
     num_inputs, num_classes = state.orders.shape
     tables = {f"table{place}": jax.nn.one_hot(state.orders[place], num_classes) for place in range(num_inputs)}
     signs = {f"sign{place}": state.signs[place] for place in range(num_inputs)}
-    return {**signs, **tables, "accepted": jnp.ones(num_inputs), "kappa": kappas(state.signs, num_classes)}
+    return {**signs, **tables, "accepted": jnp.ones((num_inputs, num_inputs)), "kappa": kappas(state.signs, num_classes)}
 
 
 def build(options: MergeOptions, num_inputs: int, rule: Rule) -> Module[ProductState]:
