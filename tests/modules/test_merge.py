@@ -23,6 +23,7 @@ from mmcli.testing import check_module
 
 FALSE_ALARM = 1e-6  # probability that a correct sampler fails
 K, N = 3, 6
+ORDER = [3, 2, 0, 1]  # class of the second agent that is class c of the first, in `planted_game`
 KNOWN = np.array([[1, 1, 0, 1, 0, 1], [1, 0, 1, 1, 0, 1], [1, 1, 1, 0, 0, 0]])  # of three inputs; one item lacks all
 SENT = np.array([1, 1, 0, 0, 1, 1])
 random_key = functools.partial(jax.random.key, impl="rbg")  # as a run has it
@@ -131,7 +132,7 @@ def test_three_inputs_that_number_their_classes_differently_are_aligned():
     np.testing.assert_array_equal(state.orders, orders)
     np.testing.assert_array_equal(state.signs, seen)
     assert np.mean(outputs.items["class"] == classes) > np.mean(seen[1] == classes)
-    params = module.params(state)
+    params = jax.tree.map(np.asarray, module.params(state))
     np.testing.assert_array_equal(params["table2"].argmax(-1), orders[2])
     assert params["kappa"][0, 2] == pytest.approx(cohen_kappa_score(seen[0], seen[2]), abs=1e-5)
     assert info.trace[-1] == pytest.approx((params["kappa"].sum() - 3) / 6, abs=1e-6)
@@ -156,7 +157,7 @@ def game_of(accept="metropolis", rule="cavity"):
 def random_state(rng, widths=(3, 4)):
     tables = tuple(jnp.asarray(rng.dirichlet(np.ones(width), 4)) for width in widths)
     priors = tuple(jnp.log(rng.dirichlet(np.ones(width))) for width in widths)
-    return GameState(jnp.zeros((2, N), jnp.int32), tables, priors, jnp.zeros(2), jnp.array(True))
+    return GameState(jnp.zeros((2, N), jnp.int32), tables, priors, jnp.zeros(2))
 
 
 def ratios_of(state, inputs):
@@ -248,7 +249,7 @@ def test_a_table_counts_the_classes_that_a_sign_stands_for():
     with jax.enable_x64(True):
         state, inputs = random_state(np.random.default_rng(4)), random_inputs((3, 4), width=4)
         signs = jnp.array([0, 2, -1, 2, -1, 1])
-        found = naming_game.learned_table(signs, inputs.parents[0], state.tables[0], state.log_priors[0])
+        found = naming_game.relearned_table(signs, inputs.parents[0], state.log_priors[0], state.tables[0])
         state, inputs, found = jax.tree.map(np.asarray, (state, inputs, found))
 
     counts = np.full((4, 3), naming_game.TABLE_COUNT)
@@ -260,55 +261,70 @@ def test_a_table_counts_the_classes_that_a_sign_stands_for():
 
 
 def planted_game(num_items=400, seed=0):
-    """Two agents of unlike numbers of classes, each unsure of a fifth of the items, and the classes."""
+    """Two agents, each unsure of a fifth of the items, and the classes as the first numbers them."""
     rng = np.random.default_rng(seed)
     classes = rng.integers(0, 4, num_items)
     parents = []
-    for order in ([0, 1, 2, 3], [3, 4, 0, 1]):  # of the five classes of the second agent one is unused
-        log_probs = 6.0 * np.eye(max(order) + 1)[np.array(order)[classes]]
+    for order in ([0, 1, 2, 3], ORDER):
+        log_probs = 6.0 * np.eye(4)[np.array(order)[classes]]
         unsure = rng.random(num_items) < 0.2
-        log_probs[unsure] = rng.normal(size=(unsure.sum(), max(order) + 1))
+        log_probs[unsure] = rng.normal(size=(unsure.sum(), 4))
         parents.append(normalized(jnp.asarray(log_probs), jnp.ones(num_items)))
-    return Inputs.of(tuple(parents), normalized(jnp.zeros((num_items, 5)), jnp.zeros(num_items))), classes
+    return Inputs.of(tuple(parents), normalized(jnp.zeros((num_items, 4)), jnp.zeros(num_items))), classes
 
 
-@pytest.mark.parametrize("accept", ["metropolis", "all", "none"])
-def test_agents_come_to_share_signs_that_they_accept(accept):
+def played(accept):
+    """Results of two updates of a game over `planted_game`, and the parameters that a run shows."""
+    options = MergeOptions(how="naming_game", accept=accept, exchanges=30)
+    module, state, outputs, info = learned(options, planted_game()[0], (4, 4), rounds=2)
+    params = jax.tree.map(np.asarray, module.params(state))
+    assert params["kappa"][0, 1] == pytest.approx(cohen_kappa_score(*state.signs), abs=1e-5)
+    assert info.trace[-1] == pytest.approx(params["kappa"][0, 1], abs=1e-5)
+    return params, outputs
+
+
+def test_agents_share_signs_and_know_more_together_than_either_alone():
     inputs, classes = planted_game()
+    params, outputs = played(None)  # metropolis
 
-    module, state, outputs, info = learned(
-        MergeOptions(how="naming_game", accept=accept, exchanges=30), inputs, (4, 5), rounds=2
-    )
-
-    params, kappa = module.params(state), cohen_kappa_score(*state.signs)
-    assert params["kappa"][0, 1] == pytest.approx(kappa, abs=1e-5)
-    assert info.trace[-1] == pytest.approx(kappa, abs=1e-5)
-    own = [np.mean(np.asarray(message.log_probs).argmax(-1) == order) for message, order in zip(
-        inputs.parents, (classes, np.array([3, 4, 0, 1])[classes]), strict=True
-    )]
-    shared = np.mean(outputs.items["class"] == classes)
-    if accept == "none":
-        assert kappa < 0.1
-        np.testing.assert_array_equal(params["accepted"], np.eye(2))
-        assert not any(message.weight.any() for message in outputs.backward)
-    else:
-        assert kappa > 0.6
-        off_diagonal = params["accepted"][~np.eye(2, dtype=bool)]
-        assert off_diagonal.min() > 0.6
-        assert (off_diagonal.max() < 1) == (accept == "metropolis")
-    if accept == "metropolis":
-        assert shared > max(own) + 0.05
+    alone = [
+        np.mean(np.asarray(message.log_probs).argmax(-1) == order)
+        for message, order in zip(inputs.parents, (classes, np.array(ORDER)[classes]), strict=True)
+    ]
+    assert np.mean(outputs.items["class"] == classes) > max(alone) + 0.05
+    np.testing.assert_array_equal(params["table0"].argmax(-1), range(4))
+    np.testing.assert_array_equal(params["table1"].argmax(-1), ORDER)
+    assert params["kappa"][0, 1] > 0.6
+    assert 0.6 < params["accepted"][0, 1] < 1
+    assert 0.6 < params["accepted"][1, 0] < 1
 
 
-def test_the_second_agent_accepts_every_sign_before_it_has_a_table():
-    inputs, _ = planted_game()
-    game = game_of()._replace(num_signs=5)
-    state = naming_game.init(game, random_key(0), inputs)
+def test_listeners_that_accept_all_lose_what_they_knew():
+    params, outputs = played("all")
 
-    state, (_, of_first, of_second) = naming_game.play(game, random_key(1), state, inputs)
+    np.testing.assert_array_equal(params["accepted"], 1)
+    assert params["kappa"][0, 1] < played("metropolis")[0]["kappa"][0, 1]
+    assert all(message.weight.all() for message in outputs.backward)
 
-    assert of_second == 1
-    assert of_first < 1
+
+def test_listeners_that_accept_none_keep_signs_of_their_own():
+    params, outputs = played("none")
+
+    np.testing.assert_array_equal(params["accepted"], np.eye(2))
+    assert params["kappa"][0, 1] < 0.1
+    np.testing.assert_array_equal(params["table1"].argmax(-1), range(4))
+    assert not any(message.weight.any() for message in outputs.backward)
+
+
+def test_the_second_agent_begins_with_the_signs_of_the_first_unless_it_accepts_none():
+    inputs = random_inputs((3, 4), width=4)
+    own = [np.where(KNOWN[m] > 0, np.asarray(inputs.parents[m].log_probs).argmax(-1), -1) for m in range(2)]
+
+    taught, alone = (naming_game.init(game_of(accept), random_key(0), inputs) for accept in ("metropolis", "none"))
+
+    np.testing.assert_array_equal(taught.signs[0], own[0])
+    np.testing.assert_array_equal(taught.signs[1], np.where(KNOWN[1] > 0, own[0], -1))
+    np.testing.assert_array_equal(alone.signs, own)
 
 
 @pytest.mark.parametrize("how", ["product", "naming_game"])

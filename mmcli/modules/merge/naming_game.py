@@ -33,6 +33,7 @@ from mmcli.modules.messages import DRAWN, Categorical, class_prior, likeliest, n
 from mmcli.modules.numerics import draw_categorical
 from mmcli.modules.spec import ParentPrior, Rule
 
+LEARNING_STEPS = 20  # of expectation maximisation, in which a table is learned
 TABLE_COUNT = 0.1  # Dirichlet prior of a class in a row of a table, in items
 # Power of a message of signs that are accepted whatever they are: no evidence of the agent's own outweighs it.
 CERTAIN = 100.0
@@ -45,7 +46,6 @@ class GameState(NamedTuple):
     tables: tuple[Array, ...]  # (W, K_m) P(class | sign) of each agent, posterior means
     log_priors: tuple[Array, ...]  # (K_m,) log class probabilities that the agent's messages contain
     accepted: Array  # (2,) share of the signs proposed to each agent in the last update that it accepted
-    trained: Array  # () bool, False before the first update
 
 
 class Game(NamedTuple):
@@ -79,7 +79,7 @@ def evidence_of(state: GameState, inputs: Inputs) -> Evidence:
     return Evidence.of(own, inputs)
 
 
-def learned_table(signs: Array, message: Categorical, table: Array, log_prior: Array) -> Array:
+def relearned_table(signs: Array, message: Categorical, log_prior: Array, table: Array) -> Array:
     """Posterior mean of a table, (W, K_m), given an agent's signs (N,), and by the last table the class of each item."""
     members = jax.nn.one_hot(signs, len(table))  # zeros for a sign of -1
     classes = jax.nn.softmax(members @ jnp.log(table) + ratios(message, log_prior), axis=-1)
@@ -88,27 +88,27 @@ def learned_table(signs: Array, message: Categorical, table: Array, log_prior: A
 
 
 def init(game: Game, _key: Array, inputs: Inputs) -> GameState:
-    """Create the state before the first exchange: every agent's sign is the number of its likeliest class.
+    """Create the state before the first update.
 
-    The second has no table yet, unless it will never accept: every sign would stand for any class.
+    The first agent's sign of an item is the number of its likeliest class. The second has no table yet, so that every
+    sign stands for any class, and accepts it; unless it never accepts, when it has signs of its own.
     """
-    messages = [of_kind(message, Categorical) for message in inputs.parents]
-    priors = [class_prior(message, game.parent_prior) for message in messages]
-    signs = jnp.stack([likeliest(message) for message in messages])
-    blank = tuple(jnp.tile(prior, (game.num_signs, 1)) for prior in priors)
-    state = GameState(signs, blank, tuple(map(jnp.log, priors)), jnp.zeros(AGENTS), jnp.array(False))
-    named = relearned(game, state, inputs).tables
-    return state._replace(tables=named if game.accept == "none" else (named[0], blank[1]))
+    first, second = (likeliest(of_kind(message, Categorical)) for message in inputs.parents)
+    if game.accept != "none":
+        second = jnp.where(second >= 0, first, -1)
+    state = GameState(jnp.stack([first, second]), (), (), jnp.zeros(AGENTS))
+    return learned(game, state, inputs)
 
 
-def relearned(game: Game, state: GameState, inputs: Inputs) -> GameState:
-    """State whose tables are learned anew from the signs: an agent may have numbered its classes anew."""
+def learned(game: Game, state: GameState, inputs: Inputs) -> GameState:
+    """State with tables learned from the signs, whatever they were: an agent may have numbered its classes anew."""
     tables, log_priors = [], []
     for signs, sent in zip(state.signs, inputs.parents, strict=True):
         message = of_kind(sent, Categorical)
         prior = class_prior(message, game.parent_prior)
-        blank = jnp.tile(prior, (game.num_signs, 1))
-        tables.append(learned_table(signs, message, blank, jnp.log(prior)))
+        relearn = partial(relearned_table, signs, message, jnp.log(prior))
+        table = jnp.tile(prior, (game.num_signs, 1))
+        tables.append(jax.lax.fori_loop(0, LEARNING_STEPS, lambda _, table, relearn=relearn: relearn(table), table))
         log_priors.append(jnp.log(prior))
     return state._replace(tables=tuple(tables), log_priors=tuple(log_priors))
 
@@ -143,9 +143,8 @@ def exchange(
 
 def play(game: Game, key: Array, state: GameState, inputs: Inputs) -> tuple[GameState, Array]:
     """Let each agent speak once, the first one first; kappa of their signs, and the share that each accepted, (3,)."""
-    shares = []
+    shares, evidence = [], evidence_of(state, inputs)
     for speaker, listener in ((0, 1), (1, 0)):
-        evidence = evidence_of(state, inputs)
         heard = (evidence.known[speaker] > 0) & (game.accept != "none")
         proposer = jnp.where(heard[:, None], evidence.own[speaker], evidence.own[listener]) + evidence.sent
         exchange_key = jax.random.fold_in(key, listener)
@@ -153,11 +152,7 @@ def play(game: Game, key: Array, state: GameState, inputs: Inputs) -> tuple[Game
             game.accept, exchange_key, proposer, evidence.own[listener], heard, state.signs[listener]
         )
         is_known = evidence.known[listener] > 0
-        signs = jnp.where(is_known, signs, -1)
-        message = of_kind(inputs.parents[listener], Categorical)
-        table = learned_table(signs, message, state.tables[listener], state.log_priors[listener])
-        tables = tuple(table if place == listener else state.tables[place] for place in range(AGENTS))
-        state = state._replace(signs=state.signs.at[listener].set(signs), tables=tables)
+        state = state._replace(signs=state.signs.at[listener].set(jnp.where(is_known, signs, -1)))
         both = heard & is_known
         shares.append((accepted & both).sum() / jnp.maximum(both.sum(), 1))
     return state, jnp.stack([mean_kappa(state.signs, game.num_signs), *reversed(shares)])
@@ -240,7 +235,7 @@ def build(options: MergeOptions, num_signs: int, rule: Rule) -> Module[GameState
     game = Game(options.accept or "metropolis", num_signs, options.parent_prior, rule)
 
     def finish(_key: Array, state: GameState, inputs: Inputs, trace: Array) -> tuple[GameState, Outputs, Info]:
-        state = state._replace(accepted=trace[:, 1:].mean(0), trained=jnp.array(True))
+        state = learned(game, state, inputs)._replace(accepted=trace[:, 1:].mean(0))
         objective = shared_evidence(game.log_shares, evidence_of(state, inputs))
         return state, infer(game, state, inputs), Info(objective, trace[:, 0])
 
@@ -255,8 +250,6 @@ def build(options: MergeOptions, num_signs: int, rule: Rule) -> Module[GameState
     )
 
     def begin(key: Array, state: GameState, inputs: Inputs) -> object:
-        learned = relearned(game, state, inputs)
-        begun = jax.tree.map(lambda new, old: jnp.where(state.trained, new, old), learned, state)
-        return module.begin(key, begun, inputs)
+        return module.begin(key, learned(game, state, inputs), inputs)
 
     return module._replace(begin=begin)
