@@ -67,6 +67,8 @@ def compiled_bytes(spec: ModuleSpec, options, ports: tuple[Port, ...], num_items
         ("mixture", {"num_classes": {"max": 20}, "restarts": 4}, "p", 2000, [60]),
         ("mixture", {"num_classes": 10}, "c", 2000, [2000]),
         ("mixture", {"num_classes": 20, "restarts": 2}, "s", 20_000, [5000]),
+        ("merge", {"how": "naming_game"}, "kk", 20_000, [10, 10]),
+        ("merge", {"how": "product"}, "kkkk", 2000, [100, 100, 100, 100]),
     ],
 )
 def test_a_module_takes_about_what_is_reckoned(type_name, options, kinds, num_items, widths):

@@ -74,7 +74,7 @@ def check(options: MergeOptions, ports: Sequence[Port]) -> Iterator[Problem]:
 def memory(_options: MergeOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
     width = max(load.widths)
-    return 4 * load.num_items * ((4 * len(load.widths) + 8) * width + 2 * sum(load.widths) + 10)
+    return 4 * load.num_items * ((3 * len(load.widths) + 4) * width + 5)
 
 
 SPEC = ModuleSpec(
