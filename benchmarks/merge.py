@@ -67,9 +67,7 @@ def results(seed: int) -> dict[str, float]:
     """ARI by each method on one seed."""
     data = planted(seed)
     classes = data.arrays["classes"]
-    found = {
-        f"truth, {view}": adjusted_rand_score(classes, data.evidence[view].argmax(axis=1)) for view in VIEWS
-    }
+    found = {f"truth, {view}": adjusted_rand_score(classes, data.evidence[view].argmax(axis=1)) for view in VIEWS}
     found["truth, both"] = adjusted_rand_score(classes, sum(data.evidence.values()).argmax(axis=1))
     alone = trained(data, seed, None)
     found |= {f"alone, {name}": value for name, value in alone.items()} | {"alone, better": max(alone.values())}

@@ -60,7 +60,7 @@ def test_a_product_keeps_to_the_contract(widths):
 
 
 def test_a_product_of_messages_is_the_posterior_of_the_class():
-    """Three discrete inputs that are independent given the class, each with an order of its own and all priors known."""
+    """Three discrete inputs, independent given the class, each with an order of its own; the prior is known."""
     rng = np.random.default_rng(1)
     prior, values = rng.dirichlet(np.ones(K)), 4
     likelihoods = rng.dirichlet(np.ones(values), (3, K))  # P(value of input m | class)
@@ -121,10 +121,10 @@ def test_three_inputs_that_number_their_classes_differently_are_aligned():
     classes = rng.integers(0, 5, num_items)
     orders = np.array([range(5), rng.permutation(5), rng.permutation(5)])
     # The second and third say little of the first, and more of each other.
-    seen = [np.where(rng.random(num_items) < wrong, rng.integers(0, 5, num_items), classes) for wrong in (0.6, 0.3, 0.3)]
-    parents = tuple(
-        normalized(4.0 * jnp.eye(5)[orders[m][found]], jnp.ones(num_items)) for m, found in enumerate(seen)
-    )
+    seen = [
+        np.where(rng.random(num_items) < wrong, rng.integers(0, 5, num_items), classes) for wrong in (0.6, 0.3, 0.3)
+    ]
+    parents = tuple(normalized(4.0 * jnp.eye(5)[orders[m][found]], jnp.ones(num_items)) for m, found in enumerate(seen))
     inputs = Inputs.of(parents, normalized(jnp.zeros((num_items, 5)), jnp.zeros(num_items)))
 
     module, state, outputs, info = learned(MergeOptions(how="product"), inputs, (5, 5, 5))
@@ -212,7 +212,7 @@ def test_outputs_of_a_game_are_those_of_all_signs_and_classes(accept):
 
 @pytest.mark.parametrize(("accept", "places"), [("metropolis", [0, 1]), ("all", [0]), ("none", [1])])
 def test_signs_are_drawn_from_the_posterior_that_both_agents_share(accept, places):
-    """Many chains of one item: after many exchanges the listener's signs are draws of P(w) P(item of 0 | w) P(item of 1 | w)."""
+    """Many chains of one item: after many exchanges signs are draws of P(w) P(item of 0 | w) P(item of 1 | w)."""
     num_chains, num_exchanges, num_signs = 20_000, 60, 4
     scores = 1.5 * np.random.default_rng(3).normal(size=(2, num_signs))
     expected = softmax(sum(scores[place] for place in places))
@@ -334,9 +334,13 @@ def test_samples_follow_the_messages(how):
     rng = np.random.default_rng(5)
     inputs = random_inputs(widths, width=widths[1])
     if how == "product":
-        setting, state, functions = "cavity", ProductState(
-            jnp.array([[0, 1, 2], [2, 0, 1]]), jnp.log(jnp.array([0.2, 0.3, 0.5])), jnp.zeros((2, N), int)
-        ), product
+        setting, state, functions = (
+            "cavity",
+            ProductState(
+                jnp.array([[0, 1, 2], [2, 0, 1]]), jnp.log(jnp.array([0.2, 0.3, 0.5])), jnp.zeros((2, N), int)
+            ),
+            product,
+        )
     else:
         setting, state, functions = game_of(), random_state(rng), naming_game
     keys = jax.random.split(random_key(0), num_draws)
@@ -345,9 +349,11 @@ def test_samples_follow_the_messages(how):
     backward = inferred(functions.infer, setting, state, inputs).backward
 
     for m in range(2):
-        prior = np.asarray(state.log_priors[m]) if how == "naming_game" else np.asarray(
-            state.log_shares
-        )[np.argsort(state.orders[m])]
+        prior = (
+            np.asarray(state.log_priors[m])
+            if how == "naming_game"
+            else np.asarray(state.log_shares)[np.argsort(state.orders[m])]
+        )
         # The message leaves the class probabilities out, which a draw follows.
         expected = softmax(np.float64(backward[m].log_probs) + prior, axis=-1)
         for item in np.flatnonzero(backward[m].weight):

@@ -15,7 +15,8 @@ A listener that accepts all has the speaker's signs, P(w | item of the other), o
 
 N items, W signs, K_m classes of agent m.
 
-Source: Hagiwara et al. (2019), doi:10.3389/frobt.2019.00134; Taniguchi et al. (2023), doi:10.1080/01691864.2023.2260856.
+Source: Hagiwara et al. (2019), doi:10.3389/frobt.2019.00134; Taniguchi et al. (2023),
+doi:10.1080/01691864.2023.2260856.
 """
 
 from functools import partial
@@ -80,7 +81,7 @@ def evidence_of(state: GameState, inputs: Inputs) -> Evidence:
 
 
 def relearned_table(signs: Array, message: Categorical, log_prior: Array, table: Array) -> Array:
-    """Posterior mean of a table, (W, K_m), given an agent's signs (N,), and by the last table the class of each item."""
+    """Posterior mean of a table (W, K_m) given an agent's signs (N,), with each item's class as the last table has it."""
     members = jax.nn.one_hot(signs, len(table))  # zeros for a sign of -1
     classes = jax.nn.softmax(members @ jnp.log(table) + ratios(message, log_prior), axis=-1)
     counts = members.T @ classes + TABLE_COUNT
@@ -133,7 +134,8 @@ def exchange(
     proposed = draw_categorical(propose_key, speaker)
     if accept == "metropolis":
         of_proposed, of_current = (
-            jnp.take_along_axis(listener, numbers[:, None], axis=1)[:, 0] for numbers in (proposed, jnp.maximum(signs, 0))
+            jnp.take_along_axis(listener, numbers[:, None], axis=1)[:, 0]
+            for numbers in (proposed, jnp.maximum(signs, 0))
         )
         is_accepted = jnp.log(jax.random.uniform(accept_key, signs.shape)) < of_proposed - of_current
     else:

@@ -127,15 +127,18 @@ def params(state: ProductState) -> dict[str, Array]:
     num_inputs, num_classes = state.orders.shape
     tables = {f"table{place}": jax.nn.one_hot(state.orders[place], num_classes) for place in range(num_inputs)}
     signs = {f"sign{place}": state.signs[place] for place in range(num_inputs)}
-    return {**signs, **tables, "accepted": jnp.ones((num_inputs, num_inputs)), "kappa": kappas(state.signs, num_classes)}
+    return {
+        **signs,
+        **tables,
+        "accepted": jnp.ones((num_inputs, num_inputs)),
+        "kappa": kappas(state.signs, num_classes),
+    }
 
 
 def build(options: MergeOptions, num_inputs: int, rule: Rule) -> Module[ProductState]:
     """Build the module; objective and trace as in `mmcli.modules.merge.model`."""
 
-    def finish(
-        _key: Array, state: ProductState, inputs: Inputs, trace: Array
-    ) -> tuple[ProductState, Outputs, Info]:
+    def finish(_key: Array, state: ProductState, inputs: Inputs, trace: Array) -> tuple[ProductState, Outputs, Info]:
         objective = shared_evidence(state.log_shares, evidence_of(state, inputs))
         return state, infer(rule, state, inputs), Info(objective, trace)
 
