@@ -81,7 +81,7 @@ def evidence_of(state: GameState, inputs: Inputs) -> Evidence:
 
 
 def relearned_table(signs: Array, message: Categorical, log_prior: Array, table: Array) -> Array:
-    """Posterior mean of a table (W, K_m) given an agent's signs (N,), with each item's class as the last table has it."""
+    """Posterior mean of a table (W, K_m) given signs (N,), with each item's class as the last table has it."""
     members = jax.nn.one_hot(signs, len(table))  # zeros for a sign of -1
     classes = jax.nn.softmax(members @ jnp.log(table) + ratios(message, log_prior), axis=-1)
     counts = members.T @ classes + TABLE_COUNT
