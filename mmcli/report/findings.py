@@ -152,7 +152,8 @@ class _Reader:
         Raises:
             DamagedRunError: one has another shape.
         """
-        found, shape = {}, (len(node.parents), len(node.parents))
+        found: dict[str, np.ndarray] = {}
+        shape = (len(node.parents), len(node.parents))
         for name in (name for name, role in node.spec.reports.items() if role is Role.PAIRS):
             array = self._run.learned(self._graph.folder(node.name), name, 2)
             if array is not None and array.shape != shape:
