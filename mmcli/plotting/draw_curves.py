@@ -1,6 +1,7 @@
 """Lines over rounds or iterations: one pair of axes, or several that share a legend."""
 
 import math
+from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,12 +19,14 @@ LEGEND_ROWS = 12  # a longer legend takes a further column where it fits
 
 def draw_curves(panel: Curves) -> Figure:
     """Draw the lines of one panel."""
-    figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+    labels = [line.label for line in panel.lines]
+    columns = _num_columns(labels)
+    more_rows = max(0, math.ceil(len(labels) / columns) - 2)
+    figure = Figure(figsize=(WIDTH, 3.0 + 0.25 * more_rows), layout="constrained")
     axes = figure.add_subplot()
     _draw_lines(axes, panel)
-    labels = [line.label for line in panel.lines]
     if any(labels):
-        add_legend(figure, axes.lines, labels, ncols=min(4, len(labels)))
+        add_legend(figure, axes.lines, labels, ncols=columns)
     return figure
 
 
@@ -34,7 +37,7 @@ def draw_grid(panel: CurveGrid) -> Figure:
         labels[NUM_LINES:] = [f"and {len(labels) - NUM_LINES} more"]
     num_columns = min(3, len(panel.panes))
     num_rows = math.ceil(len(panel.panes) / num_columns)
-    label_width = 0.7 + 0.075 * max(map(len, labels))  # inches, as all lengths here
+    label_width = _label_width(labels)
     wanted = label_width * math.ceil(len(labels) / LEGEND_ROWS)
     width = max(PANE[0] * num_columns, MIN_WIDTH, label_width, min(wanted, MAX_WIDTH))
     legend_columns = min(len(labels), int(width / label_width))
@@ -55,6 +58,21 @@ def draw_grid(panel: CurveGrid) -> Figure:
     if any(labels):
         add_legend(figure, handles, labels, ncols=legend_columns, fontsize=9, handlelength=3)  # long enough for a dash
     return figure
+
+
+def _num_columns(labels: Sequence[str]) -> int:
+    """Number of columns, four at most, in which a legend fits below one pair of axes."""
+    for number in range(min(4, len(labels)), 1, -1):
+        num_rows = math.ceil(len(labels) / number)  # a legend is filled column by column
+        columns = (labels[first : first + num_rows] for first in range(0, len(labels), num_rows))
+        if sum(map(_label_width, columns)) <= WIDTH:
+            return number
+    return 1
+
+
+def _label_width(labels: Sequence[str]) -> float:
+    """Width of the widest entry of a legend, in inches."""
+    return 0.7 + 0.075 * max(map(len, labels))
 
 
 def _draw_lines(axes: Axes, panel: Curves) -> None:

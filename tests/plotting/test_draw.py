@@ -178,6 +178,16 @@ def test_forty_lines_look_different_and_so_do_the_first_five_without_markers():
     assert len({(look["color"], look["linestyle"]) for look in looks[:20]}) == 20
 
 
+def test_a_legend_of_long_names_takes_fewer_columns_and_is_not_cut(figures):
+    names = [f"{module}{own}" for module in ("agent_a", "agent_b") for own in ("", ", own inputs")] + ["sign"]
+
+    draw(curves(*(Line(name, np.arange(2), np.arange(2) / 9) for name in names)))
+
+    legend = figures[0].legends[0].get_window_extent()
+    assert legend.x0 >= 0
+    assert legend.x1 <= figures[0].bbox.x1
+
+
 def test_panes_share_their_axes_and_a_legend_of_their_lines(figures):
     x = np.arange(1, 4)
     first = Line("_a", x, x / 4, x / 5, x / 3)
