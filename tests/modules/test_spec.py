@@ -17,7 +17,7 @@ def test_arrays_are_found_by_their_role():
     assert GMM.classes == MLDA.classes == ("class", "Pdz")
     assert GROUPS.classes == ("group", "share")
     assert VAE.classes is None
-    assert [VAE.name_of(role) for role in Role] == [None, None, "z", "x_hat", None, None]
+    assert [VAE.name_of(role) for role in Role] == [None, None, "z", "x_hat", None, None, None]
 
 
 def test_a_name_can_stand_for_an_array_of_each_input():
