@@ -20,7 +20,7 @@ from jax.scipy.linalg import solve_triangular
 from mmcli.modules.blocks import by_block
 from mmcli.modules.covariance import Covariance
 from mmcli.modules.messages import Message, Points, of_kind
-from mmcli.modules.numerics import draw_gamma, draw_normal, winsorized_moments
+from mmcli.modules.numerics import draw_gamma, winsorized_moments
 from mmcli.modules.scatters import class_products, diagonal, divided, floored_cholesky, panels, rounding_error
 
 PRIOR_KAPPA = 1.0
@@ -140,12 +140,12 @@ def draw_params(key: Array, posterior: Niw) -> GmmParams:
     gammas = draw_gamma(gamma_key, jnp.concatenate([shares, freedom.reshape(-1) / 2]))
     log_weights = jnp.log(gammas[:num_classes]) - jnp.log(gammas[:num_classes].sum())
     scales = jnp.sqrt(2 * gammas[num_classes:]).reshape(freedom.shape)
-    noise = draw_normal(noise_key, posterior.means.shape) / jnp.sqrt(posterior.kappa)[:, None]
+    noise = jax.random.normal(noise_key, posterior.means.shape) / jnp.sqrt(posterior.kappa)[:, None]
     if is_diagonal:
         whiteners = scales / posterior.chol_scatters
         return GmmParams(log_weights, posterior.means + noise / whiteners, whiteners, jnp.log(whiteners).sum(-1))
     # Class by class: XLA on a CPU takes four times as long for all at once.
-    draw = partial(draw_normal, shape=(num_features, num_features))
+    draw = partial(jax.random.normal, shape=(num_features, num_features))
     normals = jax.lax.map(draw, jax.random.split(factor_key, len(freedom)))
     factors = jnp.tril(normals, -1) + scales[:, :, None] * jnp.eye(num_features)[None]
     whiteners = divided(factors, posterior.chol_scatters)
@@ -192,7 +192,7 @@ def log_density(params: GmmParams, values: Array) -> Array:
 
 def draw_points(key: Array, params: GmmParams, classes: Array) -> Array:
     """Draw a point (N, D) from the component of each class of (N,)."""
-    noise = draw_normal(key, (len(classes), params.means.shape[1]))
+    noise = jax.random.normal(key, (len(classes), params.means.shape[1]))
     if params.whiteners.ndim == 2:
         return params.means[classes] + noise / params.whiteners[classes]
     whiteners = jnp.broadcast_to(params.whiteners, (len(params.means), *params.whiteners.shape[1:]))

@@ -15,7 +15,6 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules.numerics import draw_uniform
 from mmcli.modules.word_mixtures import Views, beliefs_without, class_shares, fit, score
 
 CLUSTERS, ITEMS_PER_CLUSTER = 50, 8  # of a view: as many as this, or fewer, so that each has some items
@@ -79,5 +78,5 @@ def best_classes(key: Array, views: Views, num_kept: int, judged_by: Views) -> A
 
 def random_memberships(key: Array, shape: tuple[int, int, int]) -> Array:
     """Memberships (N, S, K), uniform over the simplex."""
-    drawn = -jnp.log1p(-draw_uniform(key, shape))  # exponential
+    drawn = jax.random.exponential(key, shape)
     return drawn / drawn.sum(-1, keepdims=True)

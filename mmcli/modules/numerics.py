@@ -1,7 +1,5 @@
 """Numerical functions that several modules share."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 from jax import Array
@@ -11,19 +9,6 @@ from mmcli.modules.blocks import row_of
 
 TINY = 1e-30  # keeps log 0 and 0 / 0 out
 OUTERMOST = 0.01  # of a column's values, at each end
-
-
-def draw_uniform(key: Array, shape: tuple[int, ...]) -> Array:
-    """Draw numbers uniform in [0, 1), of any shape.
-
-    They are those of jax.random.uniform, drawn as one row: of other shapes XLA compiles five times as long on a CPU.
-    """
-    return jax.random.uniform(key, (math.prod(shape),)).reshape(shape)
-
-
-def draw_normal(key: Array, shape: tuple[int, ...]) -> Array:
-    """Draw standard normal numbers, of any shape; as one row, as in `draw_uniform`."""
-    return jax.random.normal(key, (math.prod(shape),)).reshape(shape)
 
 
 def draw_gamma(key: Array, shape: Array) -> Array:
@@ -39,11 +24,11 @@ def draw_gamma(key: Array, shape: Array) -> Array:
     def attempt(carry: tuple[Array, Array]) -> tuple[Array, Array]:
         tries, draws = carry
         normal_key, uniform_key = jax.random.split(jax.random.fold_in(key, tries))
-        normal = draw_normal(normal_key, shape.shape)
+        normal = jax.random.normal(normal_key, shape.shape)
         cube = jnp.maximum(1 + slope * normal, 0) ** 3
         # A cube of 0 has logarithm -inf and is never accepted.
         log_ratio = 0.5 * normal**2 + offset * (1 - cube + jnp.log(cube))
-        accepted = jnp.log(draw_uniform(uniform_key, shape.shape)) < log_ratio
+        accepted = jnp.log(jax.random.uniform(uniform_key, shape.shape)) < log_ratio
         return tries + 1, jnp.where(accepted & (draws == 0), offset * cube, draws)
 
     # 0 stands for not drawn yet: a draw that comes out as 0 is tried again.
@@ -59,7 +44,7 @@ def draw_categorical(key: Array, log_weights: Array) -> Array:
     num_columns = log_weights.shape[1]
     weights = jnp.exp(log_weights - log_weights.max(axis=1, keepdims=True))
     below = weights @ jnp.triu(jnp.ones((num_columns, num_columns)))  # (N, K) cumulative
-    draws = draw_uniform(key, (len(weights), 1)) * below[:, -1:]
+    draws = jax.random.uniform(key, (len(weights), 1)) * below[:, -1:]
     return jnp.minimum((below <= draws).sum(-1), num_columns - 1).astype(jnp.int32)
 
 

@@ -18,7 +18,7 @@ from jax.scipy.linalg import solve_triangular
 
 from mmcli.modules.gaussians import GmmParams, Prior, log_density
 from mmcli.modules.gmm.table import Table
-from mmcli.modules.numerics import draw_normal, mutual_information
+from mmcli.modules.numerics import mutual_information
 from mmcli.modules.scatters import diagonal
 
 
@@ -80,7 +80,7 @@ def joint_and_shared(params: GmmParams, table: Table) -> tuple[Array, Array]:
 def filled(key: Array, params: GmmParams, table: Table, labels: Array, prior: Prior) -> Array:
     """Points (N, D) less m0 with missing columns drawn, given the known ones and the labels (N,)."""
     values = jnp.where(table.column_known > 0, table.values, 0)
-    noise = draw_normal(key, values.shape)
+    noise = jax.random.normal(key, values.shape)
     if params.whiteners.ndim == 2:
         drawn = params.means[labels] + noise / params.whiteners[labels]
         return jnp.where(table.column_known > 0, values, drawn) - prior.centre[None, :]

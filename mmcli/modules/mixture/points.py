@@ -30,7 +30,6 @@ from mmcli.modules.gaussians import (
 )
 from mmcli.modules.messages import Points
 from mmcli.modules.mixture.spec import Form
-from mmcli.modules.numerics import draw_normal
 from mmcli.modules.scatters import diagonal, divided
 
 
@@ -218,7 +217,7 @@ def one_input(niw: Niw, number: int) -> Niw:
 
 def draw_points(key: Array, niw: Niw, classes: Array) -> Array:
     """Draw a point (N, D) of one input from the class of each of (N,), at the posterior means of its parameters."""
-    noise = draw_normal(key, (len(classes), niw.means.shape[1]))
+    noise = jax.random.normal(key, (len(classes), niw.means.shape[1]))
     factors = niw.chol_scatters / jnp.sqrt(1 + niw.counts).reshape(-1, *[1] * (niw.chol_scatters.ndim - 1))
     if factors.ndim == 2:
         return niw.means[classes] + noise * factors[classes]

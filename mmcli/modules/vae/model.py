@@ -21,7 +21,7 @@ from jax import Array
 from mmcli.modules.api import Info, Inputs, Module, Outputs, iterated
 from mmcli.modules.blocks import block_orders, num_blocks, taken
 from mmcli.modules.messages import Points, of_kind
-from mmcli.modules.numerics import bernoulli_nll, draw_normal, draw_uniform
+from mmcli.modules.numerics import bernoulli_nll
 from mmcli.modules.spec import Port, Rule
 from mmcli.modules.vae.spec import VaeOptions
 
@@ -66,8 +66,8 @@ def init_dense(key: Array, fan_in: int, fan_out: int) -> Dense:
     weights_key, bias_key = jax.random.split(key)
     limit = fan_in**-0.5
     return Dense(
-        2 * limit * draw_uniform(weights_key, (fan_in, fan_out)) - limit,
-        2 * limit * draw_uniform(bias_key, (fan_out,)) - limit,
+        jax.random.uniform(weights_key, (fan_in, fan_out), minval=-limit, maxval=limit),
+        jax.random.uniform(bias_key, (fan_out,), minval=-limit, maxval=limit),
     )
 
 
@@ -151,7 +151,7 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     nll = bernoulli_nll if options.likelihood == "bernoulli" else gaussian_nll
 
     def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, Array]:
-        noise = draw_normal(key, (batch_size, options.latent_dim))
+        noise = jax.random.normal(key, (batch_size, options.latent_dim))
         item_losses = losses(
             params, taken(items.values, rows), taken(prior.values, rows), noise, nll=nll, kl_weight=options.kl_weight
         )
@@ -213,7 +213,7 @@ def finish(
     sent = latent_mean(state, inputs)
     if options.sends == "sample":
         _, log_var = encode(state.params, items.values)
-        noise = draw_normal(key, sent.shape)
+        noise = jax.random.normal(key, sent.shape)
         sent = sent + items.weight[:, None] * jnp.exp(0.5 * log_var) * noise
     return state, send(options, rule, state, inputs, sent), Info(-trace[-1] * items.weight.sum(), trace)
 
@@ -222,7 +222,7 @@ def sample(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> 
     """Draw z (N, D), from the child's message or from N(0, I), and decode it to E[x | z], (N, X)."""
     prior = of_kind(inputs.child, Points)
     # A child's point is the latent variable itself; where there is none, it is drawn from N(0, I).
-    noise = (1 - prior.weight[:, None]) * draw_normal(key, prior.values.shape)
+    noise = (1 - prior.weight[:, None]) * jax.random.normal(key, prior.values.shape)
     return (Points(predict(options, state.params, prior.values + noise), jnp.ones_like(prior.weight)),)
 
 
