@@ -95,7 +95,7 @@ def by_one(folder: Path) -> dict[str, bytes]:
     return results(folder / "one")
 
 
-@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize("count", [2, pytest.param(4, marks=pytest.mark.slow)])
 def test_results_of_several_processes_have_the_bytes_of_one(count, folder, by_one):
     run = folder / f"by_{count}"
 
@@ -164,7 +164,8 @@ data:
   images: {file: small.npz, key: images}
 modules:
   image: {type: observation, data: images}
-  steps: {type: markov, inputs: [image], num_classes: 3}
+  gmm:   {type: gmm, inputs: [image], num_classes: 3}
+  steps: {type: markov, inputs: [gmm]}
 """
 PLACE = ["--distributed", "--coordinator=a:1", "--processes=2", "--process=0"]
 
