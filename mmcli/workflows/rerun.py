@@ -68,7 +68,8 @@ def prepare(path: Path, output: Path | None, data_root: Path | None, *, trust_co
 
     Raises:
         ConfigError: a module type of the run cannot be used here, or it does not fit in memory.
-        UsageError: no finished run there, one that learned from arrays in memory, or `output` is taken.
+        UsageError: no finished run there, one that learned from arrays in memory, one that several processes trained,
+            or `output` is taken.
         DataError: the data are missing, or not those that the run learned from.
         DamagedRunError: files of the run are missing or unreadable.
     """
@@ -85,6 +86,8 @@ def prepare(path: Path, output: Path | None, data_root: Path | None, *, trust_co
     experiment = check_data(config, graph)
     refuse_changed(run, recorded, config.data, experiment.datasets)
     match run.meta():
+        case {"blocks": _}:
+            raise UsageError(f"{path}: several processes trained it, each on its items; repeat the command in {META}")
         case {"threads": int(threads)} if threads > 0:
             pass
         case _:

@@ -124,6 +124,15 @@ def test_other_data_are_refused(run, command):
     assert not Path("runs").exists()
 
 
+def test_a_run_of_several_processes_is_refused(run_before_a_change, command):
+    change_meta(run_before_a_change, blocks=8)
+
+    done = command("rerun", str(run_before_a_change))
+
+    line = "several processes trained it, each on its items; repeat the command in meta.json"
+    assert (done.code, done.err) == (2, f"mmcli: error: {run_before_a_change}: {line}\n")
+
+
 def test_a_taken_directory_and_an_unfinished_run_are_refused(run, command):
     taken = command("rerun", run, "-o", run)
     RunDirectory.create(Path("begun")).start("seed: 0\n", {})
