@@ -285,7 +285,7 @@ def played(accept):
 
 def test_agents_share_signs_and_know_more_together_than_either_alone():
     inputs, classes = planted_game()
-    params, outputs = played(None)  # metropolis
+    params, outputs = played("metropolis")
 
     alone = [
         np.mean(np.asarray(message.log_probs).argmax(-1) == order)

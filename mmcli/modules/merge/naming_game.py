@@ -29,7 +29,7 @@ from jax.scipy.special import logsumexp
 
 from mmcli.modules.api import Info, Inputs, Module, Outputs, iterated
 from mmcli.modules.merge.evidence import Evidence, kappas, mean_kappa, shared_evidence
-from mmcli.modules.merge.spec import AGENTS, EXCHANGES, Accept, MergeOptions
+from mmcli.modules.merge.spec import AGENTS, Accept, MergeOptions
 from mmcli.modules.messages import DRAWN, Categorical, class_prior, likeliest, normalized, of_kind
 from mmcli.modules.numerics import draw_categorical
 from mmcli.modules.spec import ParentPrior, Rule
@@ -234,7 +234,7 @@ def params(state: GameState) -> dict[str, Array]:
 
 def build(options: MergeOptions, num_signs: int, rule: Rule) -> Module[GameState]:
     """Build the module; objective and trace as in `mmcli.modules.merge.model`."""
-    game = Game(options.accept or "metropolis", num_signs, options.parent_prior, rule)
+    game = Game(options.accept, num_signs, options.parent_prior, rule)
 
     def finish(_key: Array, state: GameState, inputs: Inputs, trace: Array) -> tuple[GameState, Outputs, Info]:
         state = learned(game, state, inputs)._replace(accepted=trace[:, 1:].mean(0))
@@ -245,7 +245,7 @@ def build(options: MergeOptions, num_signs: int, rule: Rule) -> Module[GameState
         partial(init, game),
         partial(play, game),
         partial(infer, game),
-        iterations=options.exchanges or EXCHANGES,
+        iterations=options.exchanges,
         finish=finish,
         sample=partial(sample, game),
         params=params,

@@ -1,7 +1,7 @@
 """Specification of a class that several modules share: options, ports and reports."""
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field
 
@@ -21,10 +21,9 @@ from mmcli.modules.spec import (
     Trace,
 )
 
-Accept = Literal["metropolis", "all", "none"]
+Accept: TypeAlias = Literal["metropolis", "all", "none"]
 
 AGENTS = 2  # of a naming game
-EXCHANGES = 100  # of a naming game in one update, each way
 PASSES = 5  # over more than two inputs, each aligned with the others
 
 
@@ -35,14 +34,12 @@ class MergeOptions(Options):
         description="product: messages of aligned classes multiply; naming_game: two agents agree on signs, by"
         " Metropolis and Hastings"
     )
-    accept: Accept | None = Field(
-        None,
-        description="signs that a listener accepts: metropolis, by its own evidence; all or none, for comparison;"
-        " null: metropolis, of a naming_game",
+    accept: Accept = Field(
+        "metropolis",
+        description="of a naming_game, signs that a listener accepts: metropolis, by its own evidence; all or none, for"
+        " comparison",
     )
-    exchanges: PositiveInt | None = Field(
-        None, description=f"exchanges of signs each way in one update; null: {EXCHANGES}, of a naming_game"
-    )
+    exchanges: PositiveInt = Field(100, description="of a naming_game, exchanges of signs each way in one update")
     parent_prior: ParentPrior = Field(
         "shares",
         description="class probabilities that the inputs' messages contain, which are to count once:"
@@ -63,7 +60,7 @@ def check(options: MergeOptions, ports: Sequence[Port]) -> Iterator[Problem]:
             yield "how", f"naming_game is between {AGENTS} agents (got {len(ports)} inputs); take product"
         return
     for name in ("accept", "exchanges"):
-        if getattr(options, name) is not None:
+        if getattr(options, name) != MergeOptions.model_fields[name].default:
             yield name, "belongs to how: naming_game; remove it"
     widths = [port.width for port in ports if port.width is not None]
     if len(set(widths)) > 1:
