@@ -215,7 +215,7 @@ def test_memory_that_runs_out_in_a_prediction_is_told_with_its_items(arguments, 
 
 
 def test_memory_that_runs_out_elsewhere_is_one_line(wide, command, monkeypatch):
-    def short(*_arguments: object) -> None:
+    def short(*_arguments: object, **_options: object) -> None:
         raise MemoryError("Unable to allocate 9 GiB")
 
     monkeypatch.setattr("mmcli.data.dataset.load_datasets", short)

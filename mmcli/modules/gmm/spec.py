@@ -65,8 +65,8 @@ def memory(options: GmmOptions, load: Load) -> int:
     points, latent_classes = 3 * num_items * width, 0
     if len(load.widths) > 1:  # half of the chains begin with latent classes; missing columns are drawn
         points, latent_classes = points + (2 * chains + 4) * num_items * width, 17 * chains * memberships
-    joined = 4 * num_items * num_small_clusters(num_classes, num_items)  # clusters that a chain starts with
-    return 4 * (points + max(sweeps, latent_classes, joined) + 2 * options.sweeps * chains)
+    joined = 1.5 * num_items * num_small_clusters(num_classes, num_items)  # clusters that a chain starts with
+    return int(4 * (points + max(sweeps, latent_classes, joined) + 2 * options.sweeps * chains))
 
 
 def finer(options: GmmOptions) -> GmmOptions:
