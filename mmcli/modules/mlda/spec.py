@@ -67,8 +67,8 @@ def memory(options: MldaOptions, load: Load) -> int:
     copies_of_starts = max(8 + 5 * len(load.widths), 22 if len(load.widths) > 1 else 0)
     memberships = (copies_of_starts * starts + 4) * num_items * num_topics
     joined = num_small_clusters(num_topics, num_items)  # clusters of a start, before the others are made
-    most_memberships, most_topics = max(memberships, 1.5 * num_items * joined), max(topics, 2 * joined * sum(load.widths))
-    return int(4 * (counts + most_memberships + most_topics))
+    of_items, of_words = 1.5 * num_items * joined, 2 * joined * sum(load.widths)
+    return int(4 * (counts + max(memberships, of_items) + max(topics, of_words)))
 
 
 SPEC = ModuleSpec(
