@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 from sklearn.metrics import adjusted_rand_score
+from spread import show_spread
 from suite import parse_seeds
 
 import mmcli
@@ -103,13 +104,7 @@ def main() -> None:
     if arguments.write is not None:
         write(arguments.write)
         return
-    rows = {}
-    for seed in arguments.seeds:
-        rows[seed] = results(seed)
-        print(seed, "  ".join(f"{name} {value:.3f}" for name, value in rows[seed].items()), flush=True)
-    for name in rows[arguments.seeds[0]]:
-        values = [row[name] for row in rows.values()]
-        print(f"{name}: mean {np.mean(values):.3f} ({min(values):.3f}..{max(values):.3f})")
+    show_spread(arguments.seeds, results)
 
 
 if __name__ == "__main__":

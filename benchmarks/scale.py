@@ -102,7 +102,7 @@ def main() -> None:
     """Print a table: seconds of an update on so many hosts, the speed-up, and how much of it another host adds."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     sizes = {"items": 60_000, "batch": 500, "pixels": 784, "hidden": 128, "latent": 18, "classes": 10, "words": 2400}
-    sizes |= {"epochs": 200, "sweeps": 100, "chains": 4, "restarts": 12, "anneal": 100, "variational": 100}
+    sizes |= {"epochs": 200, "sweeps": 100, "chains": 4, "restarts": 13, "anneal": 40, "variational": 30}
     for name, size in sizes.items():
         parser.add_argument(f"--{name}", type=int, default=size, help=f"[{size}]")
     parser.add_argument("--flops", type=float, default=30e9, help="operations a second of a host [30e9]")

@@ -86,14 +86,7 @@ def train(
         if workflow.takes_part(checked, meeting, stop, threads):
             return
         run = workflow.train(
-            checked,
-            watcher,
-            stop,
-            output=output,
-            force=force,
-            resume=resume,
-            threads=threads,
-            trust_code=trust_code,
+            checked, watcher, stop, output=output, force=force, resume=resume, threads=threads, trust_code=trust_code
         )
     try:
         click.echo(run)

@@ -58,7 +58,7 @@ def join(meeting: Meeting) -> Processes:
         where = f" at {meeting.coordinator}" if meeting.coordinator else ""
         text = f"not all processes met{where} within {START_SECONDS} s; see what the others print"
         raise LostProcessError(f"{text} ({shown(str(error), 120)})") from None
-    # By its public functions jax says how many there are when its devices have started, which these settle.
+    # The public functions give the number only when jax's devices have started, whose number depends on it.
     met = import_module("jax._src.distributed").global_state
     count: int = met.num_processes
     if meeting.blocks % count:
@@ -86,7 +86,7 @@ def connect(blocks: int) -> None:
 
 @contextmanager
 def lost_processes() -> Iterator[None]:
-    """Turn errors of sums and exchanges that end because another process did into one that says so.
+    """Turn errors of sums and exchanges that end because another process did into a LostProcessError.
 
     Raises:
         LostProcessError: another process ended.

@@ -10,11 +10,15 @@ from sklearn.metrics import adjusted_rand_score
 from mmcli.modules.agglomeration import ward
 from mmcli.modules.api import Inputs
 from mmcli.modules.class_count import num_small_clusters
+from mmcli.modules.gmm import model as gmm
+from mmcli.modules.gmm.spec import GmmOptions
 from mmcli.modules.gmm.starts import joined_clusters
-from mmcli.modules.messages import Counts, neutral
-from mmcli.modules.mlda.model import build
+from mmcli.modules.messages import Counts, Points, neutral
+from mmcli.modules.mlda.model import begin, build, init, settle
+from mmcli.modules.mlda.setting import Setting
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.spec import Kind, Port
+from mmcli.modules.word_mixtures import class_shares, fit, fit_held_out, score
 from mmcli.modules.words import joint_clusters
 
 N, K = 60, 6
@@ -94,6 +98,14 @@ def test_items_without_a_view_are_clustered_by_the_others():
     np.testing.assert_allclose(squares, expected[np.ix_(item_of, item_of)], atol=1e-5)
 
 
+def classes_of(module, inputs):
+    """Classes (N,) after the first update."""
+    key = jax.random.key(0)
+    work = module.begin(key, module.init(key, inputs), inputs)
+    _, outputs, _ = module.end(module.advance(work, inputs, jnp.int32(module.iterations)), inputs)
+    return outputs.items["class"]
+
+
 def test_an_mlda_finds_ten_classes_of_five_items():
     """Where random starts join some and split others."""
     rng = np.random.default_rng(0)
@@ -104,11 +116,41 @@ def test_an_mlda_finds_ten_classes_of_five_items():
     )
     module = build(MldaOptions(num_classes=10, restarts=2), (Port(Kind.COUNTS, 60),) * 2, "cavity")
 
-    key = jax.random.key(0)
-    work = module.begin(key, module.init(key, inputs), inputs)
-    _, outputs, _ = module.end(module.advance(work, inputs, jnp.int32(module.iterations)), inputs)
+    assert adjusted_rand_score(labels, classes_of(module, inputs)) == 1
 
-    assert adjusted_rand_score(labels, outputs.items["class"]) == 1
+
+def test_a_gmm_of_one_chain_finds_twenty_classes():
+    """One k-means joins some of them, and sweeps do not part them again."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(800) % 20
+    points = 10 * np.stack(np.divmod(np.arange(20), 5), axis=1)[labels] + rng.normal(size=(800, 2))
+    message = Points(jnp.asarray(points, jnp.float32), jnp.ones(800))
+    inputs = Inputs.of((message,), neutral(Port(Kind.CATEGORICAL, 20), 800))
+    options = GmmOptions(num_classes=20, chains=1, sweeps=5, prior_scale=1e-3)
+    module = gmm.build(options, (Port(Kind.POINTS, 2),), "cavity")
+
+    assert adjusted_rand_score(labels, classes_of(module, inputs)) == 1
+
+
+def test_few_items_are_all_judges_of_the_starts():
+    """An item that is a class of its own fits no other items, so that held out it speaks against its class."""
+    rng = np.random.default_rng(0)
+    labels = np.where(np.arange(30) < 26, np.arange(30) % 4, np.arange(30) - 22)  # classes 4 to 7 are of one item
+    merged = np.where(labels < 4, labels, labels % 4)
+    words = words_of(rng.dirichlet(np.ones(60), 8), labels, rng)
+    inputs = Inputs.of((Counts(jnp.asarray(words), jnp.ones(30)),), neutral(Port(Kind.CATEGORICAL, 8), 30))
+    setting = Setting(MldaOptions(num_classes=8, restarts=2), (Kind.COUNTS,), "cavity")
+    key = jax.random.key(0)
+    work = begin(setting, key, init(setting, key, inputs), inputs)
+    both = jnp.eye(8)[np.stack([merged, labels], axis=1)]  # (N, 2, K)
+    views = setting.views(inputs, work.words)
+    held_out, own = score(views, fit_held_out(views, both)), score(views, fit(views, (both,), class_shares(both)))
+    assert held_out[0] > held_out[1]
+    assert own[1] > own[0]
+
+    settled = settle(setting, work._replace(best=both), inputs)
+
+    np.testing.assert_array_equal(settled.concentrations.argmax(-1), labels)
 
 
 def test_small_clusters_are_the_items_where_they_are_few():

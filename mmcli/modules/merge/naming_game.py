@@ -115,7 +115,7 @@ def learned(game: Game, state: GameState, inputs: Inputs) -> GameState:
 
 
 def exchange(
-    accept: Accept, key: Array, speaker: Array, listener: Array, heard: Array, signs: Array
+    accept: Accept, key: Array, speaker: Array, listener: Array, reached: Array, signs: Array
 ) -> tuple[Array, Array]:
     """One exchange about every item: a sign is proposed to the listener, who accepts it or keeps its own.
 
@@ -124,7 +124,7 @@ def exchange(
         key: randomness of the exchange.
         speaker: (N, W) log P(w | item of the proposer), up to a constant of the item.
         listener: (N, W) log P(item of the listener | w), likewise.
-        heard: (N,) bool, False where the proposer is the listener itself, whose draw from its own posterior holds.
+        reached: (N,) bool, False where the proposer is the listener itself, whose draw from its own posterior holds.
         signs: (N,) of the listener.
 
     Returns:
@@ -140,22 +140,22 @@ def exchange(
         is_accepted = jnp.log(jax.random.uniform(accept_key, signs.shape)) < of_proposed - of_current
     else:
         is_accepted = jnp.full(signs.shape, accept == "all")
-    return jnp.where(is_accepted | ~heard, proposed, signs), is_accepted & heard
+    return jnp.where(is_accepted | ~reached, proposed, signs), is_accepted & reached
 
 
 def play(game: Game, key: Array, state: GameState, inputs: Inputs) -> tuple[GameState, Array]:
     """Let each agent speak once, the first one first; kappa of their signs, and the share that each accepted, (3,)."""
     shares, evidence = [], evidence_of(state, inputs)
     for speaker, listener in ((0, 1), (1, 0)):
-        heard = (evidence.known[speaker] > 0) & (game.accept != "none")
-        proposer = jnp.where(heard[:, None], evidence.own[speaker], evidence.own[listener]) + evidence.sent
+        reached = (evidence.known[speaker] > 0) & (game.accept != "none")
+        proposer = jnp.where(reached[:, None], evidence.own[speaker], evidence.own[listener]) + evidence.sent
         exchange_key = jax.random.fold_in(key, listener)
         signs, accepted = exchange(
-            game.accept, exchange_key, proposer, evidence.own[listener], heard, state.signs[listener]
+            game.accept, exchange_key, proposer, evidence.own[listener], reached, state.signs[listener]
         )
         is_known = evidence.known[listener] > 0
         state = state._replace(signs=state.signs.at[listener].set(jnp.where(is_known, signs, -1)))
-        both = heard & is_known
+        both = reached & is_known
         shares.append((accepted & both).sum() / jnp.maximum(both.sum(), 1))
     return state, jnp.stack([mean_kappa(state.signs, game.num_signs), *reversed(shares)])
 
@@ -179,8 +179,8 @@ def sign_beliefs(game: Game, evidence: Evidence, sent: Array) -> Array:
 def evidence_for(game: Game, listener: int, evidence: Evidence) -> tuple[Array, Array]:
     """Evidence on the sign that the message to an agent has, (N, W) nats, and where there is any, (N,) 1 or 0."""
     speaker = 1 - listener
-    heard = evidence.known[speaker] * (game.accept != "none")
-    scores, there = heard[:, None] * evidence.own[speaker] + evidence.sent, jnp.maximum(heard, evidence.received)
+    reached = evidence.known[speaker] * (game.accept != "none")
+    scores, there = reached[:, None] * evidence.own[speaker] + evidence.sent, jnp.maximum(reached, evidence.received)
     if game.rule == "cavity":
         return scores, there
     return scores + evidence.own[listener], jnp.maximum(there, evidence.known[listener])
