@@ -25,6 +25,7 @@ from mmcli.modules.scatters import class_products, diagonal, divided, floored_ch
 
 PRIOR_KAPPA = 1.0
 PRIOR_CLASS_COUNT = 1.0
+SMALLEST_LEFT = 1e-6  # of a scatter, without one item: less is lost in its rounding
 
 
 class GmmParams(NamedTuple):
@@ -44,6 +45,18 @@ class Niw(NamedTuple):
     kappa: Array  # (K,)
     nu: Array  # (S,)
     chol_scatters: Array  # (S, D, D) lower triangular; (K, D) where diagonal
+
+    @property
+    def scale(self) -> Array:
+        """What the scatters are divided by for the mean of the covariance, (S,). Murphy (2012), eq. 4.215."""
+        return self.nu - 2 if self.chol_scatters.ndim == 2 else self.nu - self.means.shape[1] - 1
+
+
+class Own(NamedTuple):
+    """What items contribute to the posterior whose means are the parameters, so that it can be left out."""
+
+    posterior: Niw
+    shares: Array  # (N, K) of an item in each class; 0 where it has no point
 
 
 class Prior(NamedTuple):
@@ -159,35 +172,71 @@ def mean_params(posterior: Niw) -> GmmParams:
     shares = PRIOR_CLASS_COUNT + posterior.counts
     log_weights = jnp.log(shares / shares.sum())
     if posterior.chol_scatters.ndim == 2:
-        whiteners = jnp.sqrt(posterior.nu - 2)[:, None] / posterior.chol_scatters
+        whiteners = jnp.sqrt(posterior.scale)[:, None] / posterior.chol_scatters
         return GmmParams(log_weights, posterior.means, whiteners, jnp.log(whiteners).sum(-1))
     num_features = posterior.means.shape[1]
-    scales = jnp.sqrt(posterior.nu - num_features - 1)
-    whiteners = divided(scales[:, None, None] * jnp.eye(num_features)[None], posterior.chol_scatters)
+    whiteners = divided(jnp.sqrt(posterior.scale)[:, None, None] * jnp.eye(num_features)[None], posterior.chol_scatters)
     return GmmParams(log_weights, posterior.means, whiteners, jnp.log(diagonal(whiteners)).sum(-1))
 
 
-def squared_distances(params: GmmParams, values: Array) -> Array:
-    """Mahalanobis distances (N, K), squared, of points (N, D) from every mean."""
+def log_weights(params: GmmParams, own: Own | None = None) -> Array:
+    """log pi_k, (1, K) nats; with `own`, (N, K) of the posterior without the item."""
+    if own is None:
+        return params.log_weights[None]
+    counts = PRIOR_CLASS_COUNT + own.posterior.counts
+    return jnp.log(counts[None] - own.shares) - jnp.log(counts.sum() - own.shares.sum(-1))[:, None]
+
+
+def log_density(params: GmmParams, values: Array, own: Own | None = None) -> Array:
+    """log N(x_t; mu_k, Sigma_k), (N, K) nats, of points (N, D); with `own`, of the posterior without the item."""
     means, whiteners = params.means, params.whiteners
     num_classes, num_features = means.shape
     if whiteners.ndim == 2:
-        return jnp.square((values[:, None, :] - means[None]) * whiteners[None]).sum(-1)
+        squares = jnp.square((values[:, None, :] - means[None]) * whiteners[None])
+        return log_normal(squares, jnp.log(whiteners), 1, own).sum(-1)
     if len(whiteners) == 1:
-        return jnp.square((values @ whiteners[0].T)[:, None, :] - (means @ whiteners[0].T)[None]).sum(-1)
-    distances = jnp.zeros((len(values), num_classes))
+        squares = jnp.square((values @ whiteners[0].T)[:, None, :] - (means @ whiteners[0].T)[None]).sum(-1)
+        return log_normal(squares, params.log_dets, num_features, own)
+    squares = jnp.zeros((len(values), num_classes))
     for first, last in panels(num_features):
         rows = whiteners[:, first:last, :last]  # zero from `last` on
         offsets = (rows @ means[:, :last, None]).reshape(-1)
         whitened = values[:, :last] @ rows.reshape(-1, last).T - offsets[None, :]
-        distances += jnp.square(whitened.reshape(-1, num_classes, last - first)).sum(-1)
-    return distances
+        squares += jnp.square(whitened.reshape(-1, num_classes, last - first)).sum(-1)
+    return log_normal(squares, params.log_dets, num_features, own)
 
 
-def log_density(params: GmmParams, values: Array) -> Array:
-    """log N(x_t; mu_k, Sigma_k), (N, K) nats, of points (N, D)."""
-    constant = 0.5 * values.shape[1] * jnp.log(2 * jnp.pi)
-    return params.log_dets[None, :] - 0.5 * squared_distances(params, values) - constant
+def log_normal(squares: Array, log_dets: Array, num_columns: int | Array, own: Own | None) -> Array:
+    """Log density of normal distributions, nats, from the distances of the points; with `own`, without the item.
+
+    An item of share r at d from the mean adds r kappa / (kappa - r) d d' to the scatter S, and its removal moves the
+    mean to a distance of kappa / (kappa - r) d; determinant and inverse of S less a product of a column and its row
+    follow from d' S^-1 d.
+
+    Args:
+        squares: (N, K) squared Mahalanobis distances, or (N, K, D) column by column of diagonal covariances.
+        log_dets: log |A| of the whiteners; broadcasts to `squares` without the first axis.
+        num_columns: of a point, 1 where it is column by column.
+        own: what is left out. Of a tied covariance it is what the item adds to its own class; other classes keep it.
+
+    Returns:
+        of the shape of `squares`.
+
+    Source: Murphy (2012), eqs. 4.209 to 4.214; Hager (1989), doi:10.1137/1031049, eqs. 2 and 24.
+    """
+    half_columns = 0.5 * num_columns
+    log_dets = log_dets[None]
+    if own is not None:
+        kappa, scale, shares = own.posterior.kappa, own.posterior.scale, own.shares
+        if squares.ndim == 3:
+            kappa, scale, shares = kappa[:, None], scale[:, None], shares[:, :, None]
+        farther = kappa[None] / (kappa[None] - shares)
+        added = squares / scale[None]  # d' S^-1 d
+        left = jnp.maximum(1 - shares * farther * added, SMALLEST_LEFT)  # |S without the item| / |S|
+        scales = scale[None] - shares
+        log_dets = log_dets - 0.5 * jnp.log(left) + half_columns * jnp.log(scales / scale[None])
+        squares = scales * jnp.square(farther) * added / left
+    return log_dets - 0.5 * squares - half_columns * jnp.log(2 * jnp.pi)
 
 
 def draw_points(key: Array, params: GmmParams, classes: Array) -> Array:

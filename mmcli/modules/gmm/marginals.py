@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from mmcli.modules.gaussians import GmmParams, Prior, log_density
+from mmcli.modules.gaussians import GmmParams, Own, Prior, log_density, log_normal, log_weights
 from mmcli.modules.gmm.table import Table
 from mmcli.modules.numerics import mutual_information
 from mmcli.modules.scatters import diagonal
@@ -35,39 +35,43 @@ class Ordered(NamedTuple):
     factors: Array  # (S, D, D) R
 
 
-def log_joint(params: GmmParams, table: Table) -> Array:
-    """log pi_k N(x_t; mu_k, Sigma_k), (N, K) nats, of the columns of x_t that are known; log pi_k where none is."""
+def log_joint(params: GmmParams, table: Table, own: Own | None = None) -> Array:
+    """log pi_k N(x_t; mu_k, Sigma_k), (N, K) nats, of the columns of x_t that are known; log pi_k where none is.
+
+    With `own`, of the posterior without the item.
+    """
+    weights = log_weights(params, own)
     if table.is_single:
-        return params.log_weights[None, :] + table.weight[:, None] * log_density(params, table.values)
+        return weights + table.weight[:, None] * log_density(params, table.values, own)
     if params.whiteners.ndim == 2:
-        return params.log_weights[None, :] + _diagonal_log_density(params, table)
-    unknown = jnp.broadcast_to(params.log_weights, (len(table.values), len(params.log_weights)))
+        return weights + _diagonal_log_density(params, table, own)
+    unknown = jnp.broadcast_to(weights, (len(table.values), len(params.log_weights)))
 
     def add(is_known: Array, rows: Array, scores: Array) -> Array:
         density = jax.lax.cond(
             is_known.all(),
-            lambda: log_density(params, table.values),
-            lambda: _marginal_log_density(_ordered(params, is_known), table.values),
+            lambda: log_density(params, table.values, own),
+            lambda: _marginal_log_density(_ordered(params, is_known), table.values, own),
         )
-        return jnp.where(rows[:, None], params.log_weights[None, :] + density, scores)
+        return jnp.where(rows[:, None], weights + density, scores)
 
     return _over_patterns(table, add, unknown)
 
 
-def joint_and_shared(params: GmmParams, table: Table) -> tuple[Array, Array]:
-    """`log_joint` (N, K), and the information that inputs share about the class, () nats an item.
+def joint_and_shared(params: GmmParams, table: Table, own: Own) -> tuple[Array, Array]:
+    """`log_joint` without the item (N, K), and the information that inputs share about the class, () nats an item.
 
     It is the mutual information of the class by one input and the class by the others, over the items that both know,
     averaged over the inputs that have such items; 0 where there is none.
     """
     if table.is_single:
-        return log_joint(params, table), jnp.float32(0)
+        return log_joint(params, table, own), jnp.float32(0)
     num_inputs = table.known.shape[1]
     alone = table.known[None] * jnp.eye(num_inputs)[:, None, :]  # (M, N, M)
     others = table.known[None] - alone
     # One after the other: LAPACK calls of a program that do not depend on each other may wait for each other's threads.
     scores = jax.lax.map(
-        lambda known: log_joint(params, table._replace(known=known)),
+        lambda known: log_joint(params, table._replace(known=known), own),
         jnp.concatenate([table.known[None], alone, others]),
     )
     both = alone.max(axis=2) * others.max(axis=2)  # (M, N)
@@ -129,7 +133,7 @@ def _ordered(params: GmmParams, is_known: Array) -> Ordered:
     return Ordered(order, is_known[order], params.means[:, order], factors)
 
 
-def _marginal_log_density(ordered: Ordered, values: Array) -> Array:
+def _marginal_log_density(ordered: Ordered, values: Array, own: Own | None) -> Array:
     """log N of the known columns, (N, K) nats."""
     is_known, factors = ordered.is_known, ordered.factors
     rows = jnp.where(is_known[None, :, None], factors, 0)
@@ -143,18 +147,16 @@ def _marginal_log_density(ordered: Ordered, values: Array) -> Array:
     every = jnp.broadcast_to(rows, (len(ordered.means), *rows.shape[1:]))
     squares = jax.lax.map(distances, (every, ordered.means)).T
     log_dets = jnp.where(is_known[None, :], jnp.log(jnp.abs(diagonal(factors))), 0).sum(-1)
-    constant = 0.5 * is_known.sum() * jnp.log(2 * jnp.pi)
-    density: Array = log_dets[None, :] - 0.5 * squares - constant
-    return density
+    return log_normal(squares, log_dets, is_known.sum(), own)
 
 
-def _diagonal_log_density(params: GmmParams, table: Table) -> Array:
+def _diagonal_log_density(params: GmmParams, table: Table, own: Own | None) -> Array:
     """log N of the known columns, (N, K) nats, of diagonal covariances."""
     known = table.column_known
     values = jnp.where(known > 0, table.values, 0)
-    squares = jnp.square((values[:, None, :] - params.means[None]) * params.whiteners[None]) * known[:, None, :]
-    constants = jnp.log(params.whiteners) - 0.5 * jnp.log(2 * jnp.pi)  # (K, D)
-    return known @ constants.T - 0.5 * squares.sum(-1)
+    squares = jnp.square((values[:, None, :] - params.means[None]) * params.whiteners[None])
+    density = log_normal(squares, jnp.log(params.whiteners), 1, own)  # (N, K, D)
+    return jnp.where(known[:, None, :] > 0, density, 0).sum(-1)
 
 
 def _drawn(ordered: Ordered, values: Array, noise: Array, labels: Array) -> Array:

@@ -33,6 +33,7 @@ from mmcli.modules.covariance import Covariance
 from mmcli.modules.gaussians import (
     Data,
     GmmParams,
+    Own,
     Prior,
     data_prior,
     draw_params,
@@ -223,54 +224,61 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
     table, weight = side_by_side(inputs.parents), options.message_weight
     data, form = prepare(table, work.prior), covariance_form(options, *table.values.shape)
 
-    def judge(arguments: tuple[Chain, Array]) -> tuple[Array, GmmParams]:
+    def judge(arguments: tuple[Chain, Array]) -> Array:
         chain, message = arguments
-        posterior = niw_posterior(completed(data, chain), chain.labels, options.width, form)
-        params = mean_params(posterior)
-        scores, shared = joint_and_shared(params, table)
+        own = Own(niw_posterior(completed(data, chain), chain.labels, options.width, form), of_labels(chain.labels))
+        scores, shared = joint_and_shared(mean_params(own.posterior), table, own)
         evidence = shared_evidence(scores, Categorical(message, inputs.child.weight), table.weight, weight)
-        return evidence + SHARED_WEIGHT * table.weight.sum() * shared, params
+        return evidence + SHARED_WEIGHT * table.weight.sum() * shared
 
-    score_of_chains, params = jax.lax.map(judge, (work.chains, work.messages))
-    best = score_of_chains.argmax()
-    kept = jax.tree.map(lambda leaf: leaf[best], params)
+    def of_labels(labels: Array) -> Array:
+        return jax.nn.one_hot(labels, options.width) * table.weight[:, None]
+
+    best = jax.lax.map(judge, (work.chains, work.messages)).argmax()
+    chain = jax.tree.map(lambda leaf: leaf[best], work.chains)
     message = Categorical(work.messages[best], inputs.child.weight)
-    points = completed(data, jax.tree.map(lambda leaf: leaf[best], work.chains))
+    points = completed(data, chain)
     # What the child knows is in the labels; without it the last draw of labels is one of many.
     settled = partial(settle, form, points, table)
-    kept = jax.lax.cond(message.weight.max() > 0, lambda params: params, settled, kept)
-    scores = log_joint(kept, table)
-    classes = (scores + weight * message.log_probs).argmax(-1)
+    shares = jax.lax.cond(message.weight.max() > 0, lambda shares: shares, settled, of_labels(chain.labels))
+    own = Own(expected_posterior(points, shares.T, form), shares)
+    params = mean_params(own.posterior)
+    scores = log_joint(params, table, own)
     evidence = shared_evidence(scores, message, table.weight, weight)
-    state = GmmState(classes.astype(jnp.int32), kept, jnp.array(True))
-    outputs = infer(options, state, inputs._replace(child=message))
+    outputs = outputs_of(options, params, scores, table, inputs._replace(child=message))
+    state = GmmState(outputs.items["class"].astype(jnp.int32), params, jnp.array(True))
     return state, outputs, Info(evidence, work.trace[:, best])
 
 
-def settle(covariance: Covariance, data: Data, table: Table, params: GmmParams) -> GmmParams:
-    """Repeat: the expected classes of all items, then the posterior means of parameters given those.
+def settle(covariance: Covariance, data: Data, table: Table, shares: Array) -> Array:
+    """Repeat: the posterior means of parameters given the shares of all items (N, K), then the shares given those.
 
     Expectation maximisation with means in place of modes. Missing columns stay as they were drawn.
 
     Source: Dempster, Laird and Rubin (1977).
     """
 
-    def iterate(_: Array, params: GmmParams) -> GmmParams:
-        shares = jax.nn.softmax(log_joint(params, table), axis=-1)
-        return mean_params(expected_posterior(data, shares.T, covariance))
+    def iterate(_: Array, shares: Array) -> Array:
+        params = mean_params(expected_posterior(data, shares.T, covariance))
+        return jax.nn.softmax(log_joint(params, table), axis=-1) * table.weight[:, None]
 
-    settled: GmmParams = jax.lax.fori_loop(0, SETTLING, iterate, params)
+    settled: Array = jax.lax.fori_loop(0, SETTLING, iterate, shares)
     return settled
 
 
 def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
     """Compute the outputs for given parameters; `class` is (N,), `Pdz` (N, K)."""
-    table, message = side_by_side(inputs.parents), of_kind(inputs.child, Categorical)
-    scores = log_joint(state.params, table)
+    table = side_by_side(inputs.parents)
+    return outputs_of(options, state.params, log_joint(state.params, table), table, inputs)
+
+
+def outputs_of(options: GmmOptions, params: GmmParams, scores: Array, table: Table, inputs: Inputs) -> Outputs:
+    """Outputs from log pi_k N(x_t; k), (N, K) nats."""
+    message = of_kind(inputs.child, Categorical)
     classes = (scores + options.message_weight * message.log_probs).argmax(-1)
     # Nothing is sent of a missing point, not even the class shares.
     forward = normalized(scores, table.weight)
-    backward = apart(state.params.means[classes], inputs.parents)
+    backward = apart(params.means[classes], inputs.parents)
     return Outputs(forward, backward, {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
 
 
