@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
+from jax.scipy.special import gammaln
 
 from mmcli.modules.blocks import by_block
 from mmcli.modules.covariance import Covariance
@@ -25,7 +26,7 @@ from mmcli.modules.scatters import class_products, diagonal, divided, floored_ch
 
 PRIOR_KAPPA = 1.0
 PRIOR_CLASS_COUNT = 1.0
-SMALLEST_LEFT = 1e-6  # of a scatter, without one item: less is lost in its rounding
+SMALLEST_KEPT = 1e-6  # of the determinant of a scatter, without one item: less is lost in its rounding
 
 
 class GmmParams(NamedTuple):
@@ -180,7 +181,7 @@ def mean_params(posterior: Niw) -> GmmParams:
 
 
 def log_weights(params: GmmParams, own: Own | None = None) -> Array:
-    """log pi_k, (1, K) nats; with `own`, (N, K) of the posterior without the item."""
+    """log pi_k, (1, K) nats; with `own`, log P(z_t = k | labels of the other items), (N, K)."""
     if own is None:
         return params.log_weights[None]
     counts = PRIOR_CLASS_COUNT + own.posterior.counts
@@ -188,55 +189,60 @@ def log_weights(params: GmmParams, own: Own | None = None) -> Array:
 
 
 def log_density(params: GmmParams, values: Array, own: Own | None = None) -> Array:
-    """log N(x_t; mu_k, Sigma_k), (N, K) nats, of points (N, D); with `own`, of the posterior without the item."""
+    """log N(x_t; mu_k, Sigma_k), (N, K) nats, of points (N, D); with `own`, `log_predictive`."""
     means, whiteners = params.means, params.whiteners
     num_classes, num_features = means.shape
     if whiteners.ndim == 2:
         squares = jnp.square((values[:, None, :] - means[None]) * whiteners[None])
-        return log_normal(squares, jnp.log(whiteners), 1, own).sum(-1)
+        return density_at(squares, jnp.log(whiteners), 1, own).sum(-1)
     if len(whiteners) == 1:
         squares = jnp.square((values @ whiteners[0].T)[:, None, :] - (means @ whiteners[0].T)[None]).sum(-1)
-        return log_normal(squares, params.log_dets, num_features, own)
+        return density_at(squares, params.log_dets, num_features, own)
     squares = jnp.zeros((len(values), num_classes))
     for first, last in panels(num_features):
         rows = whiteners[:, first:last, :last]  # zero from `last` on
         offsets = (rows @ means[:, :last, None]).reshape(-1)
         whitened = values[:, :last] @ rows.reshape(-1, last).T - offsets[None, :]
         squares += jnp.square(whitened.reshape(-1, num_classes, last - first)).sum(-1)
-    return log_normal(squares, params.log_dets, num_features, own)
+    return density_at(squares, params.log_dets, num_features, own)
 
 
-def log_normal(squares: Array, log_dets: Array, num_columns: int | Array, own: Own | None) -> Array:
-    """Log density of normal distributions, nats, from the distances of the points; with `own`, without the item.
-
-    An item of share r at d from the mean adds r kappa / (kappa - r) d d' to the scatter S, and its removal moves the
-    mean to a distance of kappa / (kappa - r) d; determinant and inverse of S less a product of a column and its row
-    follow from d' S^-1 d.
+def density_at(squares: Array, log_dets: Array, num_columns: int | Array, own: Own | None) -> Array:
+    """Log density, nats, from the squared Mahalanobis distances of points: normal, or with `own` predictive.
 
     Args:
-        squares: (N, K) squared Mahalanobis distances, or (N, K, D) column by column of diagonal covariances.
+        squares: (N, K), or (N, K, D) column by column of diagonal covariances.
         log_dets: log |A| of the whiteners; broadcasts to `squares` without the first axis.
         num_columns: of a point, 1 where it is column by column.
-        own: what is left out. Of a tied covariance it is what the item adds to its own class; other classes keep it.
-
-    Returns:
-        of the shape of `squares`.
-
-    Source: Murphy (2012), eqs. 4.209 to 4.214; Hager (1989), doi:10.1137/1031049, eqs. 2 and 24.
+        own: what the items contribute to the posterior whose means are the parameters.
     """
-    half_columns = 0.5 * num_columns
-    log_dets = log_dets[None]
-    if own is not None:
-        kappa, scale, shares = own.posterior.kappa, own.posterior.scale, own.shares
-        if squares.ndim == 3:
-            kappa, scale, shares = kappa[:, None], scale[:, None], shares[:, :, None]
-        farther = kappa[None] / (kappa[None] - shares)
-        added = squares / scale[None]  # d' S^-1 d
-        left = jnp.maximum(1 - shares * farther * added, SMALLEST_LEFT)  # |S without the item| / |S|
-        scales = scale[None] - shares
-        log_dets = log_dets - 0.5 * jnp.log(left) + half_columns * jnp.log(scales / scale[None])
-        squares = scales * jnp.square(farther) * added / left
-    return log_dets - 0.5 * squares - half_columns * jnp.log(2 * jnp.pi)
+    if own is None:
+        return log_dets[None] - 0.5 * squares - 0.5 * num_columns * jnp.log(2 * jnp.pi)
+    return log_predictive(squares, log_dets, num_columns, own)
+
+
+def log_predictive(squares: Array, log_dets: Array, num_columns: int | Array, own: Own) -> Array:
+    """log p(x_t | z_t = k, the other items and their labels), a Student t distribution, as in collapsed Gibbs sampling.
+
+    An item of share r at a distance d from the mean adds r kappa / (kappa - r) d d' to the scatter S, and without it
+    the mean is at kappa / (kappa - r) d. Determinant and inverse of S less such a product follow from d' S^-1 d.
+    Of a tied covariance the item is left out for its own class alone.
+
+    Args: as in `density_at`.
+
+    Source: Murphy (2012), eq. 4.222 and section 24.2.4; Hager (1989), doi:10.1137/1031049, eqs. 2 and 24.
+    """
+    kappa, scale, shares, half_columns = own.posterior.kappa, own.posterior.scale, own.shares, 0.5 * num_columns
+    if squares.ndim == 3:
+        kappa, scale, shares = kappa[:, None], scale[:, None], shares[:, :, None]
+    left, added = kappa[None] - shares, squares / scale[None]  # kappa without the item; d' S^-1 d
+    kept = jnp.maximum(1 - shares * kappa[None] / left * added, SMALLEST_KEPT)  # |S without the item| / |S|
+    log_det = 0.5 * jnp.log(kept) + half_columns * jnp.log(scale)[None] - log_dets[None]  # log |S without it| / 2
+    spread = left / (left + 1)  # of the mean, beside that of the point
+    distances = spread * jnp.square(kappa[None] / left) * added / kept
+    half_freedom = 0.5 * (scale[None] - shares) + 1
+    constant = gammaln(half_freedom + half_columns) - gammaln(half_freedom) - half_columns * jnp.log(jnp.pi / spread)
+    return constant - log_det - (half_freedom + half_columns) * jnp.log1p(distances)
 
 
 def draw_points(key: Array, params: GmmParams, classes: Array) -> Array:

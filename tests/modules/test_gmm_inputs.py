@@ -202,7 +202,7 @@ def test_inputs_share_the_information_of_their_marginals(covariance):
     values, known, _ = random_table(28)
     with jax.enable_x64(True):
         table = side_by_side(parents_of(values, known))
-        _, shared = marginals.joint_and_shared(GmmParams(*map(jnp.asarray, params)), table)
+        _, shared = marginals.joint_and_shared(GmmParams(*map(jnp.asarray, params)), table, None)
 
     owners = np.repeat(np.arange(len(WIDTHS)), WIDTHS)
     expected = []

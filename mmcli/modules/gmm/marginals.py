@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.linalg import solve_triangular
 
-from mmcli.modules.gaussians import GmmParams, Own, Prior, log_density, log_normal, log_weights
+from mmcli.modules.gaussians import GmmParams, Own, Prior, density_at, log_density, log_weights
 from mmcli.modules.gmm.table import Table
 from mmcli.modules.numerics import mutual_information
 from mmcli.modules.scatters import diagonal
@@ -38,7 +38,7 @@ class Ordered(NamedTuple):
 def log_joint(params: GmmParams, table: Table, own: Own | None = None) -> Array:
     """log pi_k N(x_t; mu_k, Sigma_k), (N, K) nats, of the columns of x_t that are known; log pi_k where none is.
 
-    With `own`, of the posterior without the item.
+    With `own`, log p(z_t = k, x_t | the other items and their labels).
     """
     weights = log_weights(params, own)
     if table.is_single:
@@ -58,8 +58,8 @@ def log_joint(params: GmmParams, table: Table, own: Own | None = None) -> Array:
     return _over_patterns(table, add, unknown)
 
 
-def joint_and_shared(params: GmmParams, table: Table, own: Own) -> tuple[Array, Array]:
-    """`log_joint` without the item (N, K), and the information that inputs share about the class, () nats an item.
+def joint_and_shared(params: GmmParams, table: Table, own: Own | None) -> tuple[Array, Array]:
+    """`log_joint` with `own` (N, K), and the information that inputs share about the class, () nats an item.
 
     It is the mutual information of the class by one input and the class by the others, over the items that both know,
     averaged over the inputs that have such items; 0 where there is none.
@@ -147,7 +147,7 @@ def _marginal_log_density(ordered: Ordered, values: Array, own: Own | None) -> A
     every = jnp.broadcast_to(rows, (len(ordered.means), *rows.shape[1:]))
     squares = jax.lax.map(distances, (every, ordered.means)).T
     log_dets = jnp.where(is_known[None, :], jnp.log(jnp.abs(diagonal(factors))), 0).sum(-1)
-    return log_normal(squares, log_dets, is_known.sum(), own)
+    return density_at(squares, log_dets, is_known.sum(), own)
 
 
 def _diagonal_log_density(params: GmmParams, table: Table, own: Own | None) -> Array:
@@ -155,7 +155,7 @@ def _diagonal_log_density(params: GmmParams, table: Table, own: Own | None) -> A
     known = table.column_known
     values = jnp.where(known > 0, table.values, 0)
     squares = jnp.square((values[:, None, :] - params.means[None]) * params.whiteners[None])
-    density = log_normal(squares, jnp.log(params.whiteners), 1, own)  # (N, K, D)
+    density = density_at(squares, jnp.log(params.whiteners), 1, own)  # (N, K, D)
     return jnp.where(known[:, None, :] > 0, density, 0).sum(-1)
 
 

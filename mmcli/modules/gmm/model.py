@@ -245,9 +245,10 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
     params = mean_params(own.posterior)
     scores = log_joint(params, table, own)
     evidence = shared_evidence(scores, message, table.weight, weight)
-    outputs = outputs_of(options, params, scores, table, inputs._replace(child=message))
-    state = GmmState(outputs.items["class"].astype(jnp.int32), params, jnp.array(True))
-    return state, outputs, Info(evidence, work.trace[:, best])
+    learned = GmmState(chain.labels, params, jnp.array(True))
+    outputs = infer(options, learned, inputs._replace(child=message))
+    state = learned._replace(labels=outputs.items["class"].astype(jnp.int32))
+    return state, outputs._replace(forward=normalized(scores, table.weight)), Info(evidence, work.trace[:, best])
 
 
 def settle(covariance: Covariance, data: Data, table: Table, shares: Array) -> Array:
@@ -268,17 +269,12 @@ def settle(covariance: Covariance, data: Data, table: Table, shares: Array) -> A
 
 def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
     """Compute the outputs for given parameters; `class` is (N,), `Pdz` (N, K)."""
-    table = side_by_side(inputs.parents)
-    return outputs_of(options, state.params, log_joint(state.params, table), table, inputs)
-
-
-def outputs_of(options: GmmOptions, params: GmmParams, scores: Array, table: Table, inputs: Inputs) -> Outputs:
-    """Outputs from log pi_k N(x_t; k), (N, K) nats."""
-    message = of_kind(inputs.child, Categorical)
+    table, message = side_by_side(inputs.parents), of_kind(inputs.child, Categorical)
+    scores = log_joint(state.params, table)
     classes = (scores + options.message_weight * message.log_probs).argmax(-1)
     # Nothing is sent of a missing point, not even the class shares.
     forward = normalized(scores, table.weight)
-    backward = apart(params.means[classes], inputs.parents)
+    backward = apart(state.params.means[classes], inputs.parents)
     return Outputs(forward, backward, {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
 
 
