@@ -45,9 +45,8 @@ format: install  ## mend what the linter and the formatter can mend
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: install  ## times of the modules and of a whole run; compared as benchmarks/README.md describes
-	$(BIN)/python benchmarks/sweeps.py
-	$(BIN)/python benchmarks/whole.py $(CONFIG)
+bench: install  ## mmcli beside other programs and the machine, on one core and on all: about 20 minutes, QUICK=--quick about 4
+	$(BIN)/python benchmarks/peers.py $(QUICK)
 
 clean:  ## remove .venv and caches; runs/ stays
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

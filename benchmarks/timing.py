@@ -21,10 +21,14 @@ def bundled(name: str) -> np.ndarray:
         return arrays[name].astype(np.float32)
 
 
-def compile_update(name: str, module: Module[Any], inputs: Inputs) -> Callable[[], Any]:
-    """All inner iterations of an update, from a start of its own, as a function that returns the finished work.
+def compile_update(name: str, module: Module[Any], inputs: Inputs, *, with_start: bool = True) -> Callable[[], Any]:
+    """An update of a module as a function that returns the finished work; prints how long compiling took.
 
-    Prints under `name` how long compiling took.
+    Args:
+        name: of the program.
+        module: what is updated, from its first state.
+        inputs: of the update.
+        with_start: whether each call opens the update, or only runs its inner iterations.
     """
     begun = time.perf_counter()
     key = jax.random.key(0)
@@ -33,9 +37,10 @@ def compile_update(name: str, module: Module[Any], inputs: Inputs) -> Callable[[
     work = jax.eval_shape(module.begin, key, state, inputs)
     advance = jax.jit(module.advance, donate_argnums=0).lower(work, inputs, jnp.int32(0)).compile()
     print(f"{name}: compiled in {time.perf_counter() - begun:.2f} s", flush=True)
+    opened = None if with_start else begin(key, state, inputs)
 
     def update() -> Any:
-        work = begin(key, state, inputs)
+        work = begin(key, state, inputs) if with_start else jax.tree.map(jnp.copy, opened)
         return jax.block_until_ready(advance(work, inputs, jnp.int32(module.iterations)))
 
     return update

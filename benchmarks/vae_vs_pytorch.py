@@ -23,7 +23,7 @@ try:
     from torch import nn
     from torch.nn import functional
 except ModuleNotFoundError:
-    sys.exit("this benchmark compares with PyTorch: pip install torch==2.13.0")
+    torch = None
 
 BATCH_SIZE = 500
 HIDDEN_DIM = 128
@@ -76,6 +76,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=50, help="epochs in a turn [50]")
     parser.add_argument("--turns", type=int, default=5, help="turns of each [5]")
     arguments = parser.parse_args()
+    if torch is None:
+        sys.exit("this benchmark compares with PyTorch: pip install torch==2.13.0")
     restart_on_one_core()
     torch.set_num_threads(1)
     torch.manual_seed(0)
