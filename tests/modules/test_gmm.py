@@ -637,13 +637,17 @@ def test_without_a_message_an_update_ends_where_expected_classes_and_parameters_
 
     state, outputs, info = step(jax.random.key(0), module.init(jax.random.key(1), inputs), inputs)
 
-    table = side_by_side((points,))
-    again = model.settle("full", prepared(points, 0.1), table, state.params)
-    for leaf, found in zip(jax.tree.leaves(again), jax.tree.leaves(state.params), strict=True):
-        np.testing.assert_allclose(leaf, found, atol=1e-2)
-    scores = np.asarray(marginals.log_joint(state.params, table))
-    assert info.objective == pytest.approx(logsumexp(scores, axis=1).sum(), rel=1e-5)
+    table, data = side_by_side((points,)), prepared(points, 0.1)
+    scores = marginals.log_joint(state.params, table)
     np.testing.assert_array_equal(outputs.items["class"], scores.argmax(1))
+    shares = jax.nn.softmax(scores, axis=1)
+    np.testing.assert_allclose(model.settle("full", data, table, shares), shares, atol=1e-2)
+    posterior = gaussians.expected_posterior(data, shares.T, "full")
+    for leaf, found in zip(gaussians.mean_params(posterior), state.params, strict=True):
+        np.testing.assert_allclose(leaf, found, atol=1e-2)
+    predicted = marginals.log_joint(state.params, table, gaussians.Own(posterior, shares))
+    assert info.objective == pytest.approx(logsumexp(predicted, axis=1).sum(), rel=1e-4)
+    np.testing.assert_allclose(outputs.forward.log_probs, log_softmax(predicted, axis=1), atol=1e-2)
 
 
 def test_the_message_counts_by_its_weight():
