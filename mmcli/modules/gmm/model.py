@@ -243,12 +243,17 @@ def end(options: GmmOptions, work: GmmWork, inputs: Inputs) -> tuple[GmmState, O
     shares = jax.lax.cond(message.weight.max() > 0, lambda shares: shares, settled, of_labels(chain.labels))
     own = Own(expected_posterior(points, shares.T, form), shares)
     params = mean_params(own.posterior)
-    scores = log_joint(params, table, own)
-    evidence = shared_evidence(scores, message, table.weight, weight)
-    learned = GmmState(chain.labels, params, jnp.array(True))
-    outputs = infer(options, learned, inputs._replace(child=message))
-    state = learned._replace(labels=outputs.items["class"].astype(jnp.int32))
-    return state, outputs._replace(forward=normalized(scores, table.weight)), Info(evidence, work.trace[:, best])
+    # One after the other: LAPACK calls of a program that do not depend on each other may wait for each other's threads.
+    predicted, scores = jax.lax.map(
+        lambda is_left_out: jax.lax.cond(
+            is_left_out, lambda: log_joint(params, table, own), lambda: log_joint(params, table)
+        ),
+        jnp.array([True, False]),
+    )
+    evidence = shared_evidence(predicted, message, table.weight, weight)
+    outputs = outputs_of(options, params, scores, inputs._replace(child=message))
+    state = GmmState(outputs.items["class"].astype(jnp.int32), params, jnp.array(True))
+    return state, outputs._replace(forward=normalized(predicted, table.weight)), Info(evidence, work.trace[:, best])
 
 
 def settle(covariance: Covariance, data: Data, table: Table, shares: Array) -> Array:
@@ -269,12 +274,15 @@ def settle(covariance: Covariance, data: Data, table: Table, shares: Array) -> A
 
 def infer(options: GmmOptions, state: GmmState, inputs: Inputs) -> Outputs:
     """Compute the outputs for given parameters; `class` is (N,), `Pdz` (N, K)."""
-    table, message = side_by_side(inputs.parents), of_kind(inputs.child, Categorical)
-    scores = log_joint(state.params, table)
-    classes = (scores + options.message_weight * message.log_probs).argmax(-1)
+    return outputs_of(options, state.params, log_joint(state.params, side_by_side(inputs.parents)), inputs)
+
+
+def outputs_of(options: GmmOptions, params: GmmParams, scores: Array, inputs: Inputs) -> Outputs:
+    """Outputs by log pi_k N(x_t; mu_k, Sigma_k), (N, K) nats."""
+    classes = (scores + options.message_weight * of_kind(inputs.child, Categorical).log_probs).argmax(-1)
     # Nothing is sent of a missing point, not even the class shares.
-    forward = normalized(scores, table.weight)
-    backward = apart(state.params.means[classes], inputs.parents)
+    forward = normalized(scores, side_by_side(inputs.parents).weight)
+    backward = apart(params.means[classes], inputs.parents)
     return Outputs(forward, backward, {"class": classes, "Pdz": jnp.exp(forward.log_probs)})
 
 
