@@ -268,7 +268,8 @@ def _given_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | N
 def _option_problems(module: ModuleConfig, ports: Sequence[Port]) -> Iterator[tuple[Keys, str]]:
     """Problems that a type finds with its options, given the input ports."""
     for option, text in module.spec.check(module.options, ports):
-        yield ("modules", module.name, *([] if option is None else [option])), text
+        path = (option,) if isinstance(option, str) else option or ()
+        yield ("modules", module.name, *path), text
 
 
 def _refuse(problems: Iterable[tuple[Keys, str]], places: Places) -> None:

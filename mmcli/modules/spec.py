@@ -34,7 +34,8 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidato
 
 Rule: TypeAlias = Literal["cavity", "serket"]  # content that a backward message leaves out
 ParentPrior: TypeAlias = Literal["shares", "uniform"]  # class probabilities that a parent's messages contain
-Problem: TypeAlias = tuple[str | None, str]  # the option it lies in, None for the module as a whole; the text
+# The option it lies in, or the path of a key in that, None for the module as a whole; the text.
+Problem: TypeAlias = tuple[str | tuple[str | int, ...] | None, str]
 
 # Stems of files that mmcli itself writes into a module's folder.
 RESERVED_NAMES = frozenset({"acc", "confusion", "name", "params"})
