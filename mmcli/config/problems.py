@@ -82,6 +82,7 @@ def described(schema: Mapping[str, Any]) -> str:
             text = "a value"
         case "array":
             size = f" of at least {schema['minItems']}" if "minItems" in schema else ""
+            size = f" of {schema['minItems']} to {schema['maxItems']}" if "maxItems" in schema else size
             text = f"a list{size}, each entry {described(schema['items'])}"
         case "integer" | "number" as kind:
             limits = (f"{words} {schema[bound]}" for bound, words in _LIMITS.items() if bound in schema)

@@ -145,6 +145,10 @@ def _unknown(_options: Any, _load: Load) -> int:
     return 0
 
 
+def _no_picture(_options: Any) -> None:
+    return None
+
+
 def _keeps_all(_options: Any) -> bool:
     return False
 
@@ -209,6 +213,8 @@ class ModuleSpec:
             those of other types, and where it ends depends on its start.
         finer: options -> options with more classes, for the beginning of a start; None where that helps no child.
         prunes: options -> whether it finds how many classes it needs, so that others without an item are no fault.
+        picture: options -> height and width, and colors where there are several, of the pictures that the rows of its
+            first input are; None where it reads them as columns.
         remedy: advice when its numbers diverge.
         memory_remedy: advice when it needs too much memory.
         origin: set by the registry; None for mmcli's own.
@@ -236,6 +242,7 @@ class ModuleSpec:
     restartable: bool = False
     finer: Callable[[Any], Any] | None = None
     prunes: Callable[[Any], bool] = _keeps_all
+    picture: Callable[[Any], tuple[int, ...] | None] = _no_picture
     remedy: str = "try other options"
     memory_remedy: str = "give it fewer items or columns"
     origin: Origin | None = None

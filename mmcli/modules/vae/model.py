@@ -10,7 +10,7 @@ of Taniguchi et al. (2020), doi:10.1007/s00354-019-00084-w.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,17 @@ from mmcli.modules.blocks import block_orders, num_blocks, taken
 from mmcli.modules.messages import Points, of_kind
 from mmcli.modules.numerics import bernoulli_nll
 from mmcli.modules.spec import Port, Rule
-from mmcli.modules.vae.networks import Dense, Layer, Layers, decoded, dense, encoded, init_decoder, init_dense, init_encoder
+from mmcli.modules.vae.networks import (
+    Dense,
+    Layer,
+    Layers,
+    decoded,
+    dense,
+    encoded,
+    init_decoder,
+    init_dense,
+    init_encoder,
+)
 from mmcli.modules.vae.spec import LEARNED, LEAST_VARIANCE, VaeOptions
 
 
@@ -69,14 +79,14 @@ def kl_to_prior(mean: Array, log_var: Array, prior_mean: Array) -> Array:
 
 
 def losses(
-    options: VaeOptions, params: VaeParams, variance: Array | None, x: Array, prior_mean: Array, noise: Array
+    options: VaeOptions, params: VaeParams, variance: Array | float, x: Array, prior_mean: Array, noise: Array
 ) -> tuple[Array, Array]:
     """-ELBO of each item, (N,) nats, from one draw of z, and the decoder's output (N, X) of that.
 
     Args:
         options: the likelihood, and the factor of the Kullback-Leibler term.
         params: the weights.
-        variance: (X,) of a Gaussian output, where it is learned.
+        variance: of a Gaussian output, of all columns or (1, X) of each.
         x: (N, X).
         prior_mean: (N, D).
         noise: (N, D), standard normal.
@@ -84,10 +94,7 @@ def losses(
     mean, log_var = encode(options, params, x)
     z = mean + jnp.exp(0.5 * log_var) * noise
     output = decode(options, params, z)
-    if options.likelihood == "bernoulli":
-        nll = bernoulli_nll(output, x)
-    else:
-        nll = gaussian_nll(output, x, options.variance if variance is None else variance[None, :])
+    nll = bernoulli_nll(output, x) if options.likelihood == "bernoulli" else gaussian_nll(output, x, variance)
     return nll + options.kl_weight * kl_to_prior(mean, log_var, prior_mean), output
 
 
@@ -103,8 +110,13 @@ def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
     encoder, num_features = init_encoder(keys[0], options.encoding, num_columns)
     decoder, output = init_decoder(keys[2], keys[3], options.decoding, options.latent_dim, num_columns)
     params = VaeParams(encoder, init_dense(keys[1], num_features, 2 * options.latent_dim), decoder, output)
-    variance = jnp.full(num_columns, 1.0) if options.variance == LEARNED else None
+    variance = jnp.ones(num_columns) if options.variance == LEARNED else None
     return VaeState(params, adam(options).init(params), variance)
+
+
+def output_variance(options: VaeOptions, state: VaeState) -> Array | float:
+    """Variance of a Gaussian output: of all columns, or (1, X) where it is learned."""
+    return cast("float", options.variance) if state.variance is None else state.variance[None, :]
 
 
 def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[VaeState, Array]:
@@ -116,6 +128,8 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     Source: Rybkin, Daniilidis and Levine (2021), arXiv:2006.13202, section 3.3, for each column.
     """
     items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
+    # A missing row has weight 0, but 0 times what overflows is no number.
+    values = jnp.where(items.weight[:, None] > 0, items.values, 0)
     # A batch has as many items of each block, so that no item leaves its block.
     blocks = num_blocks()
     num_items = len(items.weight) // blocks
@@ -123,12 +137,13 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     batch_size, num_batches = blocks * share, -(-num_items // share)
     num_padded = num_batches * share - num_items
     optimizer = adam(options)
+    variance = output_variance(options, state)
 
     def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, tuple[Array, Array]]:
-        x, noise = taken(items.values, rows), jax.random.normal(key, (batch_size, options.latent_dim))
-        item_losses, output = losses(options, params, state.variance, x, taken(prior.values, rows), noise)
+        x, noise = taken(values, rows), jax.random.normal(key, (batch_size, options.latent_dim))
+        item_losses, output = losses(options, params, variance, x, taken(prior.values, rows), noise)
         total = (weight * item_losses).sum()
-        squares = weight @ jnp.square(x - output) if options.variance == LEARNED else jnp.zeros(0)
+        squares = weight @ jnp.square(x - output) if state.variance is not None else jnp.zeros(0)
         return total / jnp.maximum(weight.sum(), 1), (total, squares)
 
     def gradient_step(
@@ -152,11 +167,11 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     learner = (state.params, state.optimizer)
     learner, (totals, squares) = jax.lax.scan(gradient_step, learner, (rows, weight, batch_keys))
     num_known = items.weight.sum()
-    variance = state.variance
-    if variance is not None:
+    learned = state.variance
+    if learned is not None:
         found = squares.sum(0) / jnp.maximum(num_known, 1)
-        variance = jnp.where(num_known > 0, jnp.maximum(found, LEAST_VARIANCE), variance)
-    return VaeState(*learner, variance), totals.sum() / jnp.maximum(num_known, 1)
+        learned = jnp.where(num_known > 0, jnp.maximum(found, LEAST_VARIANCE), learned)
+    return VaeState(*learner, learned), totals.sum() / jnp.maximum(num_known, 1)
 
 
 def predict(options: VaeOptions, params: VaeParams, z: Array) -> Array:

@@ -8,6 +8,7 @@ memory.
 N items, H rows and W columns of pixels, C channels before a layer and F after it.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
@@ -98,7 +99,7 @@ def _layer_key(key: Array, place: int) -> Array:
     return jax.random.fold_in(key, place) if place else key
 
 
-def _packed(layers: list[Layer]) -> Layers:
+def _packed(layers: Sequence[Layer]) -> Layers:
     return layers[0] if len(layers) == 1 else tuple(layers)
 
 

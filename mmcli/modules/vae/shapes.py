@@ -65,17 +65,13 @@ def num_weights(encoder: Mlp | Conv, decoder: Mlp | Conv, width: int, latent_dim
     if isinstance(encoder, Mlp):
         layers = [*pairwise((width, *encoder.hidden)), (encoder.hidden[-1], 2 * latent_dim)]
     else:
-        layers = [
-            (SIDE**2 * inputs, outputs) for inputs, outputs in pairwise((encoder.num_colors, *encoder.channels))
-        ]
+        layers = [(SIDE**2 * inputs, outputs) for inputs, outputs in pairwise((encoder.num_colors, *encoder.channels))]
         layers.append((encoder.num_cells * encoder.channels[-1], 2 * latent_dim))
     if isinstance(decoder, Mlp):
         layers += pairwise((latent_dim, *decoder.hidden, width))
     else:
         layers.append((latent_dim, decoder.num_cells * decoder.channels[0]))
-        layers += [
-            (SIDE**2 * inputs, outputs) for inputs, outputs in pairwise((*decoder.channels, decoder.num_colors))
-        ]
+        layers += [(SIDE**2 * inputs, outputs) for inputs, outputs in pairwise((*decoder.channels, decoder.num_colors))]
     return sum((inputs + 1) * outputs for inputs, outputs in layers)
 
 

@@ -34,7 +34,8 @@ class VaeOptions(Options):
 
     latent_dim: PositiveInt = Field(description="dimensions of the latent space")
     hidden_dim: PositiveInt = Field(
-        128, description="units of the hidden layer of encoder and decoder: encoder: {type: mlp, hidden: [128]} in short"
+        128,
+        description="units of one hidden layer of encoder and decoder; in full encoder: {type: mlp, hidden: [128]}",
     )
     encoder: Network | None = Field(
         None, description="network from the data to the latent space; null: one hidden layer of hidden_dim units"
@@ -97,7 +98,7 @@ def check(options: VaeOptions, ports: Sequence[Port]) -> Iterator[Problem]:
 
 
 def picture(options: VaeOptions) -> tuple[int, ...] | None:
-    """Height, width and colors of the images that the rows of its input are; None where it reads them as columns."""
+    """Height, width and any colors of the pictures that the rows of its input are; None where it has no convolution."""
     network = options.encoding if isinstance(options.encoding, Conv) else options.decoding
     return network.shape if isinstance(network, Conv) else None
 
@@ -124,6 +125,7 @@ SPEC = ModuleSpec(
     check=check,
     reports={"z": Role.LATENT, "x_hat": Role.RECONSTRUCTION},
     memory=memory,
+    picture=picture,
     trace=Trace("loss", "nats an item", "down"),
     objective=Objective("evidence lower bound", "nats", loss="loss"),
     remedy="try a smaller learning_rate or kl_weight",
