@@ -76,8 +76,19 @@ def num_weights(encoder: Mlp | Conv, decoder: Mlp | Conv, width: int, latent_dim
 
 
 def num_units(network: Mlp | Conv) -> int:
-    """Units of the hidden layers of an encoder or, as the mirrored network has as many, of a decoder."""
+    """Units of the hidden layers of an encoder, or of the decoder that mirrors it."""
+    return sum(network.hidden) if isinstance(network, Mlp) else sum(_units(network)[1:])
+
+
+def num_values(network: Mlp | Conv) -> int:
+    """Numbers an item that its largest layer computes with, about."""
     if isinstance(network, Mlp):
-        return sum(network.hidden)
-    areas = [math.prod(grid) for grid in network.grids[1:]]
-    return sum(area * channels for area, channels in zip(areas, network.channels, strict=True))
+        return 2 * max(network.hidden)
+    # A convolution gathers four times the numbers of the finer of its two grids.
+    return max(5 * finer + coarser for finer, coarser in pairwise(_units(network)))
+
+
+def _units(network: Conv) -> list[int]:
+    """Units of each grid, from the image to the smallest one, of an encoder or the decoder that mirrors it."""
+    channels = (network.num_colors, *network.channels)
+    return [math.prod(grid) * number for grid, number in zip(network.grids, channels, strict=True)]

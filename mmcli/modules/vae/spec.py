@@ -20,7 +20,7 @@ from mmcli.modules.spec import (
     Role,
     Trace,
 )
-from mmcli.modules.vae.shapes import Conv, Mlp, Network, num_units, num_weights
+from mmcli.modules.vae.shapes import Conv, Mlp, Network, num_units, num_values, num_weights
 
 # Of a Gaussian output, where columns come in units of their own variance: more, and structure of single columns is
 # lost as noise; less, and noise takes up the latent variable.
@@ -105,12 +105,15 @@ def picture(options: VaeOptions) -> tuple[int, ...] | None:
 
 def memory(options: VaeOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
-    (width,), (stored,), encoder, decoder = load.widths, load.stored, options.encoding, options.decoding
-    weights = num_weights(encoder, decoder, width, options.latent_dim)
+    (width,), (stored,) = load.widths, load.stored
+    weights = num_weights(options.encoding, options.decoding, width, options.latent_dim)
+    # The layers of a decoder are counted in the order of an encoder's.
+    encoder, decoder = options.encoding, options.decoding.mirrored()
+    largest = max(num_values(encoder), num_values(decoder))
     units = num_units(encoder) + num_units(decoder)
-    batch = min(options.batch_size, load.num_items) * (width + units)
+    batch = min(options.batch_size, load.num_items) * (width + 2 * units + largest)
     training = stored + 10 * weights + batch  # old and new weights, their two moments, gradients
-    inference = 4 * stored + load.num_items * units + 6 * weights
+    inference = 4 * stored + load.num_items * largest + 6 * weights
     return 4 * (max(training, inference) + 4 * load.num_items * options.latent_dim + 2 * options.epochs)
 
 
@@ -129,5 +132,5 @@ SPEC = ModuleSpec(
     trace=Trace("loss", "nats an item", "down"),
     objective=Objective("evidence lower bound", "nats", loss="loss"),
     remedy="try a smaller learning_rate or kl_weight",
-    memory_remedy="give it fewer items or columns, or a smaller hidden_dim, latent_dim or batch_size",
+    memory_remedy="give it fewer items or columns, or a smaller hidden_dim (or fewer units or channels), latent_dim or batch_size",
 )
