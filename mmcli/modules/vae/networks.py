@@ -112,10 +112,10 @@ def encoded(network: Mlp | Conv, layers: Layers, x: Array) -> Array:
     """Outputs (N, out) of the hidden layers of an encoder, of x (N, X)."""
     if isinstance(network, Mlp):
         return _through(layers, x)
-    images = _as_images(x, *network.shape[:2])
+    images = as_images(x, *network.shape[:2])
     for layer in _of_type(layers, Kernel):
         images = jax.nn.relu(convolved(images, layer))
-    return _as_rows(images)
+    return as_rows(images)
 
 
 def decoded(network: Mlp | Conv, layers: Layers, output: Layer, z: Array) -> Array:
@@ -124,10 +124,10 @@ def decoded(network: Mlp | Conv, layers: Layers, output: Layer, z: Array) -> Arr
     if isinstance(network, Mlp) or isinstance(output, Dense):  # both, or neither
         return dense(cast("Dense", output), hidden)
     grids = network.grids[::-1]
-    images = _as_images(hidden, *grids[0])
+    images = as_images(hidden, *grids[0])
     for layer, grid in zip(_of_type(layers, Kernel), grids[1:-1], strict=True):
         images = jax.nn.relu(transposed(images, layer, grid))
-    return _as_rows(transposed(images, output, grids[-1]))
+    return as_rows(transposed(images, output, grids[-1]))
 
 
 def _through(layers: Layers, x: Array) -> Array:
@@ -137,12 +137,12 @@ def _through(layers: Layers, x: Array) -> Array:
     return x
 
 
-def _as_images(rows: Array, height: int, width: int) -> Array:
+def as_images(rows: Array, height: int, width: int) -> Array:
     """Images (C, H, W, N) of rows (N, H W C)."""
     return rows.reshape(len(rows), height, width, -1).transpose(3, 1, 2, 0)
 
 
-def _as_rows(images: Array) -> Array:
+def as_rows(images: Array) -> Array:
     """Rows (N, H W C) of images (C, H, W, N)."""
     return images.transpose(3, 1, 2, 0).reshape(images.shape[3], -1)
 
