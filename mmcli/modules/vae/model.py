@@ -33,24 +33,24 @@ from mmcli.modules.vae.networks import (
     init_dense,
     init_encoder,
 )
-from mmcli.modules.vae.spec import LEARNED, LEAST_VARIANCE, VaeOptions
+from mmcli.modules.vae.spec import LEARNED, LEAST_VARIANCE, VARIANCE, VARIANCE_RATE, VaeOptions
 
 
 class VaeParams(NamedTuple):
-    """Weights of encoder and decoder."""
+    """Weights of encoder and decoder, and the variance of the output."""
 
     encoder: Layers  # from X columns to H
     code: Dense  # (H, 2 D): mean, then log variance
     decoder: Layers  # from D dimensions to the last hidden layer
     output: Layer  # to X columns
+    variance: Array | None = None  # (X,) of a Gaussian output, where it is learned; apart from the optimiser
 
 
 class VaeState(NamedTuple):
-    """Weights and optimiser state, kept from round to round."""
+    """Parameters and optimiser state, kept from round to round."""
 
     params: VaeParams
     optimizer: optax.OptState
-    variance: Array | None = None  # (X,) of a Gaussian output, where it is learned
 
 
 def encode(options: VaeOptions, params: VaeParams, x: Array) -> tuple[Array, Array]:
@@ -85,7 +85,7 @@ def losses(
 
     Args:
         options: the likelihood, and the factor of the Kullback-Leibler term.
-        params: the weights.
+        params: those of the networks.
         variance: of a Gaussian output, of all columns or (1, X) of each.
         x: (N, X).
         prior_mean: (N, D).
@@ -110,22 +110,23 @@ def init(options: VaeOptions, key: Array, inputs: Inputs) -> VaeState:
     encoder, num_features = init_encoder(keys[0], options.encoding, num_columns)
     decoder, output = init_decoder(keys[2], keys[3], options.decoding, options.latent_dim, num_columns)
     params = VaeParams(encoder, init_dense(keys[1], num_features, 2 * options.latent_dim), decoder, output)
-    variance = jnp.ones(num_columns) if options.variance == LEARNED else None
-    return VaeState(params, adam(options).init(params), variance)
+    variance = jnp.full(num_columns, VARIANCE, float) if options.variance == LEARNED else None
+    return VaeState(params._replace(variance=variance), adam(options).init(params))
 
 
-def output_variance(options: VaeOptions, state: VaeState) -> Array | float:
+def output_variance(options: VaeOptions, params: VaeParams) -> Array | float:
     """Variance of a Gaussian output: of all columns, or (1, X) where it is learned."""
-    return cast("float", options.variance) if state.variance is None else state.variance[None, :]
+    return cast("float", options.variance) if params.variance is None else params.variance[None, :]
 
 
 def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> tuple[VaeState, Array]:
     """Run one pass over the items in random batches; the loss during the pass, () nats an item.
 
-    A variance that is learned is that of the pass before: in closed form the one under which the expected log density
-    is highest, the mean square of each column's error.
+    A variance that is learned goes, after the pass, part of the way to the mean square of each column's error, under
+    which the expected log density is highest. The whole way it would be that of a decoder that has learned nothing yet,
+    and the latent space would be given up for noise.
 
-    Source: Rybkin, Daniilidis and Levine (2021), arXiv:2006.13202, section 3.3, for each column.
+    Source: Rybkin, Daniilidis and Levine (2021), arXiv:2006.13202, section 3.3, there one for all columns.
     """
     items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
     # A missing row has weight 0, but 0 times what overflows is no number.
@@ -137,13 +138,13 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     batch_size, num_batches = blocks * share, -(-num_items // share)
     num_padded = num_batches * share - num_items
     optimizer = adam(options)
-    variance = output_variance(options, state)
+    variance, learned = output_variance(options, state.params), state.params.variance
 
     def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, tuple[Array, Array]]:
         x, noise = taken(values, rows), jax.random.normal(key, (batch_size, options.latent_dim))
         item_losses, output = losses(options, params, variance, x, taken(prior.values, rows), noise)
         total = (weight * item_losses).sum()
-        squares = weight @ jnp.square(x - output) if state.variance is not None else jnp.zeros(0)
+        squares = weight @ jnp.square(x - output) if learned is not None else jnp.zeros(0)
         return total / jnp.maximum(weight.sum(), 1), (total, squares)
 
     def gradient_step(
@@ -164,14 +165,13 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     orders = block_orders(order_key, len(items.weight))
     rows, weight = batches(orders), batches(taken(items.weight, orders.reshape(-1)).reshape(orders.shape))
     batch_keys = jax.random.split(noise_key, num_batches)
-    learner = (state.params, state.optimizer)
-    learner, (totals, squares) = jax.lax.scan(gradient_step, learner, (rows, weight, batch_keys))
+    learner = (state.params._replace(variance=None), state.optimizer)
+    (params, optimizer_state), (totals, squares) = jax.lax.scan(gradient_step, learner, (rows, weight, batch_keys))
     num_known = items.weight.sum()
-    learned = state.variance
     if learned is not None:
-        found = squares.sum(0) / jnp.maximum(num_known, 1)
-        learned = jnp.where(num_known > 0, jnp.maximum(found, LEAST_VARIANCE), learned)
-    return VaeState(*learner, learned), totals.sum() / jnp.maximum(num_known, 1)
+        found = jnp.maximum(squares.sum(0) / jnp.maximum(num_known, 1), LEAST_VARIANCE)
+        learned = jnp.where(num_known > 0, learned + VARIANCE_RATE * (found - learned), learned)
+    return VaeState(params._replace(variance=learned), optimizer_state), totals.sum() / jnp.maximum(num_known, 1)
 
 
 def predict(options: VaeOptions, params: VaeParams, z: Array) -> Array:

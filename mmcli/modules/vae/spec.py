@@ -26,6 +26,7 @@ from mmcli.modules.vae.shapes import Conv, Mlp, Network, num_units, num_values, 
 # lost as noise; less, and noise takes up the latent variable.
 VARIANCE = 0.1
 LEARNED: Final = "learned"
+VARIANCE_RATE = 0.1  # share of the way to the variance that fits best, in an epoch; it begins at VARIANCE
 LEAST_VARIANCE = 1e-3  # that is learned: a column that the latent space holds exactly has a likelihood without bound
 
 
@@ -82,7 +83,7 @@ def check(options: VaeOptions, ports: Sequence[Port]) -> Iterator[Problem]:
     """Check that images have the columns of the input, and that options belong together."""
     width = ports[0].width
     if options.encoder is not None and options.hidden_dim != VaeOptions.model_fields["hidden_dim"].default:
-        yield "hidden_dim", "belongs to a vae without `encoder`, which lists its layers; remove one of them"
+        yield "hidden_dim", "belongs to a vae without encoder, which lists its layers; remove one"
     if options.likelihood != "gaussian" and options.variance != VARIANCE:
         yield "variance", "belongs to likelihood: gaussian; remove it"
     for name, network in {"encoder": options.encoder, "decoder": options.decoder}.items():
@@ -93,8 +94,9 @@ def check(options: VaeOptions, ports: Sequence[Port]) -> Iterator[Problem]:
             yield (name, "shape"), f"{shape} is {size} values, and the input has {width} columns"
         needed = next((place for place, grid in enumerate(network.grids) if grid == (1, 1)), len(network.channels))
         if needed < len(network.channels):
-            text = f"{needed} of these {len(network.channels)} layers halve {shape} to one pixel"
-            yield (name, "channels"), f"{text}; give fewer" if needed else "there is one pixel, and nothing to halve"
+            text = f"{needed} of these {len(network.channels)} layers halve {shape} to one pixel; give fewer"
+            one = "there is one pixel, and nothing to halve; take type: mlp"
+            yield (name, "channels"), text if needed else one
 
 
 def picture(options: VaeOptions) -> tuple[int, ...] | None:
@@ -132,5 +134,5 @@ SPEC = ModuleSpec(
     trace=Trace("loss", "nats an item", "down"),
     objective=Objective("evidence lower bound", "nats", loss="loss"),
     remedy="try a smaller learning_rate or kl_weight",
-    memory_remedy="give it fewer items or columns, or a smaller hidden_dim (or fewer units or channels), latent_dim or batch_size",
+    memory_remedy="give it fewer items or columns, or a smaller hidden_dim, encoder, latent_dim or batch_size",
 )
