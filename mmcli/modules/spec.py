@@ -200,7 +200,7 @@ class ModuleSpec:
         offers: options -> those of `sends` that a source with these options can send; None where it is all.
         output: (options, ports) -> port of its forward messages.
         build: "package.module:function", (options, ports, rule) -> `mmcli.modules.api.Module`, imported when used.
-        check: (options, ports) -> problems, each with the option it lies in.
+        check: (options, ports) -> problems, each with the option it lies in, or the path of a key in that.
         reports: role of each array shown in a run directory, by name; `{input}` in a name stands for each input's
             number. Of CLASS, PROBABILITIES, LATENT and RECONSTRUCTION there is at most one each.
         memory: (options, load) -> bytes at the peak of an update, about; 0 where that is not known.
