@@ -98,4 +98,13 @@ def described(schema: Mapping[str, Any]) -> str:
     return text
 
 
+def choices_of(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Schemas of the mappings that a value may be, by their `type`, which chooses the other keys."""
+    choices: dict[str, Mapping[str, Any]] = {}
+    for choice in schema.get("anyOf", ()):
+        kind = choice.get("properties", {}).get("type", {}).get("const")
+        choices |= choices_of(choice) if kind is None else {str(kind): choice}
+    return choices
+
+
 _LIMITS = {"minimum": ", at least", "exclusiveMinimum": " above", "maximum": ", at most", "exclusiveMaximum": " below"}

@@ -12,7 +12,7 @@ from mmcli.config.entries import MAX_NAME, NAME_CHARACTERS, Array, File, Learner
 from mmcli.config.graph import find_problems
 from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places, Search
 from mmcli.config.paths import expanded
-from mmcli.config.problems import Problems, described, got
+from mmcli.config.problems import Problems, choices_of, described, got
 from mmcli.modules.registry import UnknownTypeError, UnusableTypeError, find_spec, type_names
 from mmcli.modules.spec import ModuleSpec, Options
 from mmcli.util.text import closest, listed, suggestion
@@ -177,14 +177,14 @@ class Checker:
     def _add_fault(self, fault: ErrorDetails, keys: Keys, properties: Mapping[str, Any], known: Iterable[str]) -> None:
         """Add an error of pydantic in plain words."""
         field = str(fault["loc"][0]) if fault["loc"] else ""
-        choices = _choices(properties.get(field, {}))
+        choices = choices_of(properties.get(field, {}))
         if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
             self._add_choice(fault, (*keys, field, "type"), choices)
             return
         # Of a mapping whose `type` chooses the other keys, pydantic names the type in the path.
-        if len(fault["loc"]) > 2 and (entries := choices.get(str(fault["loc"][1]))) is not None:
+        if len(fault["loc"]) > 2 and (choice := choices.get(str(fault["loc"][1]))) is not None:
             inside = cast("ErrorDetails", {**fault, "loc": fault["loc"][2:]})
-            self._add_fault(inside, (*keys, field), entries, entries)
+            self._add_fault(inside, (*keys, field), choice["properties"], choice["properties"])
             return
         # Of a value that may be of several kinds, pydantic names the kind in the path.
         has_kinds = len(properties.get(field, {}).get("anyOf", ())) > 1
@@ -211,15 +211,6 @@ class Checker:
             found = fault["input"]["type"]
             hint = suggestion(found, choices) if isinstance(found, str) else ""
             self._add(where, f"{text} (got {got(found)}){hint}")
-
-
-def _choices(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    """Properties of the mappings that a value may be, by their `type`, which chooses the other keys."""
-    choices: dict[str, Mapping[str, Any]] = {}
-    for choice in schema.get("anyOf", ()):
-        kind = choice.get("properties", {}).get("type", {}).get("const")
-        choices |= _choices(choice) if kind is None else {str(kind): choice["properties"]}
-    return choices
 
 
 def _no_data(name: str, names: Iterable[str]) -> str:

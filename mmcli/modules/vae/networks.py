@@ -1,9 +1,8 @@
 """Networks of encoder and decoder: dense layers, and convolutions by products of matrices.
 
-A convolution covers 4 x 4 pixels in steps of 2, which is 2 x 2 cells of 2 x 2 pixels each. Its columns are gathered
-by slices and multiplied at once: of the convolutions of XLA two at a time, as the gradients are, may wait for each
-other on a CPU for ever, and they are no faster. Items are the last axis of images, so that every slice is a run of
-memory.
+A convolution covers 4 x 4 pixels in steps of 2, which is 2 x 2 cells of 2 x 2 pixels each. What it covers is gathered
+by slices and multiplied at once: of XLA's own convolutions two side by side, as those of gradients are, may wait for
+each other on a CPU for ever. Items are the last axis of images, so that slices are runs of memory.
 
 N items, H rows and W columns of pixels, C channels before a layer and F after it.
 """
