@@ -1,13 +1,14 @@
 """`mmcli modules`."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 
 from mmcli.cli.example import example
 from mmcli.cli.tables import aligned
-from mmcli.config.problems import described
+from mmcli.config.problems import choices_of, described
 from mmcli.errors import UsageError
 from mmcli.modules.registry import UnusableTypeError, find_spec, hidden_types, list_types, type_names
 from mmcli.modules.spec import ModuleSpec
@@ -62,13 +63,10 @@ def module_type(name: str) -> str:
         spec = find_spec(name)
     except UnusableTypeError as error:
         raise UsageError(f"type {name} cannot be used: {error}") from None
-    schema = spec.options.model_json_schema()
-    rows = [("option", "default", "value", "")]
-    for option, values in schema["properties"].items():
-        default = "required" if option in schema.get("required", ()) else _plain(values.get("default"))
-        rows.append((option, default, described(values), values.get("description", "")))
-    options = aligned(rows) if len(rows) > 1 else "no options"
-    return f"{name}: {spec.summary}\nfrom {_origin(spec)}; {_neighbours(spec)}\n\n{options}"
+    rows = _option_rows(spec.options.model_json_schema())
+    options = aligned([("option", "default", "value", ""), *rows]) if rows else "no options"
+    parts = (f"{name}: {spec.summary}\nfrom {_origin(spec)}; {_neighbours(spec)}", options, *_choices(spec))
+    return "\n\n".join(parts)
 
 
 def faults(unusable: Mapping[str, str]) -> list[str]:
@@ -79,6 +77,29 @@ def faults(unusable: Mapping[str, str]) -> list[str]:
         for name, origins in hidden_types().items()
     ]
     return broken + hidden
+
+
+def _option_rows(schema: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    """Name, default, value and description of each option of a schema."""
+    rows = []
+    for option, values in schema["properties"].items():
+        default = "required" if option in schema.get("required", ()) else _plain(values.get("default"))
+        kinds = choices_of(values)
+        value = f"a mapping, type: {' or '.join(kinds)}" if kinds else described(values)
+        rows.append((option, default, value, values.get("description", "")))
+    return rows
+
+
+def _choices(spec: ModuleSpec) -> Iterator[str]:
+    """Keys of each mapping that an option may be, a table for each `type`."""
+    options: dict[str, list[str]] = {}  # that may be the same mapping
+    for option, values in spec.options.model_json_schema()["properties"].items():
+        for kind, choice in choices_of(values).items():
+            rows = [row for row in _option_rows(choice) if row[0] != "type"]
+            text = f"of type {kind}: {choice.get('description', '')}\n{aligned(rows)}"
+            options.setdefault(text, []).append(option)
+    for text, names in options.items():
+        yield f"{listed(names)} {text}"
 
 
 def _origin(spec: ModuleSpec) -> str:

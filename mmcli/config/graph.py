@@ -1,5 +1,6 @@
 """Graph of a config: order of updates, kinds and widths of messages. No arrays."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -108,6 +109,25 @@ class Graph:
             widths: columns of the data of each observation, by module name.
         """
         return self._outputs(widths)[name]
+
+    def picture(self, name: str, width: int) -> tuple[int, ...] | None:
+        """Height and width, and 3 where in color, of the pictures that the rows of an observation are.
+
+        Args:
+            name: of the observation.
+            width: its columns.
+
+        Returns:
+            The shape that a child gives, or else that of a square; None where rows are no pictures that can be drawn.
+        """
+        children = [self.nodes[child] for child in self.nodes[name].children]
+        shapes = [child.spec.picture(child.config.options) for child in children if child.parents[:1] == (name,)]
+        side = math.isqrt(width)
+        square = (side, side) if side > 1 and side**2 == width else None
+        shape = next((shape for shape in shapes if shape is not None), square)
+        if shape is None or shape[2:] in ((), (3,)):
+            return shape
+        return shape[:2] if shape[2:] == (1,) else None
 
     def ports(self, widths: Mapping[str, int]) -> Mapping[str, tuple[Port, ...]]:
         """Input ports of every module but the observations; `widths` as in `output_port`."""
@@ -268,7 +288,8 @@ def _given_problems(module: ModuleConfig, modules: Mapping[str, ModuleConfig | N
 def _option_problems(module: ModuleConfig, ports: Sequence[Port]) -> Iterator[tuple[Keys, str]]:
     """Problems that a type finds with its options, given the input ports."""
     for option, text in module.spec.check(module.options, ports):
-        yield ("modules", module.name, *([] if option is None else [option])), text
+        path = (option,) if isinstance(option, str) else option or ()
+        yield ("modules", module.name, *path), text
 
 
 def _refuse(problems: Iterable[tuple[Keys, str]], places: Places) -> None:

@@ -82,6 +82,7 @@ def described(schema: Mapping[str, Any]) -> str:
             text = "a value"
         case "array":
             size = f" of at least {schema['minItems']}" if "minItems" in schema else ""
+            size = f" of {schema['minItems']} to {schema['maxItems']}" if "maxItems" in schema else size
             text = f"a list{size}, each entry {described(schema['items'])}"
         case "integer" | "number" as kind:
             limits = (f"{words} {schema[bound]}" for bound, words in _LIMITS.items() if bound in schema)
@@ -95,6 +96,15 @@ def described(schema: Mapping[str, Any]) -> str:
             text = {"boolean": "true or false", "null": "null", "object": "a mapping"}[kind]
             text += f" of at least {schema['minProperties']}" if "minProperties" in schema else ""
     return text
+
+
+def choices_of(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Schemas of the mappings that a value may be, by their `type`, which chooses the other keys."""
+    choices: dict[str, Mapping[str, Any]] = {}
+    for choice in schema.get("anyOf", ()):
+        kind = choice.get("properties", {}).get("type", {}).get("const")
+        choices |= choices_of(choice) if kind is None else {str(kind): choice}
+    return choices
 
 
 _LIMITS = {"minimum": ", at least", "exclusiveMinimum": " above", "maximum": ", at most", "exclusiveMaximum": " below"}

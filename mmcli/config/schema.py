@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -12,7 +12,7 @@ from mmcli.config.entries import MAX_NAME, NAME_CHARACTERS, Array, File, Learner
 from mmcli.config.graph import find_problems
 from mmcli.config.model import Config, DataSource, Keys, ModuleConfig, Places, Search
 from mmcli.config.paths import expanded
-from mmcli.config.problems import Problems, described, got
+from mmcli.config.problems import Problems, choices_of, described, got
 from mmcli.modules.registry import UnknownTypeError, UnusableTypeError, find_spec, type_names
 from mmcli.modules.spec import ModuleSpec, Options
 from mmcli.util.text import closest, listed, suggestion
@@ -177,6 +177,15 @@ class Checker:
     def _add_fault(self, fault: ErrorDetails, keys: Keys, properties: Mapping[str, Any], known: Iterable[str]) -> None:
         """Add an error of pydantic in plain words."""
         field = str(fault["loc"][0]) if fault["loc"] else ""
+        choices = choices_of(properties.get(field, {}))
+        if fault["type"] in ("union_tag_invalid", "union_tag_not_found"):
+            self._add_choice(fault, (*keys, field, "type"), choices)
+            return
+        # Of a mapping whose `type` chooses the other keys, pydantic names the type in the path.
+        if len(fault["loc"]) > 2 and (choice := choices.get(str(fault["loc"][1]))) is not None:
+            inside = cast("ErrorDetails", {**fault, "loc": fault["loc"][2:]})
+            self._add_fault(inside, (*keys, field), choice["properties"], choice["properties"])
+            return
         # Of a value that may be of several kinds, pydantic names the kind in the path.
         has_kinds = len(properties.get(field, {}).get("anyOf", ())) > 1
         path = tuple(part for part in fault["loc"] if part == field or isinstance(part, int) or not has_kinds)
@@ -192,6 +201,16 @@ class Checker:
             self._add(where, str(fault["ctx"]["error"]))
         else:
             self._add(where, _mismatch(fault["input"], _entry_schema(properties[field], len(path) - 1)))
+
+    def _add_choice(self, fault: ErrorDetails, where: Keys, choices: Iterable[str]) -> None:
+        """Add an error of a mapping without one of the types that it may have."""
+        text = f"must be one of {listed(choices)}"
+        if "type" not in fault["input"]:
+            self._add(where, f"missing; it {text}", at_key=True)
+        else:
+            found = fault["input"]["type"]
+            hint = suggestion(found, choices) if isinstance(found, str) else ""
+            self._add(where, f"{text} (got {got(found)}){hint}")
 
 
 def _no_data(name: str, names: Iterable[str]) -> str:

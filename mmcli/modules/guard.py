@@ -30,6 +30,10 @@ def guarded(spec: ModuleSpec) -> ModuleSpec:
     def prunes(options: Any) -> bool:
         return bool(spec.prunes(options))
 
+    def picture(options: Any) -> tuple[int, ...] | None:
+        found = spec.picture(options)
+        return None if found is None else tuple(map(int, found))
+
     def bounds(options: Any) -> tuple[float, float] | None:
         found = spec.inputs.bounds(options)
         if found is None:
@@ -46,6 +50,7 @@ def guarded(spec: ModuleSpec) -> ModuleSpec:
         check=guard(check),
         memory=guard(memory),
         prunes=guard(prunes),
+        picture=guard(picture),
     )
 
 

@@ -34,7 +34,8 @@ PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False), AfterValidato
 
 Rule: TypeAlias = Literal["cavity", "serket"]  # content that a backward message leaves out
 ParentPrior: TypeAlias = Literal["shares", "uniform"]  # class probabilities that a parent's messages contain
-Problem: TypeAlias = tuple[str | None, str]  # the option it lies in, None for the module as a whole; the text
+# The option it lies in, or the path of a key in that, None for the module as a whole; the text.
+Problem: TypeAlias = tuple[str | tuple[str | int, ...] | None, str]
 
 # Stems of files that mmcli itself writes into a module's folder.
 RESERVED_NAMES = frozenset({"acc", "confusion", "name", "params"})
@@ -144,6 +145,10 @@ def _unknown(_options: Any, _load: Load) -> int:
     return 0
 
 
+def _no_picture(_options: Any) -> None:
+    return None
+
+
 def _keeps_all(_options: Any) -> bool:
     return False
 
@@ -195,7 +200,7 @@ class ModuleSpec:
         offers: options -> those of `sends` that a source with these options can send; None where it is all.
         output: (options, ports) -> port of its forward messages.
         build: "package.module:function", (options, ports, rule) -> `mmcli.modules.api.Module`, imported when used.
-        check: (options, ports) -> problems, each with the option it lies in.
+        check: (options, ports) -> problems, each with the option it lies in, or the path of a key in that.
         reports: role of each array shown in a run directory, by name; `{input}` in a name stands for each input's
             number. Of CLASS, PROBABILITIES, LATENT and RECONSTRUCTION there is at most one each.
         memory: (options, load) -> bytes at the peak of an update, about; 0 where that is not known.
@@ -208,6 +213,8 @@ class ModuleSpec:
             those of other types, and where it ends depends on its start.
         finer: options -> options with more classes, for the beginning of a start; None where that helps no child.
         prunes: options -> whether it finds how many classes it needs, so that others without an item are no fault.
+        picture: options -> height and width, and colors where there are several, of the pictures that the rows of its
+            first input are; None where it reads them as columns.
         remedy: advice when its numbers diverge.
         memory_remedy: advice when it needs too much memory.
         origin: set by the registry; None for mmcli's own.
@@ -235,6 +242,7 @@ class ModuleSpec:
     restartable: bool = False
     finer: Callable[[Any], Any] | None = None
     prunes: Callable[[Any], bool] = _keeps_all
+    picture: Callable[[Any], tuple[int, ...] | None] = _no_picture
     remedy: str = "try other options"
     memory_remedy: str = "give it fewer items or columns"
     origin: Origin | None = None

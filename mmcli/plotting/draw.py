@@ -194,7 +194,8 @@ def _pictures(panel: Pictures) -> Figure:
             axes.text(-0.15, height + 0.5, name, ha="right", va="center", fontsize=9, parse_math=False)
         for place, picture in enumerate(strip.pictures):
             extent = _extent(place * (1 + gap), height, picture.shape)
-            axes.imshow(picture, cmap="gray", vmin=low, vmax=high, interpolation="none", extent=extent)
+            values = picture if picture.ndim == 2 else np.clip(picture, 0, 1)  # colors have no scale
+            axes.imshow(values, cmap="gray", vmin=low, vmax=high, interpolation="none", extent=extent)
         height += 1 + gap
         for place, caption in enumerate(texts):
             axes.text(
@@ -215,7 +216,7 @@ def _pictures(panel: Pictures) -> Figure:
 
 
 def _extent(left: float, top: float, shape: tuple[int, ...]) -> tuple[float, float, float, float]:
-    """Left, right, bottom and top of a picture (H, W) centred in a square of side 1."""
+    """Left, right, bottom and top of a picture (H, W, ...) centred in a square of side 1."""
     height, width = (side / max(shape[:2]) for side in shape[:2])
     left, top = left + (1 - width) / 2, top + (1 - height) / 2
     return left, left + width, top + height, top

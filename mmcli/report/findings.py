@@ -1,6 +1,5 @@
 """Results of a run, read and checked: the arrays that the sections of a report are made of."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -55,9 +54,9 @@ class Latent(NamedTuple):
 class Shown(NamedTuple):
     """Observations that are pictures, and their reconstructions."""
 
-    observed: np.ndarray  # (N, side, side)
+    observed: np.ndarray  # (N, height, width), or (N, height, width, 3) in color
     known: np.ndarray  # (N,) bool, True where observed
-    rebuilt: dict[str, np.ndarray]  # (N, side, side) by module
+    rebuilt: dict[str, np.ndarray]  # as observed, by module
 
 
 class Words(NamedTuple):
@@ -127,7 +126,7 @@ def read_findings(
         {node.name: trace for node in nodes if (trace := reader.trace(node)) is not None},
         classes,
         latents,
-        {} if datasets is None or not with_pictures else _pictures(reader, nodes, datasets),
+        {} if datasets is None or not with_pictures else _pictures(reader, graph, nodes, datasets),
         {} if datasets is None else _words(graph, datasets, sources),
         reader.num_items,
         read_evidence(graph, {name: latent.last for name, latent in latents.items()}, datasets),
@@ -225,23 +224,21 @@ def _classes(reader: _Reader, node: Node, names: ClassReports, datasets: Dataset
     return Classes(found, first, entropy, confidence, num_classes, name, labels, learned)
 
 
-def _pictures(reader: _Reader, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:
-    """Observations whose width is the square of a whole number above 1."""
+def _pictures(reader: _Reader, graph: Graph, nodes: Iterable[Node], datasets: Datasets) -> dict[str, Shown]:
+    """Observations that are pictures."""
     shown = {}
     for name in datasets.observations:
         values = datasets.as_observed(name)
-        side = math.isqrt(values.shape[1])
-        if (
-            not isinstance(values, np.ndarray) or side < 2 or side**2 != values.shape[1]
-        ):  # sparse counts are not pictures
+        shape = graph.picture(name, values.shape[1])
+        if shape is None or not isinstance(values, np.ndarray):  # sparse counts are not pictures
             continue
         rebuilt = {}
         for node in nodes:
             stem = node.spec.name_of(Role.RECONSTRUCTION) if node.parents[:1] == (name,) else None
             pictures = None if stem is None else reader.items(node, stem, 2)
-            if pictures is not None and pictures.shape[1] == side**2:
-                rebuilt[node.name] = pictures.reshape(-1, side, side)
-        shown[name] = Shown(values.reshape(-1, side, side), datasets.known[name], rebuilt)
+            if pictures is not None and pictures.shape[1] == values.shape[1]:
+                rebuilt[node.name] = pictures.reshape(-1, *shape)
+        shown[name] = Shown(values.reshape(-1, *shape), datasets.known[name], rebuilt)
     return shown
 
 

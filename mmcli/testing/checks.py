@@ -3,6 +3,7 @@
 N items, K classes, D features.
 """
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -45,6 +46,9 @@ def check_spec(spec: ModuleSpec, options: Options, example: Example) -> None:
     require(planned.width in (None, known.width), "output gives another width once those of the inputs are known")
     low, high = spec.inputs.bounds(options) or (0.0, 0.0)
     require(low <= 0 <= high, "bounds exclude 0, the value of missing and sparse entries")
+    shape = spec.picture(options)
+    is_fit = shape is None or (len(shape) in (2, 3) and math.prod(shape) == example.ports[0].width)
+    require(is_fit, f"picture gives the shape {shape} for rows of {example.ports[0].width} columns")
 
 
 def check_messages(case: Case) -> None:

@@ -1,6 +1,5 @@
 """One sense from others, or of a class, as files."""
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -40,7 +39,7 @@ def generate(
     notify: Callable[[str], None] | None = None,
     watch: Watch | None = None,
 ) -> Path:
-    """Make a sense and write it as .npz, and as a picture where its rows are square images.
+    """Make a sense and write it as .npz, and as a picture where its rows are pictures.
 
     Args:
         path: of a finished run.
@@ -67,11 +66,11 @@ def generate(
     run = load_run(path, data_root=data_root, trust_code=trust_code, notify=notify)
     arrays = {to: _from_senses(run, to, source, watch)} if from_senses else _of_classes(run, to, source)
     write_arrays(output, arrays)
-    side = math.isqrt(run.widths[run.senses[to]])
-    if side > 1 and side**2 == run.widths[run.senses[to]]:
+    shape = run.graph.picture(run.senses[to], run.widths[run.senses[to]])
+    if shape is not None:
         from mmcli.plotting.draw import picture  # imports matplotlib
 
-        images = arrays[to].reshape(-1, side, side)
+        images = arrays[to].reshape(-1, *shape)
         names = run.class_names() if "class" in arrays else {}
         titles = [names[number] for number in arrays["class"].tolist()] if names else []
         a_row_each = 1 < (source.num_items or 1) <= MAX_PER_ROW and len(set(titles)) > 1  # class
@@ -81,7 +80,7 @@ def generate(
 
 
 def image_panel(name: str, images: np.ndarray, titles: Sequence[str], per_row: int | None = None) -> Pictures:
-    """Images (N, H, W) in rows, each with its title where there are titles.
+    """Images (N, H, W), or (N, H, W, 3) in color, in rows, each with its title where there are titles.
 
     Args:
         name: of the sense.

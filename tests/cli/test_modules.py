@@ -34,6 +34,18 @@ def test_an_option_of_a_type_of_its_own_is_listed(command, register):
     assert command("modules", "coloured").out.splitlines()[-1].split() == ["colour", "required", "a", "value"]
 
 
+def test_the_keys_of_an_option_that_is_a_mapping_have_a_table_for_each_type(command):
+    lines = command("modules", "vae").out.splitlines()
+
+    (encoder,) = (line for line in lines if line.startswith("encoder  "))
+    assert encoder.split("  ")[-2].strip() == "a mapping, type: mlp or conv"
+    place = lines.index("encoder, decoder of type mlp: Dense layers, each followed by rectified linear units.")
+    assert lines[place + 1].startswith(
+        "hidden  required  a list of at least 1, each entry a whole number, at least 1  "
+    )
+    assert [line.split()[0] for line in lines[place + 4 :]] == ["channels", "shape"]
+
+
 def test_a_new_package_passes_its_own_test_and_the_rules_of_this_one(command):
     done = command("modules", "--new", "my_type")
 

@@ -44,6 +44,12 @@ def test_it_accepts_every_shipped_config_and_its_resolved_form(schema, path):
     assert faults(schema, yaml.safe_load(dump_config(load_config(path)))) == set()
 
 
+def test_it_accepts_the_networks_of_a_vae(schema):
+    networks = "encoder: {type: conv, channels: [2], shape: [3, 4]}, decoder: {type: mlp, hidden: [8, 8]}"
+
+    assert faults(schema, yaml.safe_load(TINY.replace("hidden_dim: 8", networks))) == set()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "fault"),
     [
@@ -53,6 +59,7 @@ def test_it_accepts_every_shipped_config_and_its_resolved_form(schema, path):
         ("num_classes: 3, weights", "num_clases: 3, weights", ("modules", "mlda", "additionalProperties")),
         ("latent_dim: 2, ", "", ("modules", "vae", "required")),
         ("latent_dim: 2", "latent_dim: two", ("modules", "vae", "latent_dim", "type")),
+        ("latent_dim: 2", "latent_dim: 2, encoder: {type: mlp, hidden: []}", ("modules", "vae", "encoder", "anyOf")),
         ("latent_dim: 2", "latent_dim: 2, labels: kinds", ("modules", "vae", "additionalProperties")),
         ("latent_dim: 2", "latent_dim: 2, sequence: kinds", ("modules", "vae", "additionalProperties")),
         ("inputs: [image]", "inputs: [image, word]", ("modules", "vae", "inputs", "maxItems")),

@@ -44,6 +44,8 @@ def problems_of(text, **arguments):
 
 
 NUMBER = "a whole number, at least 1 or auto or {max: a whole number, at least 2}"  # of classes
+UNITS = "a list of at least 1, each entry a whole number, at least 1"  # of the layers of a network
+IMAGES = f"{{type: conv, channels: {UNITS}, shape: a list of 2 to 3, each entry a whole number, at least 1}}"
 
 # What is changed in GOOD: to what, and the line it gives, without the name of the file.
 CHANGES = {
@@ -121,6 +123,51 @@ CHANGES = {
             '10:63: modules.vae.sends: must be one of mean, sample (got "men") (did you mean mean?)',
         ),
         ("latent_dim: 18, kl_weight: .nan", "10:67: modules.vae.kl_weight: must be a number above 0 (got .nan)"),
+        (
+            "latent_dim: 18, encoder: mlp",
+            f'10:65: modules.vae.encoder: must be {{type: mlp, hidden: {UNITS}}} or {IMAGES} (got "mlp")',
+        ),
+        ("latent_dim: 18, encoder: {}", "10:56: modules.vae.encoder.type: missing; it must be one of mlp, conv"),
+        (
+            "latent_dim: 18, encoder: {type: cnv}",
+            '10:72: modules.vae.encoder.type: must be one of mlp, conv (got "cnv") (did you mean conv?)',
+        ),
+        (
+            "latent_dim: 18, decoder: {type: mlp}",
+            f"10:56: modules.vae.decoder.hidden: missing; it must be {UNITS}",
+        ),
+        (
+            "latent_dim: 18, encoder: {type: mlp, hidden: []}",
+            f"10:85: modules.vae.encoder.hidden: must be {UNITS} (got an empty list)",
+        ),
+        (
+            "latent_dim: 18, encoder: {type: mlp, hidden: [3, 0]}",
+            "10:89: modules.vae.encoder.hidden[1]: must be a whole number, at least 1 (got 0)",
+        ),
+        (
+            "latent_dim: 18, encoder: {type: mlp, hiden: [3]}",
+            "10:77: modules.vae.encoder.hiden: unknown key (did you mean hidden?)",
+        ),
+        (
+            "latent_dim: 18, encoder: {type: mlp, hidden: [3], shape: [2, 2]}",
+            "10:90: modules.vae.encoder.shape: unknown key; the keys here are type, hidden",
+        ),
+        (
+            "latent_dim: 18, encoder: {type: conv, channels: [3, 3, 3], shape: [4, 3]}",
+            "10:88: modules.vae.encoder.channels: 2 of these 3 layers halve 4 x 3 to one pixel; give fewer",
+        ),
+        (
+            "latent_dim: 18, encoder: {type: conv, channels: [3], shape: [1, 1, 3]}",
+            "10:88: modules.vae.encoder.channels: there is one pixel, and nothing to halve; take type: mlp",
+        ),
+        (
+            "latent_dim: 18, hidden_dim: 3, encoder: {type: mlp, hidden: [3]}",
+            "10:68: modules.vae.hidden_dim: belongs to a vae without encoder, which lists its layers; remove one",
+        ),
+        (
+            "latent_dim: 18, variance: learned",
+            "10:66: modules.vae.variance: belongs to likelihood: gaussian; remove it",
+        ),
     ],
     "inputs: [image]": [
         (

@@ -9,6 +9,7 @@ from jax.scipy.special import digamma
 
 from mmcli.engine.exported import PredictorProgram
 from mmcli.errors import UsageError
+from mmcli.modules.vae.networks import Kernel, as_images, as_rows, convolved, transposed
 
 pytest.importorskip("onnx", reason="the extra `onnx` is not installed")
 to_onnx = pytest.importorskip("mmcli.engine.onnx_program").to_onnx
@@ -46,6 +47,13 @@ def looped(rows):
     return jax.lax.fori_loop(0, 5, sweep, rows)
 
 
+def convolved_and_back(rows):
+    """Convolutions of images of 1 x 3 pixels, with numbers of an item alone, and their transposes."""
+    kernel = Kernel(np.random.default_rng(2).normal(size=(16, 2)).astype(np.float32), np.ones(2, np.float32))
+    images = convolved(as_images(rows, 1, WIDTH), kernel)
+    return as_rows(transposed(jax.nn.relu(images), kernel._replace(bias=np.ones(1, np.float32)), (1, WIDTH)))
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -58,6 +66,7 @@ def looped(rows):
         lambda rows: jnp.stack([*jnp.split(rows, WIDTH, axis=1)], axis=2)[:, 0, ::2],
         solved,
         looped,
+        convolved_and_back,
     ],
 )
 def test_numbers_are_equal_elsewhere(function):

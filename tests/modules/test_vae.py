@@ -14,22 +14,24 @@ from scipy.special import expit
 from mmcli.modules import api as contract
 from mmcli.modules.api import Inputs
 from mmcli.modules.messages import Points
-from mmcli.modules.numerics import bernoulli_nll
 from mmcli.modules.spec import Kind, Port
 from mmcli.modules.vae import model
-from mmcli.modules.vae.spec import VaeOptions
+from mmcli.modules.vae.networks import Dense
+from mmcli.modules.vae.spec import LEAST_VARIANCE, SPEC, VARIANCE, VARIANCE_RATE, VaeOptions
+from mmcli.testing import check_module
 
 FALSE_ALARM = 1e-6  # probability that correct draws fail one of these tests
 random_key = functools.partial(jax.random.key, impl="rbg")  # as a run has it
 X, H, D = 5, 4, 2
 PORTS = (Port(Kind.POINTS, X),)
+BERNOULLI = VaeOptions(latent_dim=D, hidden_dim=H)
 
 
 def random_params(seed=0, latent_dim=D):
     rng = np.random.default_rng(seed)
 
     def layer(fan_in, fan_out):
-        return model.Dense(rng.normal(size=(fan_in, fan_out)), rng.normal(size=fan_out))
+        return Dense(rng.normal(size=(fan_in, fan_out)), rng.normal(size=fan_out))
 
     return model.VaeParams(layer(X, H), layer(H, 2 * latent_dim), layer(latent_dim, H), layer(H, X))
 
@@ -53,21 +55,27 @@ def decode(params, z):
     return np.maximum(z @ params.decoder.weights + params.decoder.bias, 0) @ params.output.weights + params.output.bias
 
 
-@pytest.mark.parametrize(("likelihood", "kl_weight"), [("bernoulli", 1.0), ("gaussian", 0.3)])
-def test_loss_is_the_formula_written_out(likelihood, kl_weight):
+VARIANCES = np.linspace(0.05, 2, X)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "kl_weight", "variance"),
+    [("bernoulli", 1.0, VARIANCE), ("gaussian", 0.3, VARIANCE), ("gaussian", 1.0, VARIANCES[None, :])],
+)
+def test_loss_is_the_formula_written_out(likelihood, kl_weight, variance):
+    options = BERNOULLI.model_copy(update={"likelihood": likelihood, "kl_weight": kl_weight})
     rng, params = np.random.default_rng(1), random_params()
     x, prior_mean, noise = rng.random((3, X)), rng.normal(size=(3, D)), rng.normal(size=(3, D))
 
     with jax.enable_x64(True):
-        nll = bernoulli_nll if likelihood == "bernoulli" else model.gaussian_nll
-        losses = model.losses(params, x, prior_mean, noise, nll=nll, kl_weight=kl_weight)
+        losses, output = model.losses(options, params, variance, x, prior_mean, noise)
 
     mean, log_var = encode(params, x)
-    output = decode(params, mean + np.exp(log_var / 2) * noise)
+    np.testing.assert_allclose(output, decode(params, mean + np.exp(log_var / 2) * noise), rtol=1e-12)
     if likelihood == "bernoulli":
         log_likelihood = (x * np.log(expit(output)) + (1 - x) * np.log(expit(-output))).sum(-1)
     else:
-        log_likelihood = stats.norm(output, np.sqrt(model.NOISE)).logpdf(x).sum(-1)
+        log_likelihood = stats.norm(output, np.sqrt(variance)).logpdf(x).sum(-1)
     kl = -0.5 * (1 + log_var - (mean - prior_mean) ** 2 - np.exp(log_var)).sum(-1)
     np.testing.assert_allclose(losses, -log_likelihood + kl_weight * kl, rtol=1e-12)
 
@@ -99,14 +107,8 @@ def test_the_mean_loss_misses_the_evidence_by_the_kl_to_the_true_posterior():
     nodes, weights = np.polynomial.hermite_e.hermegauss(60)
     with jax.enable_x64(True):
         rows = len(nodes)
-        losses = model.losses(
-            params,
-            np.tile(x, (rows, 1)),
-            np.tile(prior_mean, (rows, 1)),
-            nodes[:, None],
-            nll=bernoulli_nll,
-            kl_weight=1.0,
-        )
+        tiled = np.tile(x, (rows, 1)), np.tile(prior_mean, (rows, 1))
+        losses, _ = model.losses(BERNOULLI, params, VARIANCE, *tiled, nodes[:, None])
 
     # Gauss-Hermite is not exact across the corners of relu: hence a tolerance of a thousandth of a nat.
     assert np.asarray(losses) @ (weights / weights.sum()) == pytest.approx(-log_evidence + kl_to_posterior, abs=1e-3)
@@ -121,7 +123,7 @@ def flat(tree):
 def quiet(state):
     """A state whose q(z | x) has no variance to speak of, so that no noise is in the loss."""
     weights, bias = state.params.code
-    code = model.Dense(weights.at[:, D:].set(0), bias.at[D:].set(-60))
+    code = Dense(weights.at[:, D:].set(0), bias.at[D:].set(-60))
     return state._replace(params=state.params._replace(code=code))
 
 
@@ -129,8 +131,8 @@ def quiet(state):
 @jax.grad
 def mean_gradient(params, x, prior_mean):
     """Of the loss of a batch without noise, written out."""
-    mean, log_var = model.encode(params, x)
-    logits = model.decode(params, mean)
+    mean, log_var = model.encode(BERNOULLI, params, x)
+    logits = model.decode(BERNOULLI, params, mean)
     nll = -(x * jax.nn.log_sigmoid(logits) + (1 - x) * jax.nn.log_sigmoid(-logits)).sum(-1)
     kl = 0.5 * (jnp.exp(log_var) + (mean - prior_mean) ** 2 - 1 - log_var).sum(-1)
     return (nll + kl).mean()
@@ -261,3 +263,49 @@ def test_samples_are_drawn_from_the_posterior():
     np.testing.assert_allclose(
         outputs.items["x_hat"][known], decode(jax.tree.map(np.asarray, state.params), mean)[known], atol=1e-4
     )
+
+
+def test_the_variance_goes_towards_the_mean_square_of_each_columns_error():
+    options = OPTIONS.model_copy(update={"likelihood": "gaussian", "variance": "learned", "batch_size": 100})
+    with jax.enable_x64(True):
+        module, inputs = (
+            model.build(options, PORTS, "cavity"),
+            with_unknown(random_inputs(10, dtype=np.float64), 4, 9.0),
+        )
+        state = quiet(jax.jit(module.init)(random_key(0), inputs))
+        after = jax.jit(module.advance)(module.begin(random_key(1), state, inputs), inputs, jnp.int32(1)).state
+
+    known, x = np.arange(10) != 4, np.asarray(inputs.parents[0].values)
+    params = jax.tree.map(np.asarray, state.params)
+    errors = x - decode(params, encode(params, x)[0])
+    expected = VARIANCE + VARIANCE_RATE * (np.square(errors[known]).mean(0) - VARIANCE)
+    np.testing.assert_allclose(state.params.variance, VARIANCE)
+    np.testing.assert_allclose(after.params.variance, expected, rtol=1e-9)
+
+
+def test_the_noise_of_each_column_is_found_and_one_without_any_has_the_least_variance():
+    rng, noise = np.random.default_rng(0), np.array([0.2, 0.5, 0.8, 0.3, 0.6, 0.4, 0.3, 0.7])
+    loadings = [[1.0, 1, -1, 0, 1, 0, -1, 1], [1, -1, 0, 1, 0, 1, -1, -1]]
+    x = rng.normal(size=(1000, 2)) @ loadings + noise * rng.normal(size=(1000, 8))
+    points = Points(jnp.asarray(np.c_[x, np.zeros(1000)], np.float32), jnp.ones(1000))
+    inputs = Inputs.of((points,), Points(jnp.zeros((1000, D)), jnp.zeros(1000)))
+    options = OPTIONS.model_copy(update={"likelihood": "gaussian", "variance": "learned", "hidden_dim": 32})
+    options = options.model_copy(update={"batch_size": 100, "epochs": 200, "learning_rate": 0.003})
+
+    module = model.build(options, PORTS, "cavity")
+    learned, _, _ = contract.step(module, random_key(1), jax.jit(module.init)(random_key(0), inputs), inputs)
+
+    np.testing.assert_allclose(np.sqrt(learned.params.variance[:8]), noise, atol=0.06)
+    assert float(learned.params.variance[8]) == pytest.approx(LEAST_VARIANCE)
+
+
+@pytest.mark.parametrize(
+    ("width", "options"),
+    [
+        (4, {"encoder": {"type": "mlp", "hidden": (5, 4)}, "likelihood": "gaussian", "variance": "learned"}),
+        (30, {"encoder": {"type": "conv", "channels": (2, 3), "shape": (5, 2, 3)}, "sends": "sample"}),
+    ],
+    ids=["layers", "images"],
+)
+def test_variants_keep_to_the_contract(width, options):
+    check_module(SPEC, VaeOptions(latent_dim=D, epochs=2, batch_size=4, **options), (Port(Kind.POINTS, width),))

@@ -214,6 +214,17 @@ def test_a_picture_keeps_its_proportions(figures):
     assert "blue" in [text.get_text() for text in axes.texts]
 
 
+def test_colors_beyond_their_range_are_drawn_as_its_ends(caplog):
+    colors = np.linspace(-1, 2, 24).reshape(1, 2, 4, 3)  # as a gaussian output may rebuild them
+
+    beyond, inside = (
+        picture(Pictures("p", "t", "a", "n", (Strip("", pictures),))) for pictures in (colors, np.clip(colors, 0, 1))
+    )
+
+    assert beyond == inside
+    assert not caplog.records
+
+
 def test_of_many_columns_the_largest_of_neighbours_is_drawn(figures):
     values = np.zeros((1, 2000))
     values[0, [5, 1999]] = 7

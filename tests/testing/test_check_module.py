@@ -160,6 +160,7 @@ FAULTS = {
         spec_fault(inputs=InputSpec((Kind.POINTS,), maximum=1, bounds=lambda _: (1.0, 2.0))),
         "bounds exclude 0",
     ),
+    "pictures of other rows": (spec_fault(picture=lambda _: (2, 3)), "picture gives the shape (2, 3) for rows of"),
     "a check that refuses": (spec_fault(check=lambda *_: [(None, "never")]), "check refuses the example"),
 }
 
