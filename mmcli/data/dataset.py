@@ -17,6 +17,7 @@ from mmcli.data.masks import as_mask
 from mmcli.data.memory import ArrayData
 from mmcli.data.observations import Learned, Observed, Observer, read_observation
 from mmcli.data.rows.given import Given
+from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.protocol import SentRows, as_rows, form_of
 from mmcli.data.rows.sparse import HostRows, zeros
 from mmcli.data.rows.streamed import RowSource
@@ -71,6 +72,8 @@ class Datasets(NamedTuple):
         """Rows (N, D) of an observation in the units of the data; streamed ones in the form that is sent."""
         rows = self.observations[module]
         plain: Any = form_of(rows, standard=False)
+        if isinstance(plain, PackedRows):
+            return plain[:]
         is_standard = plain is rows and module in self.units
         return self.units[module].restored(plain) if is_standard and not as_rows(plain).is_streamed else plain
 

@@ -14,7 +14,8 @@ from mmcli.config.graph import Graph, Node
 from mmcli.config.model import DataSource
 from mmcli.data.census import Census
 from mmcli.data.masks import dimensions
-from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows import packed, sparse, streamed
+from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.protocol import Forms, SentRows, as_block, as_rows
 from mmcli.data.rows.sparse import HostRows
 from mmcli.data.rows.streamed import RowSource, StreamedRows
@@ -59,6 +60,11 @@ class Observer:
         return [node for node in takers if node.kind_from(self.module) is Kind.COUNTS]
 
     @property
+    def takes_packed(self) -> bool:
+        """Whether every node that observes it takes packed rows, as stored."""
+        return not self.in_units and all(node.spec.inputs.packed and self.module in node.parents for node in self.nodes)
+
+    @property
     def of_points(self) -> Node | None:
         """First node that receives points; None where sparse rows are counts to all."""
         return next((node for node in self.nodes if node.kind_from(self.module) is Kind.POINTS), None)
@@ -71,6 +77,7 @@ class _Input(NamedTuple):
     known: NDArray[np.bool_]
     source: DataSource
     hold: bool  # whether to hold rows in memory that could be streamed
+    pack: bool  # whether rows that are held may be packed
 
     def converted(self, units: Units | None) -> RowSource:
         """Validated rows, as stored or in standard units."""
@@ -105,7 +112,8 @@ def read_observation(
     known = masks.get(source.known or "", np.ones(num_items, bool)).copy()
     if len(known) != num_items:
         raise DataError(f"{num_items} rows, but {source.known} has {len(known)}")
-    given = _Input(array, known, source, hold)
+    # Predictions come batch by batch, and are not packed.
+    given = _Input(array, known, source, hold, hold and learned.width is None and observer.takes_packed)
     rules = list(_rules(observer.module, observer.as_it_is, source.missing))
     census = Census()
     watchers: list[Watcher] = [census] if observer.of_counts else []
@@ -122,7 +130,7 @@ def _in_units(
     observer: Observer, given: _Input, rules: list[Rule], units: Units | None, watchers: Sequence[Watcher]
 ) -> Observed:
     """Rows in standard units, and as stored where a node needs that; units are derived from them where not given."""
-    array, known, source, _ = given
+    array, known, source, *_ = given
     _refuse_too_dense(array, observer.in_units[0])
     if units is not None and as_rows(array).is_streamed:
         rules.append((units.too_far, TOO_FAR))  # for other arrays, `converted` reports it at once
@@ -142,12 +150,17 @@ def _in_units(
     return Observed(standard if plain is None else Forms(plain, standard), known, units, notes)
 
 
-def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> RowSource:
+def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> "RowSource | PackedRows":
     """Rows as stored, (N, D) float32, from validated blocks."""
     array = given.array
     if not as_rows(array).is_streamed:
         (rows,) = blocks
-        return _in_form(rows, observer.of_points)
+        formed = _in_form(rows, observer.of_points)
+        if not given.pack or as_rows(formed).is_sparse:
+            return formed
+        blocks = as_rows(formed).blocks(block_size(array))
+    if given.pack:
+        return packed.joined(blocks, array.shape)
     if given.hold:
         return streamed.joined(blocks, array.shape, np.float32)
     for _ in blocks:

@@ -165,6 +165,7 @@ class InputSpec:
             is none.
         asks_kind: whether an observation of which it takes several kinds has to name one, by its option `kind`;
             otherwise it is of the preferred kind.
+        packed: whether rows of observations may come packed, as `modules.packed.PackedRows`.
     """
 
     kinds: tuple[Kind, ...] = ()
@@ -173,6 +174,7 @@ class InputSpec:
     bounds: Callable[[Any], tuple[float, float] | None] = _unbounded
     scale_option: str = ""
     asks_kind: bool = False
+    packed: bool = False
 
     def scales_counts(self, options: Any) -> bool:
         """Whether rows of counts are scaled to a weight of their own."""

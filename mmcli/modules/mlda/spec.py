@@ -75,7 +75,7 @@ SPEC = ModuleSpec(
     name="mlda",
     summary="multimodal latent Dirichlet allocation, by annealed variational inference",
     options=MldaOptions,
-    inputs=InputSpec((Kind.COUNTS, Kind.CATEGORICAL), scale_option="weights"),
+    inputs=InputSpec((Kind.COUNTS, Kind.CATEGORICAL), scale_option="weights", packed=True),
     sends=(Kind.CATEGORICAL,),
     output=output,
     build="mmcli.modules.mlda.model:build",

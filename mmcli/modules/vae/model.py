@@ -22,6 +22,7 @@ from mmcli.modules.api import Info, Inputs, Module, Outputs, iterated
 from mmcli.modules.blocks import block_orders, num_blocks, taken
 from mmcli.modules.messages import Points, of_kind
 from mmcli.modules.numerics import bernoulli_nll
+from mmcli.modules.packed import by_rows, values_at
 from mmcli.modules.spec import Port, Rule
 from mmcli.modules.vae.spec import VaeOptions
 
@@ -153,7 +154,7 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, Array]:
         noise = jax.random.normal(key, (batch_size, options.latent_dim))
         item_losses = losses(
-            params, taken(items.values, rows), taken(prior.values, rows), noise, nll=nll, kl_weight=options.kl_weight
+            params, values_at(items.values, rows), taken(prior.values, rows), noise, nll=nll, kl_weight=options.kl_weight
         )
         total = (weight * item_losses).sum()
         return total / jnp.maximum(weight.sum(), 1), total
@@ -184,7 +185,7 @@ def predict(options: VaeOptions, params: VaeParams, z: Array) -> Array:
 def latent_mean(state: VaeState, inputs: Inputs) -> Array:
     """Mean of q(z | x), (N, D); of missing items that of p(z)."""
     items = of_kind(inputs.parents[0], Points)
-    mean, _ = encode(state.params, items.values)
+    mean, _ = by_rows(partial(encode, state.params), items.values)
     return jnp.where(items.weight[:, None] > 0, mean, of_kind(inputs.child, Points).values)
 
 
@@ -194,10 +195,9 @@ def send(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs, sent:
     z = latent_mean(state, inputs)
     # The parent receives the expectation of the rest of the graph; in Serket's form, its reconstruction.
     source = of_kind(inputs.child, Points).values if rule == "cavity" else z
-    prediction = Points(predict(options, state.params, source), jnp.ones_like(weight))
-    return Outputs(
-        Points(sent * weight[:, None], weight), (prediction,), {"z": z, "x_hat": predict(options, state.params, z)}
-    )
+    decoded = partial(by_rows, partial(predict, options, state.params))
+    prediction = Points(decoded(source), jnp.ones_like(weight))
+    return Outputs(Points(sent * weight[:, None], weight), (prediction,), {"z": z, "x_hat": decoded(z)})
 
 
 def infer(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs) -> Outputs:
@@ -212,7 +212,7 @@ def finish(
     items = of_kind(inputs.parents[0], Points)
     sent = latent_mean(state, inputs)
     if options.sends == "sample":
-        _, log_var = encode(state.params, items.values)
+        _, log_var = by_rows(partial(encode, state.params), items.values)
         noise = jax.random.normal(key, sent.shape)
         sent = sent + items.weight[:, None] * jnp.exp(0.5 * log_var) * noise
     return state, send(options, rule, state, inputs, sent), Info(-trace[-1] * items.weight.sum(), trace)

@@ -60,7 +60,7 @@ SPEC = ModuleSpec(
     name="vae",
     summary="variational autoencoder whose prior means come from the graph",
     options=VaeOptions,
-    inputs=InputSpec((Kind.POINTS,), maximum=1, bounds=bounds),
+    inputs=InputSpec((Kind.POINTS,), maximum=1, bounds=bounds, packed=True),
     sends=(Kind.POINTS,),
     output=output,
     build="mmcli.modules.vae.model:build",
