@@ -93,8 +93,11 @@ class Datasets(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """Memory that observations take, in bytes."""
-        return sum(as_rows(rows).num_bytes for rows in self.observations.values())
+        """Bytes of the observations in memory, packed ones as float32."""
+        return sum(
+            4 * rows.num_stored if isinstance(rows, PackedRows) else as_rows(rows).num_bytes
+            for rows in self.observations.values()
+        )
 
     @property
     def widths(self) -> dict[str, int]:

@@ -15,8 +15,9 @@ import jax.numpy as jnp
 from jax import Array
 from jax.sharding import PartitionSpec
 
+from mmcli.modules.block_sizes import ROWS
+
 AXIS = "items"  # of the mesh of devices; a device holds one block
-ROWS = 4096  # items that are computed at a time where a result has columns, and a copy of all would fill the memory
 
 
 def num_blocks() -> int:
@@ -27,7 +28,7 @@ def num_blocks() -> int:
 
 def by_block(
     function: Callable[..., tuple[Any, Any]],
-    items: tuple[Array, ...],
+    items: tuple[Any, ...],
     *,
     columns: tuple[Array, ...] = (),
     shared: tuple[Array, ...] = (),

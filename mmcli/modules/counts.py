@@ -140,9 +140,7 @@ def expected_counts(item_factors: Array, word_factors: Array, counts: Rows) -> t
     return item_factors * of_items, word_factors * of_words
 
 
-def _dense_counts(
-    item_factors: Array, counts: Array | PackedRows, word_factors: Array
-) -> tuple[Array, Array]:
+def _dense_counts(item_factors: Array, counts: Array | PackedRows, word_factors: Array) -> tuple[Array, Array]:
     """What `expected_counts` multiplies by the factors, (N, K) and (K, V), of dense counts."""
 
     def block(factors: Array, counts: Array | PackedRows) -> tuple[Array, Array]:

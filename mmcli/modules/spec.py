@@ -113,11 +113,13 @@ class Load(NamedTuple):
         num_items: N.
         widths: columns of each input.
         stored: numbers kept of each input: all N times its width, or fewer where it is sparse.
+        packed: whether each input is packed, one or two bytes a value; none is where it is left out.
     """
 
     num_items: int
     widths: tuple[int, ...]
     stored: tuple[int, ...]
+    packed: tuple[bool, ...] = ()
 
 
 class Origin(NamedTuple):

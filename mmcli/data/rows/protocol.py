@@ -1,5 +1,4 @@
-"""Rows of an observation by one protocol, whatever holds them: an array, packed or not, a csr_array, a file, or two
-forms of those.
+"""Rows of an observation by one protocol, whatever holds them: an array, packed or sparse rows, a file, or two forms.
 
 Data go from hand to hand as arrays of numpy and scipy; `as_rows` and `as_block` put them behind the protocols, and are
 the only places that ask what they are.

@@ -15,15 +15,9 @@ from mmcli.modules.api import Inputs
 from mmcli.modules.blocks import in_turn, num_blocks
 from mmcli.modules.counts import SparseRows
 from mmcli.modules.messages import Counts, Message
+from mmcli.modules.mlda.spec import most_searched
 from mmcli.modules.packed import PackedRows, unpacked
 from mmcli.modules.word_mixtures import Views, class_shares, class_words, log_evidence
-
-FEWEST, PER_CLASS = 10_000, 500  # items searched: so many, or more where there are many classes
-
-
-def most_searched(num_classes: int) -> int:
-    """Most items among which K classes are searched for."""
-    return max(FEWEST, PER_CLASS * num_classes)
 
 
 def searched_places(num_classes: int, inputs: Inputs) -> np.ndarray | None:

@@ -154,7 +154,12 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, Array]:
         noise = jax.random.normal(key, (batch_size, options.latent_dim))
         item_losses = losses(
-            params, values_at(items.values, rows), taken(prior.values, rows), noise, nll=nll, kl_weight=options.kl_weight
+            params,
+            values_at(items.values, rows),
+            taken(prior.values, rows),
+            noise,
+            nll=nll,
+            kl_weight=options.kl_weight,
         )
         total = (weight * item_losses).sum()
         return total / jnp.maximum(weight.sum(), 1), total

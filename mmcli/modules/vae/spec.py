@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mmcli.modules.block_sizes import LATE_VALUES, ROWS
 from mmcli.modules.spec import (
     InputSpec,
     Kind,
@@ -51,8 +52,11 @@ def memory(options: VaeOptions, load: Load) -> int:
     (width,), (stored,), hidden = load.widths, load.stored, options.hidden_dim
     weights = (width + 1 + options.latent_dim * 3) * hidden + (hidden + 1) * width
     batch = min(options.batch_size, load.num_items) * (width + 2 * hidden)
-    training = stored + 10 * weights + batch  # old and new weights, their two moments, gradients
-    inference = 4 * stored + 2 * load.num_items * hidden + 6 * weights
+    held = 0 if any(load.packed) else stored
+    training = held + 10 * weights + batch  # old and new weights, their two moments, gradients
+    # Many items are encoded and decoded in blocks, and many reconstructions of them as they are written.
+    block, reconstructions = min(load.num_items, ROWS) * (2 * width + 2 * hidden), 0 if stored > LATE_VALUES else stored
+    inference = held + reconstructions + block + 6 * weights
     return 4 * (max(training, inference) + 4 * load.num_items * options.latent_dim + 2 * options.epochs)
 
 
