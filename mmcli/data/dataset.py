@@ -15,7 +15,7 @@ from mmcli.data.access import Access
 from mmcli.data.labels import Labels
 from mmcli.data.masks import as_mask
 from mmcli.data.memory import ArrayData
-from mmcli.data.observations import Learned, Observed, Observer, read_observation
+from mmcli.data.observations import Hold, Learned, Observed, Observer, read_observation
 from mmcli.data.rows.given import Given
 from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.protocol import SentRows, as_rows, form_of
@@ -34,7 +34,8 @@ class Datasets(NamedTuple):
 
     Attributes:
         observations: (N, D) float32, by name of the observation module; zeros where masked. In C order; a scipy
-            csr_array if read from one, used as counts only, and `sparse.pays`; streamed if not to be held. In standard
+            csr_array if read from one, used as counts only, and `sparse.pays`; streamed if not to be held, packed if
+            to be and exact. In standard
             units if all modules that observe them accept those, and in both forms if some do.
         known: masks (N,), True where a row is observed, by name of the observation module.
         labels: of the N items, by name of the module whose classes they measure.
@@ -113,7 +114,7 @@ class Datasets(NamedTuple):
 
 
 def load_datasets(
-    config: Config, graph: Graph, arrays: Mapping[str, ArrayData] | None = None, *, hold: bool = True
+    config: Config, graph: Graph, arrays: Mapping[str, ArrayData] | None = None, *, hold: Hold = True
 ) -> Datasets:
     """Read and check the data that a config trains on; `arrays` and `hold` as for `load_sources`.
 
@@ -132,7 +133,7 @@ def load_sources(
     units: Mapping[str, Units] | None = None,
     *,
     arrays: Mapping[str, ArrayData] | None = None,
-    hold: bool = False,
+    hold: Hold = False,
 ) -> Datasets:
     """Read and check the data that the graph uses. Observations that are not among the sources are missing.
 
@@ -145,7 +146,8 @@ def load_sources(
         units: by observation module, of the training data; None derives them from these data.
         arrays: in memory, by name of the source; a source that is one and is not among them is a problem.
         hold: whether to hold observations in memory; otherwise those of .npz and .npy are read from their files
-            whenever they are needed.
+            whenever they are needed. "packed" holds those in one or two bytes a value that are exact so, where all
+            nodes that observe them take that.
 
     Raises:
         DataError: every problem, one line each.
@@ -175,7 +177,12 @@ def load_arrays(
 
 
 def _assemble(
-    reader: SourceReader, graph: Graph, widths: Mapping[str, int], units: Mapping[str, Units] | None, *, hold: bool
+    reader: SourceReader,
+    graph: Graph,
+    widths: Mapping[str, int],
+    units: Mapping[str, Units] | None,
+    *,
+    hold: Hold,
 ) -> Datasets:
     """Read all that a graph observes, without digests.
 

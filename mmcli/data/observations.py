@@ -5,7 +5,7 @@ N rows, D columns.
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from mmcli.data.units import LARGEST, Survey, Units
 from mmcli.data.validation import TOO_FAR, Rule, Watcher, block_size, checked, converted
 from mmcli.errors import DataError
 from mmcli.modules.spec import Kind
+
+Hold: TypeAlias = bool | Literal["packed"]  # whether and how to hold rows in memory
 
 
 class Learned(NamedTuple):
@@ -77,7 +79,7 @@ class _Input(NamedTuple):
     known: NDArray[np.bool_]
     source: DataSource
     hold: bool  # whether to hold rows in memory that could be streamed
-    pack: bool  # whether rows that are held may be packed
+    pack: bool  # whether to hold them packed, where that is exact
 
     def converted(self, units: Units | None) -> RowSource:
         """Validated rows, as stored or in standard units."""
@@ -94,9 +96,11 @@ def read_observation(
     learned: Learned,
     array: RowSource,
     *,
-    hold: bool,
+    hold: Hold,
 ) -> Observed:
     """Read rows (N, D) float32, valid for every node that observes them, and their mask (N,).
+
+    `hold` as for `load_sources`.
 
     Raises:
         DataError: the shape, the mask or a value is wrong; without the name of the file.
@@ -112,8 +116,7 @@ def read_observation(
     known = masks.get(source.known or "", np.ones(num_items, bool)).copy()
     if len(known) != num_items:
         raise DataError(f"{num_items} rows, but {source.known} has {len(known)}")
-    # Predictions come batch by batch, and are not packed.
-    given = _Input(array, known, source, hold, hold and learned.width is None and observer.takes_packed)
+    given = _Input(array, known, source, bool(hold), hold == "packed" and observer.takes_packed)
     rules = list(_rules(observer.module, observer.as_it_is, source.missing))
     census = Census()
     watchers: list[Watcher] = [census] if observer.of_counts else []
