@@ -54,7 +54,7 @@ def memberships_of_all(memberships: Array, part: Views, views: Views) -> Array:
         part: their views.
         views: of all items.
     """
-    log_shares = class_shares(memberships[:, None])[0]  # (K,)
+    log_shares = class_shares(memberships[:, None])  # (1, K)
     log_words = [
         class_words(memberships[:, None], counts, beta) for counts, beta in zip(part.words, part.betas, strict=True)
     ]
