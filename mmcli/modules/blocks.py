@@ -85,7 +85,15 @@ def taken(rows: Array, places: Array) -> Array:
     return taken_rows
 
 
-def in_turn(function: Callable[..., tuple[Any, Any]], items: tuple[Any, ...], size: int = ROWS) -> Any:
+def in_turn(function: Callable[..., tuple[Any, Any]], items: tuple[Any, ...]) -> Any:
+    """Results of a function over items, ROWS of them after the other; whole where devices share the items.
+
+    Arguments as of `in_steps`.
+    """
+    return function(*items) if num_blocks() > 1 else in_steps(function, items, ROWS)
+
+
+def in_steps(function: Callable[..., tuple[Any, Any]], items: tuple[Any, ...], size: int) -> Any:
     """Results of a function over items as `by_block`, `size` items after `size`, so that memory does not grow with N.
 
     Of up to `size` items it is the function itself.

@@ -16,7 +16,7 @@ from jax import Array
 from jax.experimental.sparse import BCSR
 from scipy.sparse import csr_array
 
-from mmcli.modules.blocks import by_block, in_turn, num_blocks
+from mmcli.modules.blocks import by_block, in_steps, in_turn
 from mmcli.modules.packed import PackedRows, unpacked
 
 BLOCK = 100  # items; a block of 2,400 words fills a megabyte
@@ -147,7 +147,7 @@ def _dense_counts(item_factors: Array, counts: Array | PackedRows, word_factors:
         ratio = unpacked(counts) / (factors @ word_factors + TINY)  # (B, V)
         return ratio @ word_factors.T, factors.T @ ratio
 
-    of_items, of_words = in_turn(block, (item_factors, counts), BLOCK)
+    of_items, of_words = in_steps(block, (item_factors, counts), BLOCK)
     return of_items, of_words
 
 
@@ -160,8 +160,7 @@ def log_likelihood(item_factors: Array, word_factors: Array, counts: Rows) -> Ar
         expected = item_factors @ word_factors  # (N, V)
         return (), (unpacked(counts) * jnp.log(expected + TINY)).sum()
 
-    items = item_factors, counts
-    total: Array = (of_rows(*items) if num_blocks() > 1 else in_turn(of_rows, items))[1]
+    total: Array = in_turn(of_rows, (item_factors, counts))[1]
     return total
 
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mmcli.modules.blocks import in_turn, num_blocks, taken
+from mmcli.modules.blocks import in_turn, taken
 
 
 @partial(jax.tree_util.register_dataclass, data_fields=["codes", "factors"], meta_fields=["divisor"])
@@ -64,4 +64,4 @@ def by_rows(function: Callable[[Array], Any], rows: Array | PackedRows) -> Any:
     def of_rows(rows: Array | PackedRows) -> tuple[Any, tuple[()]]:
         return function(unpacked(rows)), ()
 
-    return (of_rows(rows) if num_blocks() > 1 else in_turn(of_rows, (rows,)))[0]
+    return in_turn(of_rows, (rows,))[0]

@@ -60,7 +60,7 @@ def test_items_in_turn_are_all_items():
         return (rows @ PHI.T, rows.sum(-1)), (weights @ rows).sum()
 
     def whole(size):
-        return blocks.in_turn(of_rows, (jnp.asarray(as_floats(1)), jnp.asarray(FACTORS)), size)
+        return blocks.in_steps(of_rows, (jnp.asarray(as_floats(1)), jnp.asarray(FACTORS)), size)
 
     with jax.enable_x64(True):
         expected = whole(N)
@@ -70,7 +70,7 @@ def test_items_in_turn_are_all_items():
 
 def test_many_rows_are_computed_in_blocks(monkeypatch, pair):
     lengths = []
-    monkeypatch.setattr(blocks.in_turn, "__defaults__", (5,))
+    monkeypatch.setattr(blocks, "ROWS", 5)
 
     def function(rows):
         lengths.append(len(rows))

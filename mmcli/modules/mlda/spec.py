@@ -68,18 +68,20 @@ def memory(options: MldaOptions, load: Load) -> int:
     copies = 1.2 if options.weights is None else 3.3  # scaling copies counts
     dense = [stored == num_items * width for stored, width in zip(load.stored, load.widths, strict=True)]
     searched = min(num_items, most_searched(num_topics)) if all(dense) else num_items
+    is_part = searched < num_items
     # Sparse counts are kept in both orders, with the indices of each. Packed ones are held already, as whole numbers.
     sparse = 18 * sum(stored for stored, is_dense in zip(load.stored, dense, strict=True) if not is_dense)
     packed = load.packed or (False,) * len(dense)
     whole = [width for width, is_dense, held in zip(load.widths, dense, packed, strict=True) if is_dense and not held]
-    of_all = 0 if searched == num_items else (1 if options.weights is None else 2) * num_items * sum(whole)
-    of_searched = copies * searched * sum(width for width, is_dense in zip(load.widths, dense, strict=True) if is_dense)
-    blocks = (1 + bool(sum(packed))) * min(num_items, ROWS) * max(load.widths)
-    counts = sparse + of_all + of_searched + blocks * any(dense)
+    of_all = (1 if options.weights is None else 2) * num_items * sum(whole) * is_part
+    dense_width = sum(width for width, is_dense in zip(load.widths, dense, strict=True) if is_dense)
+    of_searched = (min(copies, 2.3) if is_part else copies) * searched * dense_width
+    blocks = min(num_items, ROWS) * max(load.widths) * any(packed)
+    counts = sparse + of_all + max(of_searched, blocks)
     topics = (2 * starts + 4) * num_topics * sum(load.widths)
     # Beliefs and evidence of each input; of several inputs also the latent classes, five for each of half the starts.
     copies_of_starts = max(8 + 5 * len(load.widths), 22 if len(load.widths) > 1 else 0)
-    memberships = copies_of_starts * starts * searched * num_topics + 4 * num_items * num_topics
+    memberships = copies_of_starts * starts * searched * num_topics + (12 if is_part else 4) * num_items * num_topics
     joined = num_small_clusters(num_topics, searched)  # clusters of a start, before the others are made
     of_items, of_words = 1.5 * searched * joined, 2 * joined * sum(load.widths)
     return int(4 * (counts + max(memberships, of_items) + max(topics, of_words)))

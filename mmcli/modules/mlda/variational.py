@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules.blocks import in_turn, num_blocks
+from mmcli.modules.blocks import in_turn
 from mmcli.modules.counts import Rows, SparseRows, expected_counts, log_likelihood, row_sums, times
 from mmcli.modules.numerics import dirichlet_kl, expected_log
 
@@ -76,7 +76,7 @@ def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[R
         concentrations: Array = jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)
         return concentrations, ()
 
-    is_whole = num_blocks() > 1 or any(isinstance(counts, SparseRows) for counts in words)
+    is_whole = any(isinstance(counts, SparseRows) for counts in words)
     found: Array = (of_rows(prior, words) if is_whole else in_turn(of_rows, (prior, words)))[0]
     return found
 
