@@ -16,6 +16,7 @@ from jax import Array
 from jax.experimental.sparse import BCSR
 from scipy.sparse import csr_array
 
+from mmcli.modules.block_sizes import ROWS
 from mmcli.modules.blocks import by_block, in_steps, in_turn
 from mmcli.modules.packed import PackedRows, unpacked
 
@@ -73,10 +74,9 @@ def row_sums(counts: Rows) -> Array:
     """Words of each item, (N,)."""
     if isinstance(counts, SparseRows):
         return times(counts, jnp.ones((counts.shape[1], 1), counts.values.dtype))[:, 0]
-    if isinstance(counts, PackedRows):
-        sums: Array = in_turn(lambda rows: (unpacked(rows).sum(-1), ()), (counts,))[0]
-        return sums
-    return counts.sum(-1)
+    if isinstance(counts, PackedRows) and len(counts.factors) > ROWS:  # of few rows as of float32, to the last bit
+        return counts.sums / counts.divisor * counts.factors
+    return unpacked(counts).sum(-1)
 
 
 @overload

@@ -19,12 +19,13 @@ from jax import Array
 from mmcli.modules.blocks import in_turn, taken
 
 
-@partial(jax.tree_util.register_dataclass, data_fields=["codes", "factors"], meta_fields=["divisor"])
+@partial(jax.tree_util.register_dataclass, data_fields=["codes", "sums", "factors"], meta_fields=["divisor"])
 @dataclass(frozen=True)
 class PackedRows:
     """(N, V) values, codes / divisor times a factor of the row."""
 
     codes: Array  # (N, V) uint8 or uint16; uint8 where the divisor is not 1
+    sums: Array  # (N,) of the codes of each row
     factors: Array  # (N,)
     divisor: int
 
@@ -37,7 +38,8 @@ class PackedRows:
 
 def packed(codes: np.ndarray, divisor: int) -> PackedRows:
     """Rows (N, V) of codes on the host; a CPU computes on their own memory where that is aligned."""
-    return PackedRows(jax.device_put(codes), jnp.ones(len(codes)), divisor)
+    sums = jnp.asarray(codes.sum(axis=1, dtype=np.uint64), float)
+    return PackedRows(jax.device_put(codes), sums, jnp.ones(len(codes)), divisor)
 
 
 def unpacked(rows: Array | PackedRows) -> Array:

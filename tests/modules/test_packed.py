@@ -81,6 +81,13 @@ def test_many_rows_are_computed_in_blocks(monkeypatch, pair):
     assert set(lengths) == {5, N % 5}
 
 
+def test_many_rows_sum_by_their_codes(monkeypatch, pair):
+    rows, floats = pair
+    monkeypatch.setattr(counts, "ROWS", N - 1)
+
+    np.testing.assert_allclose(counts.row_sums(rows), floats.sum(-1), rtol=1e-6)
+
+
 def test_packed_rows_are_pytrees_with_a_row_an_item():
     rows = packed(CODES, 255)
 
