@@ -17,19 +17,28 @@ from whole import measure
 from mmcli.runs.reader import RunFiles
 
 BUNDLED = Path("data/mnist_arabic/train.npz")
+BLOCK = 10_000  # pairs written at a time
 
 
-def write_pairs(path: Path, num_pairs: int, seed: int) -> None:
-    """Write pairs of the bundled images and recordings, drawn within each digit."""
+def write_pairs(folder: Path, num_pairs: int, seed: int) -> dict[str, Path]:
+    """Write pairs of the bundled images and recordings, drawn within each digit; the file of each array."""
     with np.load(BUNDLED) as bundled:
         images, speech, labels = bundled["images"], bundled["speech"], bundled["labels"]
     random = np.random.default_rng(seed)
     drawn = np.repeat(np.unique(labels), -(-num_pairs // len(np.unique(labels))))[:num_pairs]
-    members = {label: np.flatnonzero(labels == label) for label in np.unique(labels)}
-    image_places, speech_places = (
-        np.array([random.choice(members[label]) for label in drawn]) for _ in ("images", "speech")
-    )
-    np.savez(path, images=images[image_places], speech=speech[speech_places], labels=drawn)
+    files = {"digits": folder / "digits.npy"}
+    np.save(files["digits"], drawn)
+    for name, rows in (("images", images), ("speech", speech)):
+        places = np.empty(num_pairs, int)
+        for label in np.unique(labels):
+            places[drawn == label] = random.choice(np.flatnonzero(labels == label), (drawn == label).sum())
+        files[name] = folder / f"{name}.npy"
+        with files[name].open("wb") as file:
+            header = {"descr": rows.dtype.str, "fortran_order": False, "shape": (num_pairs, rows.shape[1])}
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, num_pairs, BLOCK):
+                file.write(rows[places[start : start + BLOCK]].tobytes())
+    return files
 
 
 def learning_seconds(run: Path) -> dict[str, float]:
@@ -51,9 +60,12 @@ def main() -> None:
 
     for num_pairs in arguments.pairs:
         with tempfile.TemporaryDirectory() as folder:
-            data = Path(folder) / "pairs.npz"
-            write_pairs(data, num_pairs, arguments.seed)
-            options = [f"data.{name}.file={data}" for name in ("images", "speech", "digits")] + arguments.set
+            files = write_pairs(Path(folder), num_pairs, arguments.seed)
+            options = [
+                option
+                for name, file in files.items()
+                for option in (f"data.{name}.file={file}", f"data.{name}.key=null")
+            ] + arguments.set
             for place, platform in enumerate(arguments.platforms):
                 os.environ["JAX_PLATFORMS"] = platform
                 run = Path(folder) / f"{place}-{platform}"

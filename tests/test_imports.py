@@ -47,7 +47,7 @@ MAY_IMPORT = {
     "report": {"config", "data", "modules", "plotting", "runs", "util"},
     "plotting": {"util"},
     "testing": {"modules"},
-    "runs": {"data", "data/formats", "errors", "util"},
+    "runs": {"data", "data/formats", "data/rows", "errors", "util"},
     "util": {"errors"},
     "workflows": {
         *("config", "data", "data/rows", "engine", "errors", "launch", "modules", "plotting", "report"),

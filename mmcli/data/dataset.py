@@ -15,8 +15,9 @@ from mmcli.data.access import Access
 from mmcli.data.labels import Labels
 from mmcli.data.masks import as_mask
 from mmcli.data.memory import ArrayData
-from mmcli.data.observations import Learned, Observed, Observer, read_observation
+from mmcli.data.observations import Hold, Learned, Observed, Observer, read_observation
 from mmcli.data.rows.given import Given
+from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.protocol import SentRows, as_rows, form_of
 from mmcli.data.rows.sparse import HostRows, zeros
 from mmcli.data.rows.streamed import RowSource
@@ -33,7 +34,8 @@ class Datasets(NamedTuple):
 
     Attributes:
         observations: (N, D) float32, by name of the observation module; zeros where masked. In C order; a scipy
-            csr_array if read from one, used as counts only, and `sparse.pays`; streamed if not to be held. In standard
+            csr_array if read from one, used as counts only, and `sparse.pays`; streamed if not to be held, packed if
+            to be and exact. In standard
             units if all modules that observe them accept those, and in both forms if some do.
         known: masks (N,), True where a row is observed, by name of the observation module.
         labels: of the N items, by name of the module whose classes they measure.
@@ -71,6 +73,8 @@ class Datasets(NamedTuple):
         """Rows (N, D) of an observation in the units of the data; streamed ones in the form that is sent."""
         rows = self.observations[module]
         plain: Any = form_of(rows, standard=False)
+        if isinstance(plain, PackedRows):
+            return plain[:]
         is_standard = plain is rows and module in self.units
         return self.units[module].restored(plain) if is_standard and not as_rows(plain).is_streamed else plain
 
@@ -90,8 +94,11 @@ class Datasets(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """Memory that observations take, in bytes."""
-        return sum(as_rows(rows).num_bytes for rows in self.observations.values())
+        """Bytes of the observations in memory, packed ones as float32."""
+        return sum(
+            4 * rows.num_stored if isinstance(rows, PackedRows) else as_rows(rows).num_bytes
+            for rows in self.observations.values()
+        )
 
     @property
     def widths(self) -> dict[str, int]:
@@ -107,7 +114,7 @@ class Datasets(NamedTuple):
 
 
 def load_datasets(
-    config: Config, graph: Graph, arrays: Mapping[str, ArrayData] | None = None, *, hold: bool = True
+    config: Config, graph: Graph, arrays: Mapping[str, ArrayData] | None = None, *, hold: Hold = True
 ) -> Datasets:
     """Read and check the data that a config trains on; `arrays` and `hold` as for `load_sources`.
 
@@ -126,7 +133,7 @@ def load_sources(
     units: Mapping[str, Units] | None = None,
     *,
     arrays: Mapping[str, ArrayData] | None = None,
-    hold: bool = False,
+    hold: Hold = False,
 ) -> Datasets:
     """Read and check the data that the graph uses. Observations that are not among the sources are missing.
 
@@ -139,7 +146,8 @@ def load_sources(
         units: by observation module, of the training data; None derives them from these data.
         arrays: in memory, by name of the source; a source that is one and is not among them is a problem.
         hold: whether to hold observations in memory; otherwise those of .npz and .npy are read from their files
-            whenever they are needed.
+            whenever they are needed. "packed" holds those in one or two bytes a value that are exact so, where all
+            nodes that observe them take that.
 
     Raises:
         DataError: every problem, one line each.
@@ -169,7 +177,12 @@ def load_arrays(
 
 
 def _assemble(
-    reader: SourceReader, graph: Graph, widths: Mapping[str, int], units: Mapping[str, Units] | None, *, hold: bool
+    reader: SourceReader,
+    graph: Graph,
+    widths: Mapping[str, int],
+    units: Mapping[str, Units] | None,
+    *,
+    hold: Hold,
 ) -> Datasets:
     """Read all that a graph observes, without digests.
 

@@ -5,7 +5,7 @@ N rows, D columns.
 
 import functools
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,8 @@ from mmcli.config.graph import Graph, Node
 from mmcli.config.model import DataSource
 from mmcli.data.census import Census
 from mmcli.data.masks import dimensions
-from mmcli.data.rows import sparse, streamed
+from mmcli.data.rows import packed, sparse, streamed
+from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.protocol import Forms, SentRows, as_block, as_rows
 from mmcli.data.rows.sparse import HostRows
 from mmcli.data.rows.streamed import RowSource, StreamedRows
@@ -22,6 +23,8 @@ from mmcli.data.units import LARGEST, Survey, Units
 from mmcli.data.validation import TOO_FAR, Rule, Watcher, block_size, checked, converted
 from mmcli.errors import DataError
 from mmcli.modules.spec import Kind
+
+Hold: TypeAlias = bool | Literal["packed"]  # whether and how to hold rows in memory
 
 
 class Learned(NamedTuple):
@@ -59,6 +62,11 @@ class Observer:
         return [node for node in takers if node.kind_from(self.module) is Kind.COUNTS]
 
     @property
+    def takes_packed(self) -> bool:
+        """Whether every node that observes it takes packed rows, as stored."""
+        return not self.in_units and all(node.spec.inputs.packed and self.module in node.parents for node in self.nodes)
+
+    @property
     def of_points(self) -> Node | None:
         """First node that receives points; None where sparse rows are counts to all."""
         return next((node for node in self.nodes if node.kind_from(self.module) is Kind.POINTS), None)
@@ -71,6 +79,7 @@ class _Input(NamedTuple):
     known: NDArray[np.bool_]
     source: DataSource
     hold: bool  # whether to hold rows in memory that could be streamed
+    pack: bool  # whether to hold them packed, where that is exact
 
     def converted(self, units: Units | None) -> RowSource:
         """Validated rows, as stored or in standard units."""
@@ -87,9 +96,11 @@ def read_observation(
     learned: Learned,
     array: RowSource,
     *,
-    hold: bool,
+    hold: Hold,
 ) -> Observed:
     """Read rows (N, D) float32, valid for every node that observes them, and their mask (N,).
+
+    `hold` as for `load_sources`.
 
     Raises:
         DataError: the shape, the mask or a value is wrong; without the name of the file.
@@ -105,7 +116,7 @@ def read_observation(
     known = masks.get(source.known or "", np.ones(num_items, bool)).copy()
     if len(known) != num_items:
         raise DataError(f"{num_items} rows, but {source.known} has {len(known)}")
-    given = _Input(array, known, source, hold)
+    given = _Input(array, known, source, bool(hold), hold == "packed" and observer.takes_packed)
     rules = list(_rules(observer.module, observer.as_it_is, source.missing))
     census = Census()
     watchers: list[Watcher] = [census] if observer.of_counts else []
@@ -122,7 +133,7 @@ def _in_units(
     observer: Observer, given: _Input, rules: list[Rule], units: Units | None, watchers: Sequence[Watcher]
 ) -> Observed:
     """Rows in standard units, and as stored where a node needs that; units are derived from them where not given."""
-    array, known, source, _ = given
+    array, known, source, *_ = given
     _refuse_too_dense(array, observer.in_units[0])
     if units is not None and as_rows(array).is_streamed:
         rules.append((units.too_far, TOO_FAR))  # for other arrays, `converted` reports it at once
@@ -142,12 +153,17 @@ def _in_units(
     return Observed(standard if plain is None else Forms(plain, standard), known, units, notes)
 
 
-def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> RowSource:
+def _as_it_is(blocks: Iterator[HostRows], given: _Input, observer: Observer) -> "RowSource | PackedRows":
     """Rows as stored, (N, D) float32, from validated blocks."""
     array = given.array
     if not as_rows(array).is_streamed:
         (rows,) = blocks
-        return _in_form(rows, observer.of_points)
+        formed = _in_form(rows, observer.of_points)
+        if not given.pack or as_rows(formed).is_sparse:
+            return formed
+        blocks = as_rows(formed).blocks(block_size(array))
+    if given.pack:
+        return packed.joined(blocks, array.shape)
     if given.hold:
         return streamed.joined(blocks, array.shape, np.float32)
     for _ in blocks:

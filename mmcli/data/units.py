@@ -7,7 +7,7 @@ N rows, B of them in a block, D columns.
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mmcli.config.graph import Graph
 from mmcli.data.rows.protocol import as_block
 from mmcli.data.rows.sparse import HostRows
+from mmcli.data.rows.streamed import StreamedRows
 from mmcli.util.text import listed
 
 OUTERMOST = 0.01  # share of a column's values at each end that is clipped
@@ -23,6 +24,8 @@ LARGEST = 1e300  # sums and differences of two still fit float64
 SAMPLE_ROWS, SAMPLE_VALUES = 20_000, 1 << 22  # sample that units are derived from
 FEWEST_STEPS = 8.0  # steps of its type's resolution that a column has to spread over
 MAX_LISTED = 6
+
+Reported = TypeVar("Reported", NDArray[Any], StreamedRows)  # an array that a module reports
 
 
 class Units(NamedTuple):
@@ -74,13 +77,19 @@ def stored_units(arrays: Mapping[str, NDArray[Any]], num_columns: int) -> Units:
 
 
 def in_data_units(
-    graph: Graph, module: str, arrays: Mapping[str, NDArray[Any]], units: Mapping[str, Units]
-) -> dict[str, NDArray[Any]]:
+    graph: Graph, module: str, arrays: Mapping[str, Reported], units: Mapping[str, Units]
+) -> dict[str, Reported]:
     """Arrays reported by a module, those in the units of its first input converted to the units of the data."""
     node = graph.nodes[module]
     first = node.parents[0]
     names = node.spec.in_input_units if first in units and node.is_standard(first) else ()
-    return {name: units[first].restored(array) if name in names else array for name, array in arrays.items()}
+
+    def restored(array: Any) -> Any:
+        if isinstance(array, StreamedRows):
+            return array.mapped(units[first].restored, np.float64)
+        return units[first].restored(array)
+
+    return {name: restored(array) if name in names else array for name, array in arrays.items()}
 
 
 class Survey:

@@ -1,10 +1,12 @@
 """Events of a run, as its turns yield them: progress, and results with the moment after them."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
+from mmcli.data.rows.streamed import StreamedRows
 from mmcli.engine.saving import Moment
 
 
@@ -48,6 +50,7 @@ class Update(NamedTuple):
     compile_seconds: float  # of waiting until the module was compiled
     moment: Moment
     own_classes: np.ndarray | None = None  # (N,) of `routing.own_classes`
+    late: Mapping[str, StreamedRows] = MappingProxyType({})  # reported arrays that are computed as they are written
     is_whole: bool = True  # False where more results of the same moment follow
 
 

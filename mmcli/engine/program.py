@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from mmcli.engine.late import late_stem
 from mmcli.engine.routing import Program, addressed, own_classes
-from mmcli.modules.api import Info, Inputs, report
+from mmcli.modules.api import Info, Inputs, Outputs, report
 from mmcli.modules.messages import Message
 
 
@@ -20,7 +21,7 @@ class Ended(NamedTuple):
     forward: Message
     backward: dict[str, Message]  # by the parent that receives it
     info: Info
-    report: dict[str, Array]
+    report: dict[str, Array]  # without what is computed late
     finite: Array  # () bool
 
 
@@ -50,9 +51,15 @@ def compile_report(program: Program, name: str) -> Callable[[Any, Inputs], tuple
 
     def infer(state: Any, inputs: Inputs) -> tuple[dict[str, Array], Array | None]:
         outputs = module.infer(state, inputs)
-        return report(module, state, outputs), own_classes(program, name, outputs.forward)
+        return _reported(program, name, state, inputs, outputs), own_classes(program, name, outputs.forward)
 
     return program.layout.calling(program.layout.jit(infer))
+
+
+def _reported(program: Program, name: str, state: Any, inputs: Inputs, outputs: Outputs) -> dict[str, Array]:
+    """Arrays that the run directory shows, without the one that is computed late, if there is one."""
+    late = late_stem(program, name, state, inputs, outputs.items)
+    return {stem: array for stem, array in report(program.modules[name], state, outputs).items() if stem != late}
 
 
 def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> Compiled:
@@ -64,7 +71,7 @@ def compile_module(program: Program, name: str, key: Array, inputs: Inputs) -> C
         state, outputs, info = module.end(work, inputs)
         # Messages to observations are left out, so that XLA does not compute them.
         backward = addressed(program, name, outputs.backward).to_modules
-        reported = report(module, state, outputs)
+        reported = _reported(program, name, state, inputs, outputs)
         numbers = jax.tree.leaves((state, outputs.forward, backward, info, reported))
         finite = [jnp.isfinite(leaf).all() for leaf in numbers if jnp.issubdtype(leaf.dtype, jnp.floating)]
         return Ended(state, outputs.forward, backward, info, reported, jnp.stack(finite).all())

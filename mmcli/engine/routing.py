@@ -13,12 +13,14 @@ from jax import Array
 
 from mmcli.config.graph import Graph
 from mmcli.data.rows.given import Given
+from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.protocol import form_of
 from mmcli.engine.layout import LOCAL, Layout
 from mmcli.errors import ModuleError
 from mmcli.modules.api import Inputs, Module
-from mmcli.modules.counts import on_device, scaled
+from mmcli.modules.counts import Rows, on_device, scaled
 from mmcli.modules.messages import Categorical, Counts, Message, Points, combine, likeliest, neutral
+from mmcli.modules.packed import packed
 from mmcli.modules.registry import UnusableTypeError, build
 from mmcli.modules.spec import Kind, Port, Rule
 
@@ -95,13 +97,18 @@ def initial_state(program: Program, given: Given, *, with_targets: bool = True) 
                 known = layout.of_items(given.known[parent])
                 weight = jnp.zeros(num_items) if is_hidden else jnp.asarray(known, float)
                 rows = form_of(given.observations[parent], standard=node.is_standard(parent))
-                values: Any = scaled(on_device(layout.of_items(rows)), weight)  # points are dense
+                values: Any = scaled(_on_device(layout.of_items(rows)), weight)
                 is_points = node.kind_from(parent) is Kind.POINTS
                 forward[edge] = Points(values, weight) if is_points else Counts(values, weight)
             else:
                 forward[edge] = backward[edge] = neutral(program.outputs[parent], num_items)
     starts = {name: jnp.asarray(rows, bool) for name, rows in given.starts.items()}
     return RoundState({}, layout.placed(forward), layout.placed(backward), starts)
+
+
+def _on_device(rows: Any) -> Rows:
+    """Rows of the host or of the device as modules take them."""
+    return packed(rows.codes, rows.form.divisor) if isinstance(rows, PackedRows) else on_device(rows)
 
 
 def receive(program: Program, state: RoundState, name: str) -> Inputs:

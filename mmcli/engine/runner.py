@@ -13,10 +13,12 @@ import jax
 import numpy as np
 from jax import Array
 
+from mmcli.data.rows.streamed import StreamedRows
 from mmcli.engine.counting import explore
 from mmcli.engine.devices import memory_errors, own_settings
 from mmcli.engine.events import Counted, Progress, Started, Update
 from mmcli.engine.exchange import number_of_first
+from mmcli.engine.late import late_rows, late_stem, may_be_late
 from mmcli.engine.layout import on_host
 from mmcli.engine.plan import Plan, Turn
 from mmcli.engine.program import Compiled, Ended, compile_module, compile_report, module_key
@@ -102,13 +104,15 @@ class Runner:
         seconds = time.perf_counter() - ready
         if self._plan.is_scored(moment.updates):
             after = yield from self._judge(moment.updates, after)
+        arrays, late = self._reports(turn.module, moment, ended.state, ended.report)
         is_followed = after.updates == len(self._plan.turns) and not is_final(self._plan, after)
         return Update(
             round=turn.round,
             module=turn.module,
             objective=None if ended.info.objective is None else objective,
             trace=on_host(ended.info.trace),
-            report=self._on_host(turn.module, moment, ended.state, ended.report),
+            report=arrays,
+            late=late,
             params=named_leaves(ended.state),
             seconds=seconds,
             compile_seconds=ready - begun,
@@ -117,15 +121,21 @@ class Runner:
             is_whole=not is_followed,
         )
 
-    def _on_host(self, name: str, moment: Moment, state: Any, reported: Mapping[str, Array]) -> dict[str, np.ndarray]:
-        """What a module reports, without the rows that fill up blocks."""
-        layout = self._program.layout
+    def _reports(
+        self, name: str, moment: Moment, state: Any, reported: Mapping[str, Array]
+    ) -> tuple[dict[str, np.ndarray], dict[str, StreamedRows]]:
+        """What a module reports, without the rows that fill up blocks, and what of it is computed late."""
+        program, layout = self._program, self._program.layout
         arrays = {stem: on_host(array) for stem, array in reported.items()}
-        if layout.num_rows > layout.num_items:
-            inputs = receive(self._program, moment.state, name)
-            of_items = jax.eval_shape(self._program.modules[name].infer, state, inputs).items
+        is_filled = layout.num_rows > layout.num_items
+        if not is_filled and not may_be_late(program, name):
+            return arrays, {}  # tracing takes time
+        inputs = receive(program, moment.state, name)
+        of_items = jax.eval_shape(program.modules[name].infer, state, inputs).items
+        if is_filled:
             arrays |= {stem: layout.without_filling(arrays[stem]) for stem in of_items}
-        return arrays
+        late = late_stem(program, name, state, inputs, of_items)
+        return arrays, {} if late is None else {late: late_rows(program, name, late, state, inputs)}
 
     def _classes_on_host(self, classes: Array | None) -> np.ndarray | None:
         layout = self._program.layout
@@ -228,12 +238,14 @@ class Runner:
             begun = time.perf_counter()
             state, inputs = best.state.states[name], receive(program, best.state, name)
             reported, own = yield from self._compute(sign, compile_report(program, name), state, inputs)
+            arrays, late = self._reports(name, final, state, reported)
             yield Update(
                 round=self._plan.rounds,
                 module=name,
                 objective=None if np.isnan(best.objectives[name]) else best.objectives[name],
                 trace=None,
-                report=self._on_host(name, final, state, reported),
+                report=arrays,
+                late=late,
                 params=named_leaves(state),
                 seconds=time.perf_counter() - begun,
                 compile_seconds=0.0,

@@ -1,4 +1,4 @@
-"""Blocks of items, where a run divides them among devices; elsewhere all items are one block.
+"""Blocks of items, where a run divides them among devices; elsewhere all items are one block, or come in turn.
 
 The compiler divides what is written over all items: sums become sums of each block, added over the devices. Here is
 what it would not divide: loops over blocks of rows, and gathers of items in a random order.
@@ -7,12 +7,15 @@ N items, G blocks.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import Array
 from jax.sharding import PartitionSpec
+
+from mmcli.modules.block_sizes import ROWS
 
 AXIS = "items"  # of the mesh of devices; a device holds one block
 
@@ -25,7 +28,7 @@ def num_blocks() -> int:
 
 def by_block(
     function: Callable[..., tuple[Any, Any]],
-    items: tuple[Array, ...],
+    items: tuple[Any, ...],
     *,
     columns: tuple[Array, ...] = (),
     shared: tuple[Array, ...] = (),
@@ -80,3 +83,44 @@ def taken(rows: Array, places: Array) -> Array:
     """Rows (M, ...) at places (M,) in their block; those of each block follow each other in both."""
     taken_rows: Array = by_block(lambda rows, places: (rows[places], ()), (rows, places))[0]
     return taken_rows
+
+
+def in_turn(function: Callable[..., tuple[Any, Any]], items: tuple[Any, ...]) -> Any:
+    """Results of a function over items, ROWS of them after the other; whole where devices share the items.
+
+    Arguments as of `in_steps`.
+    """
+    return function(*items) if num_blocks() > 1 else in_steps(function, items, ROWS)
+
+
+def in_steps(function: Callable[..., tuple[Any, Any]], items: tuple[Any, ...], size: int) -> Any:
+    """Results of a function over items as `by_block`, `size` items after `size`, so that memory does not grow with N.
+
+    Of up to `size` items it is the function itself.
+
+    Args:
+        function: (*items) -> arrays with a row for each item, and arrays to be added up over the turns.
+        items: pytrees of arrays (N, ...).
+        size: items of a turn; the last has fewer.
+    """
+    num_items = len(jax.tree.leaves(items)[0])
+    if num_items <= size:
+        return function(*items)
+
+    def take(first: Any, number: int) -> tuple[Any, ...]:
+        part: tuple[Any, ...] = jax.tree.map(lambda leaf: jax.lax.dynamic_slice_in_dim(leaf, first, number), items)
+        return part
+
+    def turn(number: Any, found: tuple[Any, Any], size: int = size, step: int = size) -> tuple[Any, Any]:
+        rows, sums = function(*take(number * step, size))
+        put = partial(jax.lax.dynamic_update_slice_in_dim, start_index=number * step, axis=0)
+        return jax.tree.map(put, found[0], rows), jax.tree.map(jnp.add, found[1], sums)
+
+    rows, sums = jax.eval_shape(function, *take(0, size))
+    found = (
+        jax.tree.map(lambda leaf: jnp.zeros((num_items, *leaf.shape[1:]), leaf.dtype), rows),
+        jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), sums),
+    )
+    num_turns, num_left = divmod(num_items, size)
+    found = jax.lax.fori_loop(0, num_turns, turn, found)
+    return turn(num_turns, found, num_left) if num_left else found

@@ -1,4 +1,4 @@
-"""Counts of words in items, dense or sparse, and the sums that modules take of them.
+"""Counts of words in items, dense, packed or sparse, and the sums that modules take of them.
 
 Sparse counts are kept in both orders, by item and by word, so that every sum gathers: XLA scatters entry by entry
 on a CPU. Rows padded to the longest would do so too, but a word that is in every item would make a row of N.
@@ -6,6 +6,7 @@ on a CPU. Rows padded to the longest would do so too, but a word that is in ever
 N items, V words, E entries (a word that occurs in an item), K topics, C columns of anything.
 """
 
+from dataclasses import replace
 from typing import NamedTuple, TypeAlias, overload
 
 import jax
@@ -15,7 +16,9 @@ from jax import Array
 from jax.experimental.sparse import BCSR
 from scipy.sparse import csr_array
 
-from mmcli.modules.blocks import by_block
+from mmcli.modules.block_sizes import ROWS
+from mmcli.modules.blocks import by_block, in_steps, in_turn
+from mmcli.modules.packed import PackedRows, unpacked
 
 BLOCK = 100  # items; a block of 2,400 words fills a megabyte
 UNROLLED = 8  # topics in one pass over the entries
@@ -38,7 +41,7 @@ class SparseRows(NamedTuple):
         return len(self.item_starts) - 1, len(self.word_starts) - 1
 
 
-Rows: TypeAlias = Array | SparseRows
+Rows: TypeAlias = Array | PackedRows | SparseRows
 
 
 def on_device(rows: np.ndarray | csr_array | Rows, num_items: int | None = None, capacity: int | None = None) -> Rows:
@@ -49,7 +52,7 @@ def on_device(rows: np.ndarray | csr_array | Rows, num_items: int | None = None,
         num_items: fill rows of the host up with empty ones to so many.
         capacity: fill a `csr_array` up with padding to so many entries.
     """
-    if isinstance(rows, SparseRows):
+    if isinstance(rows, SparseRows | PackedRows):
         return rows
     if not isinstance(rows, csr_array):
         num_missing = (num_items or len(rows)) - len(rows)
@@ -71,17 +74,23 @@ def row_sums(counts: Rows) -> Array:
     """Words of each item, (N,)."""
     if isinstance(counts, SparseRows):
         return times(counts, jnp.ones((counts.shape[1], 1), counts.values.dtype))[:, 0]
-    return counts.sum(-1)
+    if isinstance(counts, PackedRows) and len(counts.factors) > ROWS:  # of few rows as of float32, to the last bit
+        return counts.sums / counts.divisor * counts.factors
+    return unpacked(counts).sum(-1)
 
 
 @overload
 def scaled(counts: Array, factors: Array) -> Array: ...
 @overload
 def scaled(counts: SparseRows, factors: Array) -> SparseRows: ...
+@overload
+def scaled(counts: Rows, factors: Array) -> Rows: ...
 def scaled(counts: Rows, factors: Array) -> Rows:
     """Counts with each item's row times its factor (N,)."""
     if isinstance(counts, SparseRows):
         return counts._replace(values=counts.values * factors[counts.items])
+    if isinstance(counts, PackedRows):
+        return replace(counts, factors=counts.factors * factors)
     return counts * factors[:, None]
 
 
@@ -91,6 +100,9 @@ def times(counts: Rows, matrix: Array) -> Array:
         by_item = counts.values, counts.words, counts.item_starts
         product: Array = BCSR(by_item, shape=counts.shape) @ matrix
         return product
+    if isinstance(counts, PackedRows):
+        products: Array = in_turn(lambda rows: (unpacked(rows) @ matrix, ()), (counts,))[0]
+        return products
     return counts @ matrix
 
 
@@ -100,6 +112,9 @@ def word_sums(rows: Array, counts: Rows) -> Array:
         by_word = counts.values[counts.word_order], counts.items[counts.word_order], counts.word_starts
         sums: Array = (BCSR(by_word, shape=counts.shape[::-1]) @ rows).T
         return sums
+    if isinstance(counts, PackedRows):
+        of_words: Array = in_turn(lambda rows, counts: ((), rows.T @ unpacked(counts)), (rows, counts))[1]
+        return of_words
     return rows.T @ counts
 
 
@@ -125,28 +140,28 @@ def expected_counts(item_factors: Array, word_factors: Array, counts: Rows) -> t
     return item_factors * of_items, word_factors * of_words
 
 
-def _dense_counts(item_factors: Array, counts: Array, word_factors: Array) -> tuple[Array, Array]:
+def _dense_counts(item_factors: Array, counts: Array | PackedRows, word_factors: Array) -> tuple[Array, Array]:
     """What `expected_counts` multiplies by the factors, (N, K) and (K, V), of dense counts."""
-    num_items, num_topics = item_factors.shape
-    num_blocks = -(-num_items // BLOCK)
-    padding = ((0, num_blocks * BLOCK - num_items), (0, 0))
-    blocks = [jnp.pad(rows, padding).reshape(num_blocks, BLOCK, -1) for rows in (item_factors, counts)]
 
-    def block(of_words: Array, rows: list[Array]) -> tuple[Array, Array]:
-        factors, counts = rows
-        ratio = counts / (factors @ word_factors + TINY)  # (B, V)
-        return of_words + factors.T @ ratio, ratio @ word_factors.T
+    def block(factors: Array, counts: Array | PackedRows) -> tuple[Array, Array]:
+        ratio = unpacked(counts) / (factors @ word_factors + TINY)  # (B, V)
+        return ratio @ word_factors.T, factors.T @ ratio
 
-    of_words, of_items = jax.lax.scan(block, jnp.zeros_like(word_factors), blocks)
-    return of_items.reshape(-1, num_topics)[:num_items], of_words
+    of_items, of_words = in_steps(block, (item_factors, counts), BLOCK)
+    return of_items, of_words
 
 
 def log_likelihood(item_factors: Array, word_factors: Array, counts: Rows) -> Array:
     """Sum of counts * log(item_factors @ word_factors), () nats; shapes as in `expected_counts`."""
     if isinstance(counts, SparseRows):
         return (counts.values * jnp.log(_at_entries(item_factors, word_factors, counts) + TINY)).sum()
-    expected = item_factors @ word_factors  # (N, V)
-    return (counts * jnp.log(expected + TINY)).sum()
+
+    def of_rows(item_factors: Array, counts: Array | PackedRows) -> tuple[tuple[()], Array]:
+        expected = item_factors @ word_factors  # (N, V)
+        return (), (unpacked(counts) * jnp.log(expected + TINY)).sum()
+
+    total: Array = in_turn(of_rows, (item_factors, counts))[1]
+    return total
 
 
 def _at_entries(item_factors: Array, word_factors: Array, counts: SparseRows) -> Array:

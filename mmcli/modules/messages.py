@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules.counts import Rows, SparseRows
+from mmcli.modules.counts import Rows
 from mmcli.modules.spec import Kind, ParentPrior, Port
 
 SHARE_COUNT = 1.0  # of each class besides its items, as the gmm has it
@@ -37,8 +37,8 @@ class Categorical(NamedTuple):
 class Counts(NamedTuple):
     """Counts of V words in each item: non-negative reals.
 
-    A document without words has weight 1 and carries no evidence. Sparse counts come from observations alone
-    and are never combined.
+    A document without words has weight 1 and carries no evidence. Sparse and packed counts come from observations
+    alone and are never combined.
     """
 
     values: Rows  # (N, V)
@@ -117,6 +117,6 @@ def combine(messages: Sequence[Message]) -> Message:
 
 
 def _dense(message: Counts) -> Array:
-    if isinstance(message.values, SparseRows):
-        raise TypeError("sparse counts are never combined")
+    if not isinstance(message.values, Array):
+        raise TypeError("sparse or packed counts are never combined")
     return message.values

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 from jax import Array
 from jax.scipy.special import digamma, gammaln
 
-from mmcli.modules.blocks import row_of
+from mmcli.modules.blocks import in_turn, row_of
 
 TINY = 1e-30  # keeps log 0 and 0 / 0 out
 OUTERMOST = 0.01  # of a column's values, at each end
@@ -121,7 +121,7 @@ def kmeans(
     """
     squares = jnp.square(rows).sum(-1)
 
-    def squared_distances(centres: Array) -> Array:
+    def squared_distances(rows: Array, squares: Array, centres: Array) -> Array:
         return squares[:, None] - 2 * rows @ centres.T + jnp.square(centres).sum(-1)[None, :]  # (N, K)
 
     def run(key: Array) -> tuple[Array, Array]:
@@ -134,16 +134,24 @@ def kmeans(
             return centres.at[index].set(row), jnp.where(index == 0, distance, jnp.minimum(nearest, distance))
 
         def refine(_: Array, centres: Array) -> Array:
-            members = weight[None, :] * jax.nn.one_hot(
-                squared_distances(centres).argmin(-1), num_clusters, axis=0
-            )  # (K, N)
-            counts = members.sum(-1)[:, None]
-            return jnp.where(counts > 0, (members @ rows) / jnp.maximum(counts, 1), centres)
+            def of_rows(rows: Array, squares: Array, weight: Array) -> tuple[tuple[()], tuple[Array, Array]]:
+                nearest = squared_distances(rows, squares, centres).argmin(-1)
+                members = weight[None, :] * jax.nn.one_hot(nearest, num_clusters, axis=0)  # (K, N)
+                return (), (members.sum(-1)[:, None], members @ rows)
+
+            counts, sums = in_turn(of_rows, (rows, squares, weight))[1]
+            return jnp.where(counts > 0, sums / jnp.maximum(counts, 1), centres)
 
         centres = jnp.zeros((num_clusters, rows.shape[1]))
         centres, _ = jax.lax.fori_loop(0, num_clusters, choose, (centres, jnp.zeros_like(squares)))
-        distances = squared_distances(jax.lax.fori_loop(0, iterations, refine, centres))
-        return (weight * distances.min(-1)).sum(), distances.argmin(-1).astype(jnp.int32)
+        centres = jax.lax.fori_loop(0, iterations, refine, centres)
+
+        def nearest(rows: Array, squares: Array) -> tuple[tuple[Array, Array], tuple[()]]:
+            distances = squared_distances(rows, squares, centres)
+            return (distances.min(-1), distances.argmin(-1).astype(jnp.int32)), ()
+
+        (distances, clusters), _ = in_turn(nearest, (rows, squares))
+        return (weight * distances).sum(), clusters
 
     spreads, clusters = jax.lax.map(run, jax.random.split(key, starts))
     tightest: Array = clusters[spreads.argmin()]

@@ -114,11 +114,13 @@ class Load(NamedTuple):
         num_items: N.
         widths: columns of each input.
         stored: numbers kept of each input: all N times its width, or fewer where it is sparse.
+        packed: whether each input is packed, one or two bytes a value; none is where it is left out.
     """
 
     num_items: int
     widths: tuple[int, ...]
     stored: tuple[int, ...]
+    packed: tuple[bool, ...] = ()
 
 
 class Origin(NamedTuple):
@@ -170,6 +172,7 @@ class InputSpec:
             is none.
         asks_kind: whether an observation of which it takes several kinds has to name one, by its option `kind`;
             otherwise it is of the preferred kind.
+        packed: whether rows of observations may come packed, as `modules.packed.PackedRows`.
     """
 
     kinds: tuple[Kind, ...] = ()
@@ -178,6 +181,7 @@ class InputSpec:
     bounds: Callable[[Any], tuple[float, float] | None] = _unbounded
     scale_option: str = ""
     asks_kind: bool = False
+    packed: bool = False
 
     def scales_counts(self, options: Any) -> bool:
         """Whether rows of counts are scaled to a weight of their own."""

@@ -14,6 +14,7 @@ from jax import Array
 
 from mmcli.modules.counts import TINY, Rows, SparseRows, row_sums, scaled, times, word_sums
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
+from mmcli.modules.packed import unpacked
 
 BETA = 0.1  # pseudo-count of a word, or less where words are rarer than one a class
 CLUSTER_ITERATIONS = 12
@@ -111,4 +112,4 @@ def square_roots(counts: Rows) -> Rows:
     """Square root of every count."""
     if isinstance(counts, SparseRows):
         return counts._replace(values=jnp.sqrt(counts.values))
-    return jnp.sqrt(counts)
+    return jnp.sqrt(unpacked(counts))

@@ -247,8 +247,9 @@ def _words(graph: Graph, datasets: Datasets, sources: Mapping[str, DataSource]) 
     words = {}
     for name in datasets.observations:
         source = sources.get(str(graph.nodes[name].config.data))
-        values = datasets.as_observed(name)
-        vocabulary = None if source is None else read_vocabulary(source, values.shape)
+        shape = datasets.num_items, datasets.widths[name]
+        vocabulary = None if source is None else read_vocabulary(source, shape)
         if vocabulary is not None:
+            values = datasets.as_observed(name)
             words[name] = Words(csr_array(values), datasets.known[name], vocabulary.words, vocabulary.paths)
     return words

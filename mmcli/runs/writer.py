@@ -16,8 +16,9 @@ from typing import Any, Self
 
 import numpy as np
 
+from mmcli.data.rows.streamed import StreamedRows
 from mmcli.errors import UsageError
-from mmcli.runs.arrays import encode, encode_rows, npy_header, suffix_of
+from mmcli.runs.arrays import encode_rows, encoded, npy_header, suffix_of
 from mmcli.runs.checkpoint import Checkpoint
 from mmcli.runs.checkpoints import Shelf
 from mmcli.runs.layout import (
@@ -187,11 +188,10 @@ class RunDirectory(RunFiles):
         np.savez(buffer, allow_pickle=False, **params)
         self._put(f"{folder}/{PARAMS}", buffer.getvalue())
 
-    def write_arrays(self, folder: str, arrays: Mapping[str, np.ndarray], kind: Stage) -> None:
+    def write_arrays(self, folder: str, arrays: Mapping[str, np.ndarray | StreamedRows], kind: Stage) -> None:
         """Write each array as `<its name>_<kind>`: .txt where a person can read it, .npy where it is too wide."""
         for name, array in arrays.items():
-            suffix, content = encode(array)
-            self._put(f"{folder}/{name}_{kind}{suffix}", content)
+            self._put_pieces(f"{folder}/{name}_{kind}{suffix_of(array.shape)}", encoded(array))
 
     @contextmanager
     def predicted(self, num_items: int) -> Iterator[Callable[[str, Mapping[str, np.ndarray]], None]]:
@@ -259,11 +259,18 @@ class RunDirectory(RunFiles):
 
     def _put(self, name: str, content: bytes) -> None:
         """Write a file of the run and record its SHA-256."""
-        path = self.path / name
+        self._put_pieces(name, (content,))
+
+    def _put_pieces(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Write a file of the run piece by piece, and record its SHA-256."""
+        path, found = self.path / name, hashlib.sha256()
         if path.parent != self.path:
             atomic.make_folder(path.parent)
-        atomic.write(path, content)
-        self._digests[name] = hashlib.sha256(content).hexdigest()
+        with atomic.writing(path) as append:
+            for piece in pieces:
+                append(piece)
+                found.update(piece)
+        self._digests[name] = found.hexdigest()
 
 
 def _history_line(record: Mapping[str, Any]) -> bytes:

@@ -90,7 +90,7 @@ def check_data(
         config: with the paths of its data files.
         graph: of the config.
         given: arrays in memory by name, from `given_arrays`.
-        hold: whether to hold observations in memory, and refuse a run that cannot fit there.
+        hold: whether to hold observations in memory, packed where that is exact, and refuse a run that cannot fit.
 
     Raises:
         ConfigError, DataError: every problem, one line each; also a run that cannot fit in memory.
@@ -98,7 +98,7 @@ def check_data(
     from mmcli.data.dataset import load_datasets
     from mmcli.workflows import memory
 
-    datasets = load_datasets(config, graph, given or {}, hold=hold)
+    datasets = load_datasets(config, graph, given or {}, hold="packed" if hold else False)
     graph.refuse_misfits(datasets.widths, config.places)
     if hold:
         memory.refuse_what_cannot_fit(config, graph, datasets)

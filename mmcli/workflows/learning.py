@@ -334,6 +334,7 @@ def _record(
             if stop() is not None:  # over many items they take longer than a signal may wait
                 return None
             run.write_arrays(folder, {name: learned[name]}, stage)
+    run.write_arrays(folder, in_data_units(graph, update.module, update.late, datasets.units), "learn")
     run.write_params(folder, update.params)
     moved = used = None
     if node.spec.classes is not None:

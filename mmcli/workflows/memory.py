@@ -10,13 +10,14 @@ from mmcli.config.graph import Graph
 from mmcli.config.model import Config
 from mmcli.config.problems import located
 from mmcli.data.dataset import Datasets
+from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.protocol import as_rows
 from mmcli.errors import ConfigError, UsageError
 from mmcli.modules.spec import MAX_COUNT, Load
 
 # Bytes of a process that trains a tiny model: in memory, and of addresses, which libraries and threads reserve more of.
 PROCESS, ADDRESSES = 0.45e9, 2.0e9
-COPIES = 3  # of observations: as they were read, on the device, and as messages
+COPIES = 3  # of observations: as they were read, on the device, and as messages; packed ones are held once
 
 
 class Limit(NamedTuple):
@@ -60,7 +61,11 @@ def needed(graph: Graph, datasets: Datasets) -> tuple[str, float]:
         for name, load in module_loads(graph, datasets).items()
     }
     name = max(needs, key=lambda name: needs[name])
-    return name, PROCESS + COPIES * datasets.num_bytes + needs[name]
+    held = sum(
+        (1 if isinstance(rows, PackedRows) else COPIES) * as_rows(rows).num_bytes
+        for rows in datasets.observations.values()
+    )
+    return name, PROCESS + held + needs[name]
 
 
 def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
@@ -71,7 +76,10 @@ def module_loads(graph: Graph, datasets: Datasets) -> Mapping[str, Load]:
         widths = tuple(port.columns for port in ports)
         parents = zip(graph.nodes[name].parents, widths, strict=True)
         stored = tuple(observed.get(parent, datasets.num_items * width) for parent, width in parents)
-        loads[name] = Load(datasets.num_items, widths, stored)
+        packed = tuple(
+            isinstance(datasets.observations.get(parent), PackedRows) for parent in graph.nodes[name].parents
+        )
+        loads[name] = Load(datasets.num_items, widths, stored, packed)
     return loads
 
 

@@ -1,1 +1,1 @@
-"""Rows of observations on the host: dense, sparse, or streamed from a file."""
+"""Rows of observations on the host: dense, packed, sparse, or streamed from a file."""

@@ -1,4 +1,4 @@
-"""Rows of an observation by one protocol, whatever holds them: an array, a csr_array, a file, or two forms of those.
+"""Rows of an observation by one protocol, whatever holds them: an array, packed or sparse rows, a file, or two forms.
 
 Data go from hand to hand as arrays of numpy and scipy; `as_rows` and `as_block` put them behind the protocols, and are
 the only places that ask what they are.
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from mmcli.data.rows.dense import DenseRows
+from mmcli.data.rows.packed import PackedRows
 from mmcli.data.rows.sparse import HostRows, SparseRows
 from mmcli.data.rows.streamed import StreamedRows
 
@@ -86,7 +87,7 @@ class Forms(NamedTuple):
         return rows, columns
 
 
-SentRows: TypeAlias = "HostRows | StreamedRows | Forms"
+SentRows: TypeAlias = "HostRows | PackedRows | StreamedRows | Forms"
 
 
 class _BothForms:
@@ -124,7 +125,7 @@ class _BothForms:
 
 def as_rows(rows: SentRows) -> Rows:
     """Rows of any kind behind the protocol."""
-    if isinstance(rows, StreamedRows):
+    if isinstance(rows, StreamedRows | PackedRows):
         return rows
     return _BothForms(rows) if isinstance(rows, Forms) else _held(rows)
 

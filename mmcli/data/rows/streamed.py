@@ -1,4 +1,4 @@
-"""Rows that stay in a file and come block by block, so that memory does not grow with their number.
+"""Rows that stay in a file, or are computed, and come block by block: memory does not grow with their number.
 
 N rows, D columns.
 """
@@ -15,12 +15,12 @@ from mmcli.data.rows.sparse import HostRows
 
 @dataclass(frozen=True)
 class StreamedRows:
-    """(N, D) numbers in a file, behind the protocol `mmcli.data.rows.protocol.Rows`.
+    """(N, D) numbers in a file or of a computation, behind the protocol `mmcli.data.rows.protocol.Rows`.
 
     Attributes:
         shape: N and D.
         dtype: of the blocks.
-        blocks: reads the file anew: all rows in their order, so many at a time, fewer at the end.
+        blocks: reads the file, or computes, anew: all rows in their order, so many at a time, fewer at the end.
     """
 
     shape: tuple[int, int]
@@ -54,6 +54,10 @@ class StreamedRows:
 
         shape = (min(num_rows, self.shape[0]), self.shape[1])
         return StreamedRows(shape, self.dtype, blocks)
+
+    def mapped(self, function: Callable[[NDArray[Any]], NDArray[Any]], dtype: DTypeLike) -> "StreamedRows":
+        """The results (B, D) of a function of the rows of each block (B, D)."""
+        return StreamedRows(self.shape, np.dtype(dtype), lambda size: map(function, self.blocks(size)))
 
     def parts(self, bounds: Sequence[int]) -> Iterator[NDArray[Any]]:
         """All rows in their order, those between two bounds at a time; at most two parts are in memory."""

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mmcli.modules.block_sizes import ROWS
 from mmcli.modules.class_count import AUTO, ClassOptions, NumClasses, num_small_clusters
 from mmcli.modules.covariance import Covariance, suitable_form
 from mmcli.modules.spec import (
@@ -65,7 +66,7 @@ def memory(options: GmmOptions, load: Load) -> int:
     points, latent_classes = 3 * num_items * width, 0
     if len(load.widths) > 1:  # half of the chains begin with latent classes; missing columns are drawn
         points, latent_classes = points + (2 * chains + 4) * num_items * width, 17 * chains * memberships
-    joined = 1.5 * num_items * num_small_clusters(num_classes, num_items)  # clusters that a chain starts with
+    joined = 1.5 * min(num_items, ROWS) * num_small_clusters(num_classes, num_items)  # clusters of a chain's start
     return int(4 * (points + max(sweeps, latent_classes, joined) + 2 * options.sweeps * chains))
 
 

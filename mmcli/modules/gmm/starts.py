@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from mmcli.modules.agglomeration import SMALL_CLUSTER_ITERATIONS, ward
+from mmcli.modules.blocks import in_turn
 from mmcli.modules.class_count import num_small_clusters
 from mmcli.modules.gmm.table import Table
 from mmcli.modules.latent_classes import best_classes, num_clusters, views_of
@@ -35,9 +36,13 @@ def joined_clusters(key: Array, points: Array, weight: Array, num_classes: int) 
     """Labels (N,) of small clusters of the points (N, D) that are joined to classes; weights (N,) as in `kmeans`."""
     most = num_small_clusters(num_classes, len(points))
     clusters = kmeans(key, points, weight, most, starts=1, iterations=SMALL_CLUSTER_ITERATIONS)
-    members = weight[None, :] * jax.nn.one_hot(clusters, most, axis=0)  # (L, N)
-    sizes = members.sum(-1)
-    centres = (members @ points) / jnp.maximum(sizes, 1)[:, None]
+
+    def of_rows(clusters: Array, weight: Array, points: Array) -> tuple[tuple[()], tuple[Array, Array]]:
+        members = weight[None, :] * jax.nn.one_hot(clusters, most, axis=0)  # (L, N)
+        return (), (members.sum(-1), members @ points)
+
+    sizes, sums = in_turn(of_rows, (clusters, weight, points))[1]
+    centres = sums / jnp.maximum(sizes, 1)[:, None]
     squares = jnp.square(centres).sum(-1)
     distances = jnp.maximum(squares[:, None] + squares[None, :] - 2 * centres @ centres.T, 0)
     return ward(distances, sizes, num_classes)[clusters]

@@ -11,7 +11,9 @@ for the independent words that it is worth.
 The sweep of the highest `word_mixtures.score` stands for a start, and the start of the highest score of held-out items
 goes on: evidence, and above all the information that the inputs share. From there the variational sweeps start.
 
-N items, K topics, V_m words of modality m, M modalities, R starts.
+Of many items, classes are searched for among a random part (`searched`); the variational sweeps are over all.
+
+N items, S of them searched, K topics, V_m words of modality m, M modalities, R starts.
 
 Source: Blei, Ng and Jordan (2003), JMLR 3, section 5.2; Nakamura, Nagai and Iwahashi (2009),
 doi:10.1109/IROS.2009.5354412; annealing: Ueda and Nakano (1998), doi:10.1016/S0893-6080(97)00133-0.
@@ -30,6 +32,7 @@ from mmcli.modules.class_count import AUTO, num_small_clusters
 from mmcli.modules.counts import word_sums
 from mmcli.modules.latent_classes import best_classes, num_clusters, random_memberships, views_of
 from mmcli.modules.messages import Categorical, Counts, Message, normalized, of_kind
+from mmcli.modules.mlda.searched import memberships_of_all, searched, searched_places
 from mmcli.modules.mlda.setting import JUDGEMENT, SMALLEST_PRIOR, Setting
 from mmcli.modules.mlda.spec import MldaOptions
 from mmcli.modules.mlda.starts import effective_words
@@ -62,9 +65,9 @@ class MldaWork(NamedTuple):
     trained: Array  # () bool
     words: Array  # (M,) independent words that an item of each modality is worth in the search
     weights: Array  # (M,) what its rows are scaled to sum to in the variational sweeps, where `weights` is auto
-    beliefs: tuple[Array, ...]  # (N, R, K) memberships that each modality is fitted to next, of each start
+    beliefs: tuple[Array, ...]  # (S, R, K) memberships that each modality is fitted to next, of each start
     log_shares: Array  # (R, K)
-    best: Array  # (N, R, K) memberships of the highest score of each start
+    best: Array  # (S, R, K) memberships of the highest score of each start
     best_score: Array  # (R,)
     concentrations: Array  # (N, K) parameters of q(theta)
     topics: tuple[Array, ...]
@@ -81,17 +84,18 @@ def init(setting: Setting, _key: Array, inputs: Inputs) -> MldaState:
 
 
 def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> MldaWork:
-    """Make the starts, memberships (N, R, K): the first is the last solution, or clusters that were joined."""
-    options = setting.options
-    num_items, num_topics = state.memberships.shape
+    """Make the starts, memberships (S, R, K): the first is the last solution, or clusters that were joined."""
+    options, places = setting.options, searched_places(setting.options.width, inputs)
+    every, inputs = inputs, searched(options.width, inputs)
+    last = state.memberships if places is None else state.memberships[jnp.asarray(places)]
     sizes_key, random_key, start_key = jax.random.split(key, 3)
     sizes = weights = words_worth(setting, sizes_key, inputs)
     if state.words is not None:  # kept, so that the bounds of all updates compare
         weights = jnp.where(state.trained, state.words, sizes)
         sizes = jnp.where(setting.has_words, weights, sizes)
-    starts = random_memberships(random_key, (num_items, options.restarts, num_topics))
+    starts = random_memberships(random_key, (len(last), options.restarts, options.width))
     joined = partial(joined_start, setting, jax.random.fold_in(key, 0), inputs, sizes)
-    starts = starts.at[:, 0].set(jax.lax.cond(state.trained, lambda: state.memberships, joined))
+    starts = starts.at[:, 0].set(jax.lax.cond(state.trained, lambda: last, joined))
     if setting.num_informed:
         informed = informed_starts(setting, start_key, inputs, sizes)
         starts = starts.at[:, options.restarts - setting.num_informed :].set(informed)
@@ -105,7 +109,7 @@ def begin(setting: Setting, key: Array, state: MldaState, inputs: Inputs) -> Mld
         class_shares(starts),
         starts,
         jnp.full(options.restarts, -jnp.inf),
-        setting.prior(inputs),
+        setting.prior(every),
         state.topics,
         trace,
     )
@@ -125,7 +129,7 @@ def words_worth(setting: Setting, key: Array, inputs: Inputs) -> Array:
 
 
 def joined_start(setting: Setting, key: Array, inputs: Inputs, sizes: Array) -> Array:
-    """Start from small clusters of all modalities that are joined until there are K, (N, K) one-hot."""
+    """Start from small clusters of all modalities that are joined until there are K, (S, K) one-hot."""
     counts = [as_counts(message, None) for message in inputs.parents]
     most = num_small_clusters(setting.options.width, len(inputs.child.weight))
     belongs, squares = joint_clusters(key, counts, list(sizes), most, SMALL_CLUSTER_ITERATIONS)
@@ -134,7 +138,7 @@ def joined_start(setting: Setting, key: Array, inputs: Inputs, sizes: Array) -> 
 
 
 def informed_starts(setting: Setting, key: Array, inputs: Inputs, sizes: Array) -> Array:
-    """Starts that the modalities have in common, (N, R', K): the best of many latent class models."""
+    """Starts that the modalities have in common, (S, R', K): the best of many latent class models."""
     clusters_key, classes_key = jax.random.split(key)
     views = setting.views(inputs, sizes)
     most = num_clusters(setting.options.width, len(views.child))
@@ -158,7 +162,8 @@ def advance(setting: Setting, work: MldaWork, inputs: Inputs, until: Array) -> M
 
 def search(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
     """Run the sweeps of the search up to `last`, () int32, and keep the best memberships of each start."""
-    options, views = setting.options, setting.views(inputs, work.words)
+    options = setting.options
+    views = setting.views(searched(options.width, inputs), work.words)
     place = jnp.arange(options.restarts)
     is_informed = place >= options.restarts - setting.num_informed
     hottest = jnp.where((place == 0) | is_informed, 1.0, jnp.maximum(HOTTEST_SHARE * work.words.sum(), 1.0))
@@ -178,8 +183,8 @@ def search(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
             best_score=jnp.maximum(scores, work.best_score),
         )
 
-    searched: MldaWork = jax.lax.fori_loop(work.done, last, sweep, work)
-    return searched._replace(done=last)
+    found: MldaWork = jax.lax.fori_loop(work.done, last, sweep, work)
+    return found._replace(done=last)
 
 
 def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> MldaWork:
@@ -214,7 +219,7 @@ def refine(setting: Setting, work: MldaWork, inputs: Inputs, last: Array) -> Mld
 
 def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
     """Compute q(theta) and q(phi) from the best start, and in the first update what each modality counts for."""
-    views = setting.views(inputs, work.words)
+    views = setting.views(searched(setting.options.width, inputs), work.words)
     if len(work.best) < HELD_OUT_FROM * setting.options.width:
         fitted = fit(views, (work.best,) * len(setting.kinds), class_shares(work.best))
     else:
@@ -223,12 +228,14 @@ def settle(setting: Setting, work: MldaWork, inputs: Inputs) -> MldaWork:
     # A fresh start that finds the same would only number the classes anew.
     margin = jnp.where(work.trained & (jnp.arange(len(scores)) == 0), FRESH_MARGIN, 0)
     start = (scores + margin).argmax()
-    memberships = work.best[:, start]  # (N, K)
+    memberships = work.best[:, start]  # (S, K)
     nats = [
         class_information(memberships, evidence[:, start], known)
         for evidence, known in zip(fitted.evidence[:-1], views.known, strict=True)  # the last is the child's
     ]
     weights = jnp.where(work.trained, work.weights, setting.auto_weights(work.words, jnp.stack(nats)))
+    if searched_places(setting.options.width, inputs) is not None:
+        memberships = memberships_of_all(memberships, views, setting.views(inputs, work.words))  # (N, K)
     item_words = setting.words(inputs, weights)
     mass = total_mass(item_words, memberships.shape[0])
     topics = tuple(

@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from mmcli.modules.block_sizes import ROWS
 from mmcli.modules.class_count import AUTO, ClassOptions, NumClasses, num_small_clusters
 from mmcli.modules.spec import (
     EACH_INPUT,
@@ -20,6 +21,8 @@ from mmcli.modules.spec import (
     Role,
     Trace,
 )
+
+FEWEST_SEARCHED, SEARCHED_PER_CLASS = 10_000, 500
 
 
 class MldaOptions(ClassOptions):
@@ -54,20 +57,33 @@ def check(options: MldaOptions, ports: Sequence[Port]) -> Iterator[Problem]:
         yield "weights", f"one per input: {len(ports)}, not {len(options.weights)}"
 
 
+def most_searched(num_classes: int) -> int:
+    """Most items among which K classes are searched for; a class has hundreds of them, on average."""
+    return max(FEWEST_SEARCHED, SEARCHED_PER_CLASS * num_classes)
+
+
 def memory(options: MldaOptions, load: Load) -> int:
     """Bytes that a module needs at its peak, about."""
     num_items, num_topics, starts = load.num_items, options.width, options.restarts
     copies = 1.2 if options.weights is None else 3.3  # scaling copies counts
     dense = [stored == num_items * width for stored, width in zip(load.stored, load.widths, strict=True)]
-    counts = sum(
-        stored * (copies if is_dense else 18) for stored, is_dense in zip(load.stored, dense, strict=True)
-    )  # sparse ones are kept in both orders, with the indices of each
+    searched = min(num_items, most_searched(num_topics)) if all(dense) else num_items
+    is_part = searched < num_items
+    # Sparse counts are kept in both orders, with the indices of each. Packed ones are held already, as whole numbers.
+    sparse = 18 * sum(stored for stored, is_dense in zip(load.stored, dense, strict=True) if not is_dense)
+    packed = load.packed or (False,) * len(dense)
+    whole = [width for width, is_dense, held in zip(load.widths, dense, packed, strict=True) if is_dense and not held]
+    of_all = (1 if options.weights is None else 2) * num_items * sum(whole) * is_part
+    dense_width = sum(width for width, is_dense in zip(load.widths, dense, strict=True) if is_dense)
+    of_searched = (min(copies, 2.3) if is_part else copies) * searched * dense_width
+    blocks = min(num_items, ROWS) * max(load.widths) * any(packed)
+    counts = sparse + of_all + max(of_searched, blocks)
     topics = (2 * starts + 4) * num_topics * sum(load.widths)
     # Beliefs and evidence of each input; of several inputs also the latent classes, five for each of half the starts.
     copies_of_starts = max(8 + 5 * len(load.widths), 22 if len(load.widths) > 1 else 0)
-    memberships = (copies_of_starts * starts + 4) * num_items * num_topics
-    joined = num_small_clusters(num_topics, num_items)  # clusters of a start, before the others are made
-    of_items, of_words = 1.5 * num_items * joined, 2 * joined * sum(load.widths)
+    memberships = copies_of_starts * starts * searched * num_topics + (12 if is_part else 4) * num_items * num_topics
+    joined = num_small_clusters(num_topics, searched)  # clusters of a start, before the others are made
+    of_items, of_words = 1.5 * searched * joined, 2 * joined * sum(load.widths)
     return int(4 * (counts + max(memberships, of_items) + max(topics, of_words)))
 
 
@@ -75,7 +91,7 @@ SPEC = ModuleSpec(
     name="mlda",
     summary="multimodal latent Dirichlet allocation, by annealed variational inference",
     options=MldaOptions,
-    inputs=InputSpec((Kind.COUNTS, Kind.CATEGORICAL), scale_option="weights"),
+    inputs=InputSpec((Kind.COUNTS, Kind.CATEGORICAL), scale_option="weights", packed=True),
     sends=(Kind.CATEGORICAL,),
     output=output,
     build="mmcli.modules.mlda.model:build",

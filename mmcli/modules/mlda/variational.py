@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mmcli.modules.counts import Rows, expected_counts, log_likelihood, row_sums, times
+from mmcli.modules.blocks import in_turn
+from mmcli.modules.counts import Rows, SparseRows, expected_counts, log_likelihood, row_sums, times
 from mmcli.modules.numerics import dirichlet_kl, expected_log
 
 ITEM_SWEEPS = 20
@@ -57,21 +58,27 @@ def variational_sweep(
 
 def item_concentrations(topics: Sequence[Array], prior: Array, words: Sequence[Rows]) -> Array:
     """q(theta) of each item on its own with the topics frozen, (N, K), starting from the mixture's posterior."""
-    scores = jnp.log(prior)
     factors = [jnp.exp(expected_log(topic)) for topic in topics]
-    for topic, counts in zip(topics, words, strict=True):
-        scores += times(counts, jnp.log(topic / topic.sum(-1, keepdims=True)).T)
-    start = prior + jax.nn.softmax(scores, axis=-1) * total_mass(words, prior.shape[0])[:, None]
 
-    def sweep(_: int, concentrations: Array) -> Array:
-        item_factors = jnp.exp(expected_log(concentrations))
-        new = prior
-        for factor, counts in zip(factors, words, strict=True):
-            new = new + expected_counts(item_factors, factor, counts)[0]
-        return new
+    def of_rows(prior: Array, words: Sequence[Rows]) -> tuple[Array, tuple[()]]:
+        scores = jnp.log(prior)
+        for topic, counts in zip(topics, words, strict=True):
+            scores += times(counts, jnp.log(topic / topic.sum(-1, keepdims=True)).T)
+        start = prior + jax.nn.softmax(scores, axis=-1) * total_mass(words, prior.shape[0])[:, None]
 
-    concentrations: Array = jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)
-    return concentrations
+        def sweep(_: int, concentrations: Array) -> Array:
+            item_factors = jnp.exp(expected_log(concentrations))
+            new = prior
+            for factor, counts in zip(factors, words, strict=True):
+                new = new + expected_counts(item_factors, factor, counts)[0]
+            return new
+
+        concentrations: Array = jax.lax.fori_loop(0, ITEM_SWEEPS, sweep, start)
+        return concentrations, ()
+
+    is_whole = any(isinstance(counts, SparseRows) for counts in words)
+    found: Array = (of_rows(prior, words) if is_whole else in_turn(of_rows, (prior, words)))[0]
+    return found
 
 
 def total_mass(words: Sequence[Rows], num_items: int) -> Array:

@@ -21,6 +21,7 @@ from mmcli.modules.api import Info, Inputs, Module, Outputs, iterated
 from mmcli.modules.blocks import block_orders, num_blocks, taken
 from mmcli.modules.messages import Points, of_kind
 from mmcli.modules.numerics import bernoulli_nll
+from mmcli.modules.packed import by_rows, values_at
 from mmcli.modules.spec import Port, Rule
 from mmcli.modules.vae.networks import (
     Dense,
@@ -129,8 +130,6 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     Source: Rybkin, Daniilidis and Levine (2021), arXiv:2006.13202, section 3.3, there one for all columns.
     """
     items, prior = of_kind(inputs.parents[0], Points), of_kind(inputs.child, Points)
-    # A missing row has weight 0, but 0 times what overflows is no number.
-    values = jnp.where(items.weight[:, None] > 0, items.values, 0)
     # A batch has as many items of each block, so that no item leaves its block.
     blocks = num_blocks()
     num_items = len(items.weight) // blocks
@@ -141,7 +140,9 @@ def epoch(options: VaeOptions, key: Array, state: VaeState, inputs: Inputs) -> t
     variance, learned = output_variance(options, state.params), state.params.variance
 
     def batch_loss(params: VaeParams, rows: Array, weight: Array, key: Array) -> tuple[Array, tuple[Array, Array]]:
-        x, noise = taken(values, rows), jax.random.normal(key, (batch_size, options.latent_dim))
+        # A missing row has weight 0, but 0 times what overflows is no number.
+        x = jnp.where(weight[:, None] > 0, values_at(items.values, rows), 0)
+        noise = jax.random.normal(key, (batch_size, options.latent_dim))
         item_losses, output = losses(options, params, variance, x, taken(prior.values, rows), noise)
         total = (weight * item_losses).sum()
         squares = weight @ jnp.square(x - output) if learned is not None else jnp.zeros(0)
@@ -183,7 +184,7 @@ def predict(options: VaeOptions, params: VaeParams, z: Array) -> Array:
 def latent_mean(options: VaeOptions, state: VaeState, inputs: Inputs) -> Array:
     """Mean of q(z | x), (N, D); of missing items that of p(z)."""
     items = of_kind(inputs.parents[0], Points)
-    mean, _ = encode(options, state.params, items.values)
+    mean, _ = by_rows(partial(encode, options, state.params), items.values)
     return jnp.where(items.weight[:, None] > 0, mean, of_kind(inputs.child, Points).values)
 
 
@@ -193,10 +194,9 @@ def send(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs, sent:
     z = latent_mean(options, state, inputs)
     # The parent receives the expectation of the rest of the graph; in Serket's form, its reconstruction.
     source = of_kind(inputs.child, Points).values if rule == "cavity" else z
-    prediction = Points(predict(options, state.params, source), jnp.ones_like(weight))
-    return Outputs(
-        Points(sent * weight[:, None], weight), (prediction,), {"z": z, "x_hat": predict(options, state.params, z)}
-    )
+    decoded = partial(by_rows, partial(predict, options, state.params))
+    prediction = Points(decoded(source), jnp.ones_like(weight))
+    return Outputs(Points(sent * weight[:, None], weight), (prediction,), {"z": z, "x_hat": decoded(z)})
 
 
 def infer(options: VaeOptions, rule: Rule, state: VaeState, inputs: Inputs) -> Outputs:
@@ -211,7 +211,7 @@ def finish(
     items = of_kind(inputs.parents[0], Points)
     sent = latent_mean(options, state, inputs)
     if options.sends == "sample":
-        _, log_var = encode(options, state.params, items.values)
+        _, log_var = by_rows(partial(encode, options, state.params), items.values)
         noise = jax.random.normal(key, sent.shape)
         sent = sent + items.weight[:, None] * jnp.exp(0.5 * log_var) * noise
     return state, send(options, rule, state, inputs, sent), Info(-trace[-1] * items.weight.sum(), trace)

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
+from mmcli.modules.block_sizes import LATE_VALUES, ROWS
 from mmcli.modules.spec import (
     InputSpec,
     Kind,
@@ -114,8 +115,12 @@ def memory(options: VaeOptions, load: Load) -> int:
     largest = max(num_values(encoder), num_values(decoder))
     units = num_units(encoder) + num_units(decoder)
     batch = min(options.batch_size, load.num_items) * (width + 2 * units + largest)
-    training = stored + 10 * weights + batch  # old and new weights, their two moments, gradients
-    inference = 4 * stored + load.num_items * largest + 6 * weights
+    held = 0 if any(load.packed) else stored
+    training = held + 10 * weights + batch  # old and new weights, their two moments, gradients
+    # Many items are encoded and decoded in blocks, and many reconstructions of them as they are written.
+    block = min(load.num_items, ROWS) * (2 * width + units + largest)
+    reconstructions = 0 if stored > LATE_VALUES else stored
+    inference = held + reconstructions + block + 6 * weights
     return 4 * (max(training, inference) + 4 * load.num_items * options.latent_dim + 2 * options.epochs)
 
 
@@ -123,7 +128,7 @@ SPEC = ModuleSpec(
     name="vae",
     summary="variational autoencoder whose prior means come from the graph",
     options=VaeOptions,
-    inputs=InputSpec((Kind.POINTS,), maximum=1, bounds=bounds),
+    inputs=InputSpec((Kind.POINTS,), maximum=1, bounds=bounds, packed=True),
     sends=(Kind.POINTS,),
     output=output,
     build="mmcli.modules.vae.model:build",
