@@ -194,7 +194,9 @@ def log_density(params: GmmParams, values: Array, own: Own | None = None) -> Arr
     num_classes, num_features = means.shape
     if whiteners.ndim == 2:
         squares = jnp.square((values[:, None, :] - means[None]) * whiteners[None])
-        return density_at(squares, jnp.log(whiteners), 1, own).sum(-1)
+        if own is None:
+            return density_at(squares.sum(-1), params.log_dets, num_features, None)
+        return log_predictive(squares, jnp.log(whiteners), 1, own).sum(-1)
     if len(whiteners) == 1:
         squares = jnp.square((values @ whiteners[0].T)[:, None, :] - (means @ whiteners[0].T)[None]).sum(-1)
         return density_at(squares, params.log_dets, num_features, own)

@@ -78,7 +78,7 @@ def test_sparse_counts_are_never_combined():
     sparse = Counts(on_device(csr_array(np.eye(N))), jnp.ones(N))
 
     assert combine([sparse]) is sparse
-    with pytest.raises(TypeError, match="sparse counts are never combined"):
+    with pytest.raises(TypeError, match="counts are never combined"):
         combine([sparse, sparse])
 
 

@@ -13,7 +13,7 @@ from mmcli import load_run
 
 N, K = 240, 4
 CONFIG = """\
-rounds: 2
+rounds: 3
 search: {starts: 1}
 data:
   first:   {file: views.npz, key: first, known: has_first}
@@ -113,7 +113,8 @@ def test_prediction_is_what_was_learned_and_does_with_either_view(run):
 
     predicted = trained.predict(**views)["sign"]
 
-    assert np.mean(np.abs(predicted.probabilities - learned[both]) < 1e-3) > 0.98
+    # In training each gmm left an item out of what it sent of it.
+    assert np.mean(np.abs(predicted.probabilities - learned[both]) < 0.02) > 0.95
     for name, rows in views.items():
         assert np.mean(trained.predict(**{name: rows})["sign"].classes == predicted.classes) > 0.6, name
 
@@ -160,7 +161,7 @@ def test_agents_that_accept_nothing_learn_from_the_last_round(command):
     assert done.code == 0, done.err
     record = json.loads(Path("none/search.json").read_text())
     assert record["starts"] == [0, 0]
-    assert record["kept_round"] == 2  # all share the same, nothing, and the last has learned longest
+    assert record["kept_round"] == 3  # all share the same, nothing, and the last has learned longest
     assert np.loadtxt("none/module004_sign/kappa_learn.txt")[0, 1] < 0.5
 
 

@@ -118,7 +118,7 @@ def memory(options: VaeOptions, load: Load) -> int:
     held = 0 if any(load.packed) else stored
     training = held + 10 * weights + batch  # old and new weights, their two moments, gradients
     # Many items are encoded and decoded in blocks, and many reconstructions of them as they are written.
-    block = min(load.num_items, ROWS) * (2 * width + units + largest)
+    block = min(load.num_items, ROWS) * (2 * width + largest)
     reconstructions = 0 if stored > LATE_VALUES else stored
     inference = held + reconstructions + block + 6 * weights
     return 4 * (max(training, inference) + 4 * load.num_items * options.latent_dim + 2 * options.epochs)
