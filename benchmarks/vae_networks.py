@@ -6,7 +6,7 @@ round, 2 rounds. `tables`: vae and gmm on tables of scikit-learn, the Gaussian o
 
 import argparse
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from cores import restart_on_one_core
 from sklearn.datasets import load_breast_cancer, load_wine
+from suite import parse_seeds
 from timing import bundled, compile_update, ratio, take_turns
 
 import mmcli
@@ -64,7 +65,7 @@ def run(data: Mapping[str, np.ndarray], vae: Mapping[str, Any], num_classes: int
 
 
 def compare(
-    data: Mapping[str, np.ndarray], variants: Mapping[str, Mapping[str, Any]], seeds: Sequence[int], **vae: Any
+    data: Mapping[str, np.ndarray], variants: Mapping[str, Mapping[str, Any]], seeds: range, **vae: Any
 ) -> None:
     """Print ACC and bound of each variant, mean (minimum..maximum) over seeds."""
     num_classes = len(np.unique(data["y"]))
@@ -79,10 +80,10 @@ def main() -> None:
     parser.add_argument("what", choices=["time", "images", "tables"])
     parser.add_argument("--epochs", type=int, default=5, help="of `time`, epochs in a turn [5]")
     parser.add_argument("--turns", type=int, default=5, help="of `time`, turns of each [5]")
-    parser.add_argument("--seeds", type=int, default=3, help="of the others, so many seeds from 0 on [3]")
+    parser.add_argument("--seeds", type=parse_seeds, default=range(1000, 1010), metavar="A-B", help="[1000-1009]")
     arguments = parser.parse_args()
     restart_on_one_core()
-    seeds = range(arguments.seeds)
+    seeds = arguments.seeds
     if arguments.what == "time":
         time_epochs(arguments.epochs, arguments.turns)
     elif arguments.what == "images":

@@ -133,7 +133,7 @@ def test_a_gmm_of_one_chain_finds_twenty_classes():
 
 
 def test_few_items_are_all_judges_of_the_starts():
-    """An item that is a class of its own fits no other items, so that held out it speaks against its class."""
+    """An item that is a class of its own fits no other items, so that held out it is evidence against its class."""
     rng = np.random.default_rng(0)
     labels = np.where(np.arange(30) < 26, np.arange(30) % 4, np.arange(30) - 22)  # classes 4 to 7 are of one item
     merged = np.where(labels < 4, labels, labels % 4)

@@ -26,7 +26,7 @@ JOINED = """\
   word:   {type: observation, data: words}
   mlda:   {type: mlda, inputs: [word, markov], num_classes: 3, weights: [20, 20], sweeps: 10, labels: states}
 """
-RUN = Path("run")
+pytestmark = pytest.mark.usefixtures("here")
 
 
 def steps():
@@ -50,18 +50,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def here(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-
-
 @pytest.fixture
-def run(command):
+def run(train_once):
     """The run of the config, trained by the first test that asks for it."""
-    if not RUN.exists():
-        done = command("train", "x.yaml", "-o", RUN)
-        assert done.code == 0, done.err
-    return RUN
+    return train_once("x.yaml")
 
 
 def test_the_run_directory_has_classes_and_parameters(run):
@@ -80,19 +72,48 @@ def test_the_run_directory_has_classes_and_parameters(run):
         assert np.isclose(state["transitions"].sum(), K * K + N - len(LENGTHS), rtol=1e-4)
 
 
-def test_prediction_is_what_was_learned_and_other_sequences_give_other_states(run):
+def smoothed(run, evidence, takes):
+    """P(state | all evidence of its sequence), (N, K), of evidence (N, K): Rabiner (1989), eqs. 19 to 27."""
+    module = run / "module002_markov"
+    with np.load(module / "params.npz") as state:
+        initial, transitions = (state[name] / state[name].sum(-1, keepdims=True) for name in ("initial", "transitions"))
+        likelihoods = evidence / np.exp(state["log_prior"])
+    found = np.zeros_like(likelihoods)
+    for take in np.unique(takes):
+        rows = likelihoods[takes == take]
+        forward, backward = [initial * rows[0]], [np.ones(K)]
+        for row in rows[1:]:
+            forward.append(forward[-1] / forward[-1].sum() @ transitions * row)
+        for row in rows[:0:-1]:
+            after = transitions @ (row * backward[-1])
+            backward.append(after / after.sum())
+        found[takes == take] = np.array(forward) * backward[::-1]
+    return found / found.sum(-1, keepdims=True)
+
+
+def test_prediction_smooths_what_the_gmm_infers_and_other_sequences_give_other_states(run):
     trained, arrays = load_run(run), steps()
-    learned = np.loadtxt(run / "module002_markov" / "Pdz_learn.txt")
+    predicted = trained.predict(points=arrays["points"], takes=arrays["takes"])
+    scattered = trained.predict(points=arrays["points"], takes=np.arange(N))
 
-    predicted = trained.predict(points=arrays["points"], takes=arrays["takes"])["markov"]
-    scattered = trained.predict(points=arrays["points"], takes=np.arange(N))["markov"]
-
-    # In training the gmm left an item out of what it sent of it.
-    assert np.mean(np.abs(predicted.probabilities - learned) < 0.02) > 0.95
-    assert np.mean(predicted.probabilities.argmax(1) == learned.argmax(1)) > 0.97
-    accuracies = [np.mean(each.classes == arrays["states"]) for each in (predicted, scattered)]
+    for found, takes in ((predicted, arrays["takes"]), (scattered, np.arange(N))):
+        expected = smoothed(run, found["gmm"].probabilities, takes)
+        np.testing.assert_allclose(found["markov"].probabilities, expected, atol=1e-4)
+    accuracies = [np.mean(each["markov"].classes == arrays["states"]) for each in (predicted, scattered)]
     assert accuracies[0] > accuracies[1] - 0.02
-    assert abs(scattered.probabilities - learned).max() > 0.1
+    assert abs(scattered["markov"].probabilities - predicted["markov"].probabilities).max() > 0.1
+
+
+def test_items_that_were_learned_are_predicted_alike_but_for_what_each_added_to_its_class(run):
+    trained, arrays = load_run(run), steps()
+    learned = [np.loadtxt(run / name / "Pdz_learn.txt") for name in ("module001_gmm", "module002_markov")]
+
+    predicted = trained.predict(points=arrays["points"], takes=arrays["takes"])
+
+    np.testing.assert_allclose(predicted["gmm"].probabilities, learned[0], atol=2e-3)
+    # The message that the gmm sent in training left the item out.
+    assert (np.abs(predicted["markov"].probabilities - learned[1]) < 0.02).mean() > 0.95
+    assert np.mean(predicted["markov"].probabilities.argmax(1) == learned[1].argmax(1)) > 0.97
 
 
 def test_points_of_a_state_are_generated(run):

@@ -20,6 +20,7 @@ SMALL = (
     "modules.concept.num_classes={max: 9}",
 )
 RUN = Path("run")
+pytestmark = pytest.mark.usefixtures("here")
 SENSES = ("position", "image", "words")
 MANY = """\
 rounds: 2
@@ -47,11 +48,6 @@ def folder(tmp_path_factory):
     shutil.copy(CONFIG, folder / "configs")
     (folder / "many.yaml").write_text(MANY)
     return folder
-
-
-@pytest.fixture(autouse=True)
-def here(folder, monkeypatch):
-    monkeypatch.chdir(folder)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from mmcli import load_run
 
 CONV = "encoder: {type: conv, channels: [8, 16], shape: [2, 6]}, likelihood: gaussian, variance: learned"
 CONFIG = TINY.replace("hidden_dim: 8", CONV).replace("epochs: 200", "epochs: 100")
-RUN = Path("run")
+pytestmark = pytest.mark.usefixtures("here")
 
 
 @pytest.fixture(scope="module")
@@ -22,18 +22,10 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.fixture(autouse=True)
-def here(folder, monkeypatch):
-    monkeypatch.chdir(folder)
-
-
 @pytest.fixture
-def run(command):
+def run(train_once):
     """The run of the config, trained by the first test that asks for it."""
-    if not RUN.exists():
-        done = command("train", "conv.yaml", "-o", RUN)
-        assert done.code == 0, done.err
-    return RUN
+    return train_once("conv.yaml")
 
 
 def test_it_learns_and_predicts_with_the_classes_of_the_graph(run):
