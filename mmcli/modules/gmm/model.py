@@ -9,6 +9,9 @@ on each other so closely that S0 is lost in the rounding of the scatter, what th
 Several inputs are one point, side by side. Of an item that lacks some, the known columns alone decide: labels are
 drawn by their marginal likelihood, and a sweep draws the missing columns from the component of the label.
 
+The forward message is P(z_t | x_t, the other items and their labels): what an item added to its class would confirm
+that class, whatever it is. Chains are judged by the same densities.
+
 An update runs several chains and keeps the one under which points and message explain each other best, and
 several inputs each other. Some chains continue from the last labels. The others test whether the child separates
 items that one class here joins: they start from the clusters of the message's rows, and number their classes by
@@ -17,7 +20,7 @@ half of them from classes that the inputs have in common.
 
 N items, D features of all inputs, K classes, C chains, I sweeps.
 
-Source: Murphy (2012), Machine Learning: A Probabilistic Perspective, sections 4.6.3 and 24.2.3.
+Source: Murphy (2012), Machine Learning: A Probabilistic Perspective, sections 4.6.3, 24.2.3 and 24.2.4.
 """
 
 from functools import partial
